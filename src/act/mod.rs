@@ -1,0 +1,130 @@
+//! What can be done to a host: typed effects, rendered to shell in one place.
+//!
+//! A step's way forward and its way back are both a list of [`Act`]s. They run in order and stop at the first that
+//! fails; each is safe on its own (a file is replaced whole or not at all). As data they can be shown, journalled, and
+//! carried out by the fake world of the tests as well as by a real host.
+
+mod render;
+
+pub use render::{Failure, failure, render};
+
+/// One effect on a host.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Replaces a file whole: temporary file beside it, fsync, metadata, rename. What is `None` stays as it is; a new
+    /// file gets 0600 root:root unless told. With `check`, that command must succeed once the file is in place,
+    /// or the former content comes back and the act fails.
+    Write {
+        path: String,
+        #[serde(skip)]
+        content: Vec<u8>,
+        mode: Option<u32>,
+        owner: Option<String>,
+        group: Option<String>,
+        check: Option<String>,
+    },
+    /// Removes a file or a symbolic link; a directory is refused; nothing there is fine.
+    Remove {
+        path: String,
+    },
+    /// Makes a directory whose parent exists.
+    MakeDir {
+        path: String,
+        mode: u32,
+        owner: Option<String>,
+        group: Option<String>,
+    },
+    /// Removes an empty directory.
+    RemoveDir {
+        path: String,
+    },
+    /// Never follows a symbolic link.
+    Chmod {
+        path: String,
+        mode: u32,
+    },
+    Chown {
+        path: String,
+        owner: Option<String>,
+        group: Option<String>,
+    },
+    /// Sets a live kernel parameter (not the file that keeps it).
+    Sysctl {
+        key: String,
+        value: String,
+    },
+    LoadModule {
+        name: String,
+    },
+    UnloadModule {
+        name: String,
+    },
+    /// `verb` is one of systemctl's: start, stop, restart, reload, enable, disable, mask, unmask, reload-or-restart.
+    Unit {
+        verb: &'static str,
+        name: String,
+    },
+    /// `systemctl daemon-reload`.
+    ReloadUnits,
+    /// Installs packages by the host's own manager, non-interactively, keeping changed configuration files.
+    Install {
+        packages: Vec<String>,
+    },
+    /// Removes packages, keeping their configuration.
+    Uninstall {
+        packages: Vec<String>,
+    },
+    /// Makes a user or changes one: only what is `Some` is set.
+    User {
+        name: String,
+        create: bool,
+        set: UserSet,
+    },
+    DeleteUser {
+        name: String,
+    },
+    Group {
+        name: String,
+        create: bool,
+        gid: Option<u32>,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    /// Adds the user to the group, or takes them out of it.
+    Member {
+        user: String,
+        group: String,
+        present: bool,
+    },
+    /// Says that a follow-up is due, before the change that makes it so.
+    MarkDue {
+        name: String,
+    },
+    /// The follow-up was done.
+    ClearDue {
+        name: String,
+    },
+    /// A command of the playbook's author, run by `sh`, with variables set from quoted literals.
+    Shell {
+        script: String,
+    },
+}
+
+/// What an [`Act::User`] sets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct UserSet {
+    pub uid: Option<u32>,
+    pub system: bool,
+    /// The primary group, by name.
+    pub group: Option<String>,
+    pub comment: Option<String>,
+    pub home: Option<String>,
+    pub make_home: bool,
+    pub shell: Option<String>,
+    /// `true` locks the password, `false` unlocks it.
+    pub locked: Option<bool>,
+    /// Days since 1970; -1 is never.
+    pub expires: Option<i64>,
+}

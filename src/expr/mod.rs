@@ -1,0 +1,13 @@
+//! Conditions (CEL) and templates (handlebars, strict), over variables that are plain data.
+//!
+//! What a host says may be compared in a condition and shown by a template, but is never itself a template, and no
+//! template is ever rendered into shell text.
+
+mod condition;
+mod template;
+
+pub use condition::Condition;
+pub use template::Template;
+
+/// The variables that are visible at a place.
+pub type Scope = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,161 @@
+//! What can be read of a host: typed questions, typed answers, one reading script for all of them.
+//!
+//! A [`Query`] is data. Before anything is sent, all queries of all steps of a host are deduplicated and grouped by
+//! family, so the cost of a check grows with families (one `systemctl show`, one `dpkg-query`, one `stat`) and not with
+//! steps. A family is one file: its reading script, its parser, and recorded answers of real systems as tests.
+//! What a host answers is data and stays data: it never becomes shell text, a template or a local path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+mod accounts;
+mod due;
+mod file;
+mod module;
+mod mount;
+mod os;
+mod package;
+mod read;
+mod shell;
+mod socket;
+mod sshd;
+mod stat;
+mod sysctl;
+mod unit;
+
+pub use accounts::{Accounts, Group, Password, User};
+pub use file::Content;
+pub use module::Module;
+pub use mount::Mount;
+pub use os::Os;
+pub use read::{Reading, answers, script};
+pub use shell::Said;
+pub use socket::Socket;
+pub use sshd::Effective;
+pub use stat::{Entry, EntryKind};
+pub use unit::Unit;
+
+/// One question to a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Query {
+    /// The system itself: distribution, kernel, init, package manager, who we are.
+    Os,
+    /// A kernel parameter's live value, by its dotted name.
+    Sysctl(String),
+    /// What stands at a path, never following a last symbolic link; with `*`, `?` or `[…]` all that match.
+    Stat(String),
+    /// The content of a regular file.
+    File(String),
+    /// A unit of the init system with what can start it; the name has its suffix (`nginx.service`).
+    Unit(String),
+    /// An installed package's version.
+    Package(String),
+    /// A kernel module: loaded, built in, blocked.
+    Module(String),
+    /// What `sshd -T` says, for a connection of this user (or for none in particular).
+    Sshd { user: Option<String> },
+    /// Every listening socket.
+    Sockets,
+    /// Users and groups, with lock and password state where that may be read.
+    Accounts,
+    /// What is mounted where, with which options.
+    Mounts,
+    /// Whether a follow-up is due: an earlier change said that this must still happen.
+    Due(String),
+    /// A read-only script of the playbook's author, run by `sh`.
+    Shell(String),
+}
+
+/// One answer, of the same family as its query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Os(Os),
+    /// `None`: the kernel has no such parameter. Runs of blanks and tabs are one blank.
+    Sysctl(Option<String>),
+    /// All that match, sorted by path; empty when nothing does.
+    Stat(Vec<Entry>),
+    File(Content),
+    Unit(Unit),
+    /// `None`: not installed.
+    Package(Option<String>),
+    Module(Module),
+    Sshd(Effective),
+    Sockets(Vec<Socket>),
+    Accounts(Arc<Accounts>),
+    Mounts(Vec<Mount>),
+    Due(bool),
+    Shell(Said),
+}
+
+/// Why a step cannot be decided now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gap {
+    /// It could not be read, with the reason (`needs root to read /etc/shadow`).
+    Unknown(String),
+    /// Something must exist first that does not; an earlier step may bring it.
+    Missing(String),
+    /// The host can never be in the wanted state (`the kernel has no parameter net.foo`).
+    Impossible(String),
+}
+
+/// All that was read of a host at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Facts(BTreeMap<Query, Result<Answer, String>>);
+
+/// Gives each family its typed accessor on [`Facts`].
+macro_rules! accessors {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) = $query:expr => $variant:ident -> $answer:ty;)*) => {
+        impl Facts {
+            $($(#[$doc])*
+            pub fn $name(&self $(, $arg: $type)*) -> Result<&$answer, Gap> {
+                let query = $query;
+                match self.0.get(&query) {
+                    Some(Ok(Answer::$variant(answer))) => Ok(answer),
+                    Some(Ok(_)) => Err(Gap::Unknown(format!("{query:?} was answered by another family"))),
+                    Some(Err(reason)) => Err(Gap::Unknown(reason.clone())),
+                    None => Err(Gap::Unknown(format!("{query:?} was never asked"))),
+                }
+            })*
+        }
+    };
+}
+
+accessors! {
+    os() = Query::Os => Os -> Os;
+    sysctl(key: &str) = Query::Sysctl(key.into()) => Sysctl -> Option<String>;
+    stat(glob: &str) = Query::Stat(glob.into()) => Stat -> Vec<Entry>;
+    file(path: &str) = Query::File(path.into()) => File -> Content;
+    unit(name: &str) = Query::Unit(name.into()) => Unit -> Unit;
+    package(name: &str) = Query::Package(name.into()) => Package -> Option<String>;
+    module(name: &str) = Query::Module(name.into()) => Module -> Module;
+    sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
+    sockets() = Query::Sockets => Sockets -> Vec<Socket>;
+    accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
+    mounts() = Query::Mounts => Mounts -> Vec<Mount>;
+    due(what: &str) = Query::Due(what.into()) => Due -> bool;
+    shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
+}
+
+impl Facts {
+    /// Records one reading; a later one replaces it.
+    pub fn put(&mut self, query: Query, reading: Result<Answer, String>) {
+        self.0.insert(query, reading);
+    }
+
+    /// Takes over all of another reading, which is the newer one.
+    pub fn update(&mut self, newer: Facts) {
+        self.0.extend(newer.0);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Query, &Result<Answer, String>)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(Query, Result<Answer, String>)> for Facts {
+    fn from_iter<I: IntoIterator<Item = (Query, Result<Answer, String>)>>(readings: I) -> Self {
+        Self(readings.into_iter().collect())
+    }
+}

@@ -1,0 +1,25 @@
+//! steadfast brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
+//!
+//! The map, lowest floor first; a room uses rooms on lower floors only:
+//! - `fault` an error with its place and what to do; `yaml` a text as a tree with places; `graph` order alone;
+//!   `expr` conditions and templates.
+//! - `host` the only way to touch a machine.
+//! - `fact` what can be read; `act` what can be done.
+//! - `target` a host as questions and effects.
+//! - `step` what can be true, one file a kind.
+//! - `playbook`, `inventory` as written, then as meant.
+//! - `plan` the graph of tasks with their changes.
+//! - `event` the language between run and report.
+//! - `run` does it; `report` tells it; `lab` makes hosts to try it on.
+//! - `cli` one file a command.
+
+pub mod act;
+pub mod expr;
+pub mod fact;
+pub mod fault;
+pub mod host;
+pub mod inventory;
+pub mod playbook;
+pub mod step;
+pub mod target;
+pub mod yaml;

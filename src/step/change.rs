@@ -1,0 +1,158 @@
+//! The language of a change: rows of found and wanted, claims on objects, ways back.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A value of one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Val {
+    /// The object or the field is not there.
+    Absent,
+    Text(String),
+    /// The content of a file.
+    Data(Arc<[u8]>),
+}
+
+impl Val {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+    /// The text, where it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Val {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+impl From<String> for Val {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// For one line of a report; what came from a host is escaped by the report, not here.
+impl fmt::Display for Val {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Text(text) => f.write_str(text),
+            Self::Data(data) => write!(f, "{} bytes", data.len()),
+        }
+    }
+}
+
+/// One field of one object that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The thing as its owner would name it: a path, a unit, a key.
+    pub object: String,
+    /// `mode`, `content`, `live`, `enabled` …
+    pub field: String,
+    pub found: Val,
+    pub wanted: Val,
+}
+
+impl Row {
+    pub fn new(
+        object: impl Into<String>,
+        field: impl Into<String>,
+        found: impl Into<Val>,
+        wanted: impl Into<Val>,
+    ) -> Self {
+        Self { object: object.into(), field: field.into(), found: found.into(), wanted: wanted.into() }
+    }
+
+    /// This row's way forward.
+    pub fn forward(&self) -> Setting {
+        Setting {
+            object: self.object.clone(),
+            field: self.field.clone(),
+            now: self.found.clone(),
+            to: self.wanted.clone(),
+        }
+    }
+
+    /// This row's way back.
+    pub fn back(&self) -> Setting {
+        Setting {
+            object: self.object.clone(),
+            field: self.field.clone(),
+            now: self.wanted.clone(),
+            to: self.found.clone(),
+        }
+    }
+}
+
+/// One field that is to become something, forward or back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    pub object: String,
+    pub field: String,
+    pub now: Val,
+    pub to: Val,
+}
+
+/// How exact a way back is; shown in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "class", content = "why")]
+pub enum Undo {
+    Exact,
+    Partial(String),
+    None(String),
+}
+
+/// A thing on a host that steps can own or read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Object {
+    /// A path, or a glob of paths.
+    Path(String),
+    /// A unit with its suffix.
+    Unit(String),
+    Package(String),
+    User(String),
+    Group(String),
+    Sysctl(String),
+    Module(String),
+    /// Anything else: a family word and a name.
+    Other(&'static str, String),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(name) => write!(f, "{name}"),
+            Self::Unit(name) => write!(f, "unit {name}"),
+            Self::Package(name) => write!(f, "package {name}"),
+            Self::User(name) => write!(f, "user {name}"),
+            Self::Group(name) => write!(f, "group {name}"),
+            Self::Sysctl(name) => write!(f, "kernel parameter {name}"),
+            Self::Module(name) => write!(f, "kernel module {name}"),
+            Self::Other(family, name) => write!(f, "{family} {name}"),
+        }
+    }
+}
+
+/// A step's relation to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It decides this field, and wants this value (any text that is equal when the wish is equal).
+    Owns { object: Object, field: String, value: String },
+    /// It needs the object as others leave it: whoever owns it comes first.
+    Reads(Object),
+}
+
+impl Claim {
+    pub fn owns(object: Object, field: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::Owns { object, field: field.into(), value: value.into() }
+    }
+}

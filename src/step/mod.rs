@@ -1,0 +1,148 @@
+//! What can be made true of a host. One kind, one file; this file holds the verbs and the list.
+//!
+//! A kind reads (`facts`), decides (`plan`, pure) and sets (`set`, forward and back alike). Adding one is a file here
+//! plus one word in the list below: dispatch, handbook page, schema and laws follow from it.
+
+use crate::act::Act;
+use crate::fact::{Facts, Gap, Query};
+use crate::fault::Faults;
+use crate::yaml::{Node, from_node};
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+
+mod change;
+mod words;
+
+pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use words::{Many, Mode};
+
+/// One thing that can be true of a host, and how to make it so.
+pub trait Kind: Debug + Send + Sync {
+    /// What it needs to know: data, not code.
+    fn facts(&self) -> Vec<Query>;
+
+    /// What differs between found and wanted: nothing means true already. Pure; asks nobody.
+    ///
+    /// # Errors
+    /// The gap that keeps it from deciding.
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap>;
+
+    /// What to do so that these settings become true; the same for the way forward and the way back. `facts` are
+    /// those that the rows were planned from.
+    fn set(&self, to: &[Setting], facts: &Facts) -> Vec<Act>;
+
+    /// What it owns and what it reads: the edges between steps come from here. Two owners of one field that want
+    /// different values are a mistake in the playbook.
+    fn claims(&self) -> Vec<Claim>;
+
+    /// Whether it may cut the way in, so that it must be guarded.
+    fn access(&self) -> bool {
+        false
+    }
+
+    /// What it disturbs when it changes something.
+    fn disruption(&self) -> Disruption {
+        Disruption::None
+    }
+
+    /// How exact the way back is.
+    fn undo(&self) -> Undo {
+        Undo::Exact
+    }
+
+    /// Its reading says nothing for sure while earlier steps still have to act (a script can look at anything).
+    fn opaque(&self) -> bool {
+        false
+    }
+
+    /// How long setting it may take, in seconds.
+    fn patience(&self) -> u64 {
+        120
+    }
+}
+
+/// What a change disturbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disruption {
+    None,
+    Reload,
+    Restart,
+    Reboot,
+    Access,
+    Data,
+}
+
+/// A kind's entry in the list.
+pub struct Entry {
+    /// The word in a playbook.
+    pub name: &'static str,
+    file: &'static str,
+    parse: fn(&Node) -> Result<Box<dyn Kind>, Faults>,
+    schema: fn() -> serde_json::Value,
+}
+
+impl Entry {
+    /// The kind as a playbook wrote it, or every mistake in it.
+    pub fn parse(&self, body: &Node) -> Result<Box<dyn Kind>, Faults> {
+        (self.parse)(body)
+    }
+
+    /// The JSON Schema of its body.
+    pub fn schema(&self) -> serde_json::Value {
+        (self.schema)()
+    }
+
+    /// Its handbook page: the head of its file.
+    pub fn page(&self) -> String {
+        let head = self.file.lines().map_while(|line| line.strip_prefix("//!"));
+        head.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The YAML examples of its page, each a whole step.
+    pub fn examples(&self) -> Vec<String> {
+        let page = self.page();
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).map(Into::into).collect()
+    }
+}
+
+fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
+where
+    K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
+{
+    let kind: K = from_node(body)?;
+    kind.check(body)?;
+    Ok(Box::new(kind))
+}
+
+/// What serde cannot see: rules between fields. The default finds nothing wrong.
+pub trait Check {
+    /// # Errors
+    /// Every rule that is broken, at its place in `body`.
+    fn check(&self, _body: &Node) -> Result<(), Faults> {
+        Ok(())
+    }
+}
+
+macro_rules! kinds {
+    ($($room:ident :: $Kind:ident),* $(,)?) => {
+        $(mod $room;)*
+
+        /// Every kind a playbook may name, in the order of the handbook.
+        pub const KINDS: &[Entry] = &[$(Entry {
+            name: stringify!($room),
+            file: include_str!(concat!(stringify!($room), ".rs")),
+            parse: parse_as::<$room::$Kind>,
+            schema: || schemars::schema_for!($room::$Kind).to_value(),
+        }),*];
+    };
+}
+
+kinds! {
+    sysctl::Sysctl,
+}
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Entry> {
+    KINDS.iter().find(|entry| entry.name == name)
+}

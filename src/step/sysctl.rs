@@ -1,0 +1,102 @@
+//! A kernel parameter, now and after the next boot.
+//!
+//! The live value is set at once; a file under `/etc/sysctl.d` keeps it. The kernel answers lists with tabs and people
+//! write them with blanks: both are the same here.
+//!
+//! ```yaml
+//! - id: no-redirects
+//!   sysctl: {key: net.ipv4.conf.all.accept_redirects, value: "0"}
+//! ```
+//!
+//! Drift is told for both: `live` (the running kernel) and `boot` (the file). A parameter that the kernel does not have
+//! is impossible, unless `if_present: true`.
+//!
+//! Way back: exact, both the live value and the file. Disruption: none.
+
+use super::{Check, Claim, Kind, Object, Row, Setting, Val};
+use crate::act::Act;
+use crate::fact::{Content, Facts, Gap, Query};
+use serde::Deserialize;
+
+/// A kernel parameter.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sysctl {
+    /// Dotted name, as `sysctl` writes it.
+    key: String,
+    /// The wanted value; lists with single blanks.
+    value: String,
+    /// A kernel without this parameter is fine.
+    #[serde(default)]
+    if_present: bool,
+}
+
+impl Check for Sysctl {}
+
+impl Sysctl {
+    fn path(&self) -> String {
+        format!("/etc/sysctl.d/60-steadfast-{}.conf", self.key.replace('/', "."))
+    }
+
+    fn wanted(&self) -> String {
+        self.value.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn line(&self) -> Vec<u8> {
+        format!("# kept by steadfast\n{} = {}\n", self.key, self.wanted()).into_bytes()
+    }
+}
+
+impl Kind for Sysctl {
+    fn facts(&self) -> Vec<Query> {
+        vec![Query::Sysctl(self.key.clone()), Query::File(self.path())]
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let Some(live) = found.sysctl(&self.key)? else {
+            return if self.if_present {
+                Ok(vec![])
+            } else {
+                Err(Gap::Impossible(format!("the kernel has no parameter {}", self.key)))
+            };
+        };
+        let mut rows = Vec::new();
+        if *live != self.wanted() {
+            rows.push(Row::new(&self.key, "live", live.as_str(), self.wanted()));
+        }
+        let boot = match found.file(&self.path())? {
+            Content::Absent => Val::Absent,
+            Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
+            Content::Other(what) => return Err(Gap::Impossible(format!("{} is {what}", self.path()))),
+        };
+        let wanted = Val::Data(self.line().into());
+        if boot != wanted {
+            rows.push(Row::new(&self.key, "boot", boot, wanted));
+        }
+        Ok(rows)
+    }
+
+    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for setting in to {
+            match (setting.field.as_str(), &setting.to) {
+                ("boot", Val::Data(content)) => acts.push(Act::Write {
+                    path: self.path(),
+                    content: content.to_vec(),
+                    mode: Some(0o644),
+                    owner: None,
+                    group: None,
+                    check: None,
+                }),
+                ("boot", _) => acts.push(Act::Remove { path: self.path() }),
+                (_, to) => acts.push(Act::Sysctl { key: self.key.clone(), value: to.to_string() }),
+            }
+        }
+        acts
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let object = Object::Sysctl(self.key.clone());
+        vec![Claim::owns(object, "value", self.wanted()), Claim::owns(Object::Path(self.path()), "content", self.wanted())]
+    }
+}

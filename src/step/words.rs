@@ -1,0 +1,112 @@
+//! Words that several kinds share.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Permission bits, written as octal digits (`"0600"`, `0600`, `0o600` and `600` are the same) or as `u=rw,g=r,o=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(with = "String")]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// # Errors
+    /// A sentence that says what a mode looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        if !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b)) {
+            let bits = u32::from_str_radix(digits, 8).map_err(|e| e.to_string())?;
+            if bits <= 0o7777 {
+                return Ok(Self(bits));
+            }
+        }
+        symbolic(text).map(Self).ok_or_else(|| {
+            format!(
+                "`{text}` is no mode: write octal digits such as \"0640\", or u=rw,g=r,o= with all three of u, g and o"
+            )
+        })
+    }
+}
+
+/// `u=rwx,g=rx,o=`: all three must be said, so that the result does not depend on what is found.
+fn symbolic(text: &str) -> Option<u32> {
+    let mut bits = [None::<u32>; 3];
+    for part in text.split(',') {
+        let (who, what) = part.split_once('=')?;
+        let mut value = 0;
+        let mut special = 0;
+        for letter in what.chars() {
+            match letter {
+                'r' => value |= 4,
+                'w' => value |= 2,
+                'x' => value |= 1,
+                's' => special |= 1,
+                't' => special |= 2,
+                _ => return None,
+            }
+        }
+        for class in who.chars() {
+            let (slot, shift, set) = match class {
+                'u' => (0, 6, (special & 1) << 11),
+                'g' => (1, 3, (special & 1) << 10),
+                'o' => (2, 0, (special & 2) << 8),
+                _ => return None,
+            };
+            bits[slot] = Some((value << shift) | set);
+        }
+    }
+    Some(bits[0]? | bits[1]? | bits[2]?)
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Mode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One thing or a list of things.
+#[derive(Debug, Clone, PartialEq, Eq, Default, schemars::JsonSchema)]
+#[schemars(with = "OneOrManySchema")]
+pub struct Many(pub Vec<String>);
+
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum OneOrManySchema {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Many {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Many;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("text or a list of texts")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Many, E> {
+                Ok(Many(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Many, A::Error> {
+                let mut all = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    all.push(text);
+                }
+                Ok(Many(all))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

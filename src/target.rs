@@ -1,0 +1,37 @@
+//! A host as the plan and the run see it: questions and effects, no shell.
+//!
+//! Planning gets a [`Reader`] and nothing else, so a dry run cannot write: there is no method to do it with.
+
+use crate::act::Act;
+use crate::fact::{Facts, Query};
+use crate::host::{Later, Loss};
+use std::time::Duration;
+
+mod remote;
+
+pub use remote::Remote;
+
+/// Something that can be read.
+pub trait Reader: Send + Sync {
+    /// All of it in about one round trip. A query that could not be answered is unknown in the facts; a loss is the
+    /// host's, not a query's.
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Later<'a, Result<Facts, Loss>>;
+}
+
+/// What became of a list of acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    All,
+    /// The act that failed (from 0), and why.
+    Failed {
+        act: usize,
+        why: String,
+    },
+    TimedOut,
+}
+
+/// Something that can be changed as well.
+pub trait Target: Reader {
+    /// Does the acts in order and stops at the first failure.
+    fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>>;
+}

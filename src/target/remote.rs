@@ -1,0 +1,68 @@
+//! A real host behind an open line.
+
+use super::{Done, Reader, Target};
+use crate::act::{self, Act};
+use crate::fact::{self, Facts, Query};
+use crate::host::{Host, Later, Loss, Request};
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A host that is reached over a line.
+pub struct Remote {
+    host: Arc<dyn Host>,
+    /// How long one reading may take.
+    patience: Duration,
+}
+
+impl Remote {
+    pub fn new(host: Arc<dyn Host>, patience: Duration) -> Self {
+        Self { host, patience }
+    }
+}
+
+impl Reader for Remote {
+    fn read<'a>(&'a self, queries: &'a [Query]) -> Later<'a, Result<Facts, Loss>> {
+        Box::pin(async move {
+            let nonce = nonce();
+            let mut waiting = Vec::new();
+            for reading in fact::script(queries, &nonce) {
+                let request = Request { script: reading.script().to_owned(), timeout: self.patience };
+                waiting.push((reading, self.host.call(request)));
+            }
+            let (readings, calls): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            let mut facts = Facts::default();
+            for (reading, reply) in readings.iter().zip(join_all(calls).await) {
+                facts.update(fact::answers(reading, &reply?));
+            }
+            Ok(facts)
+        })
+    }
+}
+
+impl Target for Remote {
+    fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>> {
+        Box::pin(async move {
+            let reply = self.host.call(Request { script: act::render(acts), timeout }).await?;
+            if reply.timed_out {
+                return Ok(Done::TimedOut);
+            }
+            if reply.code == 0 {
+                return Ok(Done::All);
+            }
+            let failure = act::failure(&reply.err);
+            Ok(failure.map_or_else(
+                || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+                |f| Done::Failed { act: f.act, why: f.why },
+            ))
+        })
+    }
+}
+
+/// A word that no host can guess before it sees it.
+fn nonce() -> String {
+    let mut bytes = [0u8; 12];
+    // Without randomness a host could forge section marks; it could lie in its answers just as well, so go on.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
