@@ -3,7 +3,7 @@
 use super::{Done, Reader, Target};
 use crate::act::{self, Act};
 use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, Request};
+use crate::host::{Host, Later, Loss, Reply, Request};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,20 +42,45 @@ impl Reader for Remote {
 
 impl Target for Remote {
     fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>> {
+        Box::pin(async move { Ok(done(&self.host.call(Request { script: act::render(acts), timeout }).await?)) })
+    }
+
+    fn set_then_read<'a>(
+        &'a self,
+        acts: &'a [Act],
+        queries: &'a [Query],
+        timeout: Duration,
+    ) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
-            let reply = self.host.call(Request { script: act::render(acts), timeout }).await?;
-            if reply.timed_out {
-                return Ok(Done::TimedOut);
-            }
-            if reply.code == 0 {
-                return Ok(Done::All);
-            }
-            let failure = act::failure(&reply.err);
-            Ok(failure.map_or_else(
-                || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
-                |f| Done::Failed { act: f.act, why: f.why },
-            ))
+            let readings = fact::script(queries, &nonce());
+            let [reading] = readings.as_slice() else {
+                let done = self.set(acts, timeout).await?;
+                let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
+                return Ok((done, facts));
+            };
+            // The reading begins only when every act is done, so its answers are those of the changed host.
+            let script = format!("(\n{}\n) >/dev/null || exit\n{}", act::render(acts), reading.script());
+            let reply = self.host.call(Request { script, timeout: timeout + self.patience }).await?;
+            let done = done(&reply);
+            let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            Ok((done, facts))
         })
+    }
+
+    fn close(&self) -> Later<'_, ()> {
+        self.host.close()
+    }
+}
+
+/// What a reply says of the acts that were sent.
+fn done(reply: &Reply) -> Done {
+    if reply.timed_out {
+        return Done::TimedOut;
+    }
+    match act::failure(&reply.err) {
+        Some(failure) => Done::Failed { act: failure.act, why: failure.why },
+        None if reply.code == 0 => Done::All,
+        None => Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
     }
 }
 
