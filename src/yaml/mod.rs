@@ -6,10 +6,17 @@
 
 use crate::fault::Place;
 
+mod blank;
 mod de;
+mod hints;
+mod json;
 mod parse;
+#[cfg(test)]
+mod tests;
+mod wrong;
 
-pub use de::{from_node, unknown_fields};
+pub use de::{Json, from_node, unknown_fields};
+pub use json::{to_json, to_json_yaml11};
 pub use parse::parse;
 
 /// A value with its place.
