@@ -129,9 +129,19 @@ pub(super) struct Found {
     blanks: RefCell<HashSet<(usize, &'static str)>>,
     /// Structs whose unknown fields were told.
     seen: RefCell<HashSet<usize>>,
+    /// Which values are not known yet: they fit everything.
+    open: Option<fn(&Node) -> bool>,
 }
 
 impl Found {
+    pub fn with_open(open: fn(&Node) -> bool) -> Self {
+        Self { open: Some(open), ..Self::default() }
+    }
+
+    pub fn is_open(&self, node: &Node) -> bool {
+        self.open.is_some_and(|open| open(node))
+    }
+
     pub fn is_bad(&self, node: &Node) -> bool {
         self.bad.borrow().contains(&id(node))
     }
