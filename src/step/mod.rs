@@ -6,7 +6,7 @@
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
-use crate::yaml::{Node, from_node, open_faults};
+use crate::yaml::{Node, Open, from_node, open_faults};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -95,7 +95,7 @@ pub struct Entry {
     pub name: &'static str,
     file: &'static str,
     parse: fn(&Node) -> Result<Box<dyn Kind>, Faults>,
-    open: fn(&Node, fn(&Node) -> bool) -> Vec<Fault>,
+    open: fn(&Node, Open) -> Vec<Fault>,
     schema: fn() -> serde_json::Value,
 }
 
@@ -106,7 +106,7 @@ impl Entry {
     }
 
     /// The mistakes that can be told before the `open` values of a body are filled in.
-    pub fn open_faults(&self, body: &Node, open: fn(&Node) -> bool) -> Vec<Fault> {
+    pub fn open_faults(&self, body: &Node, open: Open) -> Vec<Fault> {
         (self.open)(body, open)
     }
 

@@ -4,7 +4,7 @@ use super::blank::Blank;
 use super::json::JSON;
 use super::key::KeyDe;
 use super::wrong::{Found, Wrong};
-use super::{Key, Node, Value, to_json};
+use super::{Key, Node, Open, Value, to_json};
 use crate::fault::{Fault, Faults};
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Error as _, Visitor};
@@ -33,7 +33,7 @@ pub fn from_field<T: for<'de> Deserialize<'de>>(map: &Node, key: &str) -> Result
 
 /// The mistakes that can be told before the open values in it are known: unknown and missing fields, and whatever is
 /// written out and does not fit.
-pub fn open_faults<T: for<'de> Deserialize<'de>>(node: &Node, open: fn(&Node) -> bool) -> Vec<Fault> {
+pub fn open_faults<T: for<'de> Deserialize<'de>>(node: &Node, open: Open) -> Vec<Fault> {
     if open(node) { vec![] } else { read::<T>(node, None, Found::with_open(open)).1 }
 }
 

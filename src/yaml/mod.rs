@@ -76,3 +76,6 @@ impl Node {
         }
     }
 }
+
+/// Which values are open: templates that are filled in for each host.
+pub type Open = fn(&Node) -> bool;

@@ -1,6 +1,6 @@
 //! What can be wrong while a tree is read as a type, and the list of what was found so far.
 
-use super::Node;
+use super::{Node, Open};
 use crate::fault::{Fault, Place, nearest};
 use serde::de::{self, Expected, Unexpected};
 use std::cell::RefCell;
@@ -130,11 +130,11 @@ pub(super) struct Found {
     /// Structs whose unknown fields were told.
     seen: RefCell<HashSet<usize>>,
     /// Which values are not known yet: they fit everything.
-    open: Option<fn(&Node) -> bool>,
+    open: Option<Open>,
 }
 
 impl Found {
-    pub fn with_open(open: fn(&Node) -> bool) -> Self {
+    pub fn with_open(open: Open) -> Self {
         Self { open: Some(open), ..Self::default() }
     }
 
