@@ -23,6 +23,7 @@ pub mod host;
 pub mod inventory;
 pub mod plan;
 pub mod playbook;
+pub mod report;
 pub mod run;
 pub mod step;
 pub mod target;

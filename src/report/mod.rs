@@ -1,0 +1,3 @@
+//! What people and programs read: folds over events, and faults.
+
+pub mod fault;
