@@ -24,6 +24,7 @@ pub mod inventory;
 pub mod lab;
 pub mod plan;
 pub mod playbook;
+pub mod report;
 pub mod run;
 pub mod secret;
 pub mod step;

@@ -3,4 +3,5 @@
 
 mod architecture;
 mod fact;
+mod playbook;
 mod wire;

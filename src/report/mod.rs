@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What is told of a run: folds over events. A report never runs anything.
 
 mod diff;
@@ -10,3 +11,8 @@ mod text;
 pub use json::line;
 pub use live::Live;
 pub use text::{Style, Text};
+=======
+//! What people and programs read: folds over events, and faults.
+
+pub mod fault;
+>>>>>>> words
