@@ -14,6 +14,7 @@
 //! - `cli` one file a command.
 
 pub mod act;
+pub mod cli;
 pub mod event;
 pub mod expr;
 pub mod fact;

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What is told of a run: folds over events. A report never runs anything.
 
 mod diff;
@@ -11,8 +10,3 @@ mod text;
 pub use json::line;
 pub use live::Live;
 pub use text::{Style, Text};
-=======
-//! What people and programs read: folds over events, and faults.
-
-pub mod fault;
->>>>>>> words
