@@ -5,6 +5,10 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+mod script;
+
+pub use script::run_inventory_script;
+
 /// A future in a box, so that hosts can stand behind `dyn`.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

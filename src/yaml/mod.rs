@@ -17,7 +17,7 @@ mod wrong;
 
 pub use de::{Json, from_node, unknown_fields};
 pub use json::{to_json, to_json_yaml11};
-pub use parse::parse;
+pub use parse::{parse, parse_ansible};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
