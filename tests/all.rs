@@ -3,5 +3,6 @@
 
 mod architecture;
 mod fact;
+mod inventory;
 mod playbook;
 mod wire;

@@ -9,11 +9,13 @@ mod agent;
 mod lines;
 mod master;
 mod place;
+mod script;
 mod show;
 mod ssh;
 mod wire;
 
 pub use lines::{Become, Lines, Login, Settings};
+pub use script::run_inventory_script;
 pub use show::show;
 pub use wire::{CAP, Streams, Wire};
 
