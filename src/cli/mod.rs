@@ -56,9 +56,7 @@ enum Command {
     /// Throw-away real hosts to try playbooks on.
     Lab(lab::Lab),
     /// Completions for a shell, to standard output.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 /// Which playbooks, on which hosts, with which variables.

@@ -125,7 +125,9 @@ fn go(scope: &Scope, way: &Way, told: Told, intent: Intent) -> Result<u8, Faults
         return list(&plan, way).map(|()| 0);
     }
     if intent == Intent::Ask && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(Fault::new("nobody is there to ask").hint("`-y` applies without asking; `check` shows what it would do").into());
+        return Err(Fault::new("nobody is there to ask")
+            .hint("`-y` applies without asking; `check` shows what it would do")
+            .into());
     }
     let password = if way.ask_become_pass { Some(ask_password()?) } else { None };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -166,10 +168,12 @@ impl Session<'_> {
     }
 
     async fn apply(&self, approved: Option<Approved>) -> Result<u8, Faults> {
-        let (_, exit) = self.one(Mode::Apply, async |run: &Arc<Run>| {
-            run.apply(approved).await;
-            Approved::new()
-        }).await?;
+        let (_, exit) = self
+            .one(Mode::Apply, async |run: &Arc<Run>| {
+                run.apply(approved).await;
+                Approved::new()
+            })
+            .await?;
         Ok(exit)
     }
 
@@ -215,7 +219,8 @@ impl Session<'_> {
 /// Hears all events to the last: progress to standard error, NDJSON to standard output, the rest for the report.
 async fn listen(mut events: mpsc::UnboundedReceiver<Event>, json: bool, told: Told) -> Result<Text, Faults> {
     let mut text = Text::default();
-    let mut live = Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
+    let mut live =
+        Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
     let _ = told;
     while let Some(event) = events.recv().await {
         if let Some(progress) = live.take(&event) {
@@ -282,7 +287,10 @@ fn approve() -> Result<bool, Faults> {
     let _ = write!(out, "\nApply this plan? Only `yes` is accepted: ");
     let _ = out.flush();
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
     Ok(answer.trim() == "yes")
 }
 

@@ -6,12 +6,13 @@ use openssh::Session;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::Command;
 
 /// A logged-in master.
 pub struct Master {
-    pub session: Session,
+    pub session: Arc<Session>,
     /// It was there already, or others may use it after us: it is left when we are done.
     pub keep: bool,
 }
@@ -26,19 +27,19 @@ impl Master {
         if let Some(session) = kept.as_deref().and_then(pick_up)
             && tokio::time::timeout(settings.connect_timeout, session.check()).await.is_ok_and(|alive| alive.is_ok())
         {
-            return Ok(Self { session, keep: true });
+            return Ok(Self { session: Arc::new(session), keep: true });
         }
         let dir =
             tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime).map_err(|error| other(&error))?;
         launch(login, settings, dir.path()).await?;
         let Some(link) = kept else {
-            return Ok(Self { session: Session::new_native_mux(dir), keep: false });
+            return Ok(Self { session: Arc::new(Session::new_native_mux(dir)), keep: false });
         };
         let dir = dir.keep();
         let _ = std::fs::remove_file(&link);
         // Without the link the master only is not found again.
         let _ = std::os::unix::fs::symlink(&dir, &link);
-        Ok(Self { session: resume(&dir), keep: true })
+        Ok(Self { session: Arc::new(resume(&dir)), keep: true })
     }
 
     /// Ends the master, unless it is to be kept.

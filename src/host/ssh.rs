@@ -5,7 +5,7 @@ use super::lines::{Become, Login, Settings};
 use super::master::Master;
 use super::wire::{Streams, Wire};
 use super::{Host, Later, Loss, LossKind, Reply, Request, quote, random_word, show};
-use openssh::Stdio;
+use openssh::{Child, Session, Stdio};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,18 @@ pub struct SshHost {
 /// A channel with the master that carries it.
 struct Line {
     wire: Arc<Wire>,
+    /// The channel lives as long as this does.
+    channel: Child<Arc<Session>>,
     master: Master,
+}
+
+impl Line {
+    /// Ends the channel, then the master.
+    async fn close(self) {
+        self.wire.close().await;
+        drop(self.channel);
+        self.master.close().await;
+    }
 }
 
 impl SshHost {
@@ -131,7 +142,7 @@ impl SshHost {
             return Ok(Arc::clone(&line.wire));
         }
         if let Some(line) = slot.take() {
-            line.master.close().await;
+            line.close().await;
         }
         let master = log_in(&self.login, &self.settings, &self.runtime).await?;
         let line = attach(master, &self.login, &self.settings, &self.token).await?;
@@ -143,7 +154,7 @@ impl SshHost {
 
 async fn attach(master: Master, login: &Login, settings: &Settings, token: &str) -> Result<Line, Loss> {
     match channel(&master, login, settings, token).await {
-        Ok(wire) => Ok(Line { wire: Arc::new(wire), master }),
+        Ok((wire, channel)) => Ok(Line { wire: Arc::new(wire), channel: channel, master }),
         Err(loss) => {
             master.close().await;
             Err(loss)
@@ -151,8 +162,13 @@ async fn attach(master: Master, login: &Login, settings: &Settings, token: &str)
     }
 }
 
-async fn channel(master: &Master, login: &Login, settings: &Settings, token: &str) -> Result<Wire, Loss> {
-    let mut command = master.session.raw_command(loader(&login.r#become));
+async fn channel(
+    master: &Master,
+    login: &Login,
+    settings: &Settings,
+    token: &str,
+) -> Result<(Wire, Child<Arc<Session>>), Loss> {
+    let mut command = Arc::clone(&master.session).arc_raw_command(loader(&login.r#become));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let lost = |error: String| Loss { kind: LossKind::Lost, why: show(error.as_bytes(), 400) };
     let spawn = tokio::time::timeout(settings.connect_timeout, command.spawn());
@@ -167,7 +183,7 @@ async fn channel(master: &Master, login: &Login, settings: &Settings, token: &st
     };
     let streams = Streams { input: Box::new(input), output: Box::new(output), errors: Box::new(errors) };
     let streams = give_password(streams, &login.r#become, settings.connect_timeout).await?;
-    Wire::open(streams, token, settings.connect_timeout).await
+    Ok((Wire::open(streams, token, settings.connect_timeout).await?, child))
 }
 
 impl Host for SshHost {
@@ -193,8 +209,7 @@ impl Host for SshHost {
     fn close(&self) -> Later<'_, ()> {
         Box::pin(async move {
             if let Some(line) = self.line.lock().await.take() {
-                line.wire.close().await;
-                line.master.close().await;
+                line.close().await;
             }
         })
     }

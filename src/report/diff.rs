@@ -6,7 +6,8 @@ use similar::TextDiff;
 pub fn unified(found: Option<&[u8]>, wanted: Option<&[u8]>) -> Vec<String> {
     let text = |side: Option<&[u8]>| std::str::from_utf8(side.unwrap_or_default()).ok().map(ToOwned::to_owned);
     let (Some(before), Some(after)) = (text(found), text(wanted)) else {
-        let size = |side: Option<&[u8]>| side.map_or_else(|| "absent".to_owned(), |data| format!("{} bytes", data.len()));
+        let size =
+            |side: Option<&[u8]>| side.map_or_else(|| "absent".to_owned(), |data| format!("{} bytes", data.len()));
         return vec![format!("binary: {} → {}", size(found), size(wanted))];
     };
     let diff = TextDiff::from_lines(&before, &after);

@@ -49,7 +49,9 @@ impl Live {
                 if matches!(done.outcome, Outcome::Failed { .. } | Outcome::Stale { .. }) {
                     self.bad += 1;
                 }
-                if self.apply && matches!(done.outcome, Outcome::Changed | Outcome::Failed { .. } | Outcome::Stale { .. }) {
+                if self.apply
+                    && matches!(done.outcome, Outcome::Changed | Outcome::Failed { .. } | Outcome::Stale { .. })
+                {
                     told = Some(format!("{} {}: {}", done.host, done.step, done.outcome.word()));
                 }
             }

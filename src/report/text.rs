@@ -88,7 +88,11 @@ impl Text {
         };
         let what = format!("steadfast {mode}");
         let (hosts, steps) = (count(self.hosts.len(), "host"), count(self.steps, "step"));
-        let head = format!("{} · {} · {hosts} · {steps}", page.paint(BOLD, &what), show(self.playbooks.join(", ").as_bytes(), 400));
+        let head = format!(
+            "{} · {} · {hosts} · {steps}",
+            page.paint(BOLD, &what),
+            show(self.playbooks.join(", ").as_bytes(), 400)
+        );
         page.line(&head);
         page.line("");
     }
@@ -162,7 +166,9 @@ impl Text {
             return ("interrupted".into(), ": running steps were finished, no further ones were started".into());
         }
         match exit {
-            0 if apply && summary.changed > 0 => (format!("{} changed", summary.changed), ", each read again as wanted".into()),
+            0 if apply && summary.changed > 0 => {
+                (format!("{} changed", summary.changed), ", each read again as wanted".into())
+            }
             0 if drift > 0 => (format!("{drift} of {} differ", total(summary)), " (report only)".into()),
             0 => ("in sync".into(), String::new()),
             2 => (format!("{drift} of {} differ", total(summary)), "; `steadfast apply` sets them (exit 2)".into()),
@@ -170,10 +176,7 @@ impl Text {
                 let bad = summary.failed + if apply { summary.manual } else { 0 };
                 (format!("{bad} failed"), " (exit 3)".into())
             }
-            4 => (
-                format!("{} unreachable, {} unknown", summary.unreachable, summary.unknown),
-                " (exit 4)".into(),
-            ),
+            4 => (format!("{} unreachable, {} unknown", summary.unreachable, summary.unknown), " (exit 4)".into()),
             6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
             other => (format!("exit {other}"), String::new()),
         }
