@@ -1,1 +1,2 @@
 mod fact;
+mod fact_recorded;
