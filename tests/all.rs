@@ -3,6 +3,7 @@
 
 mod architecture;
 mod fact;
+mod fact_recorded;
 mod inventory;
 mod playbook;
 mod wire;

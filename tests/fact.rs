@@ -5,28 +5,53 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use steadfast::fact::{self, Content, EntryKind, Facts, Query};
 use steadfast::host::Reply;
 
 const NONCE: &str = "0a1b2c3d4e5f";
 
-/// The shells that are here; a host has any one of them.
-fn shells() -> Vec<Vec<&'static str>> {
-    let all = [vec!["dash"], vec!["bash"], vec!["bash", "--posix"], vec!["busybox", "ash"]];
+/// The shells that are here, each with its words before; a host has any one of them, and may have busybox alone.
+fn shells() -> Vec<Vec<String>> {
     let here = |name: &str| Command::new(name).arg("-c").arg(":").stderr(Stdio::null()).status().is_ok();
-    all.into_iter().filter(|shell| here(shell[0])).collect()
+    let all = ["dash", "bash", "bash --posix"].into_iter().filter(|shell| here(shell.split(' ').next().unwrap()));
+    let mut shells: Vec<Vec<String>> = all.map(|shell| shell.split(' ').map(Into::into).collect()).collect();
+    if let Some(applets) = applets() {
+        shells.push(vec!["busybox".into(), "ash".into()]);
+        shells.push(vec!["env".into(), format!("PATH={}", applets.display()), "busybox".into(), "ash".into()]);
+    }
+    shells
 }
 
-fn run(before: &[&str], shell: &[&str], script: &str) -> Reply {
-    let words: Vec<&str> = before.iter().chain(shell).copied().chain(["-c", script]).collect();
+/// A directory of busybox's commands, to be found before the system's own.
+fn applets() -> Option<&'static Path> {
+    static APPLETS: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    let made = APPLETS.get_or_init(|| {
+        let list = Command::new("busybox").arg("--list").output().ok()?;
+        let which = Command::new("sh").args(["-c", "command -v busybox"]).output().ok()?;
+        let busybox = String::from_utf8(which.stdout).ok()?;
+        let directory = tempfile::tempdir().ok()?;
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).ok()?;
+        for applet in String::from_utf8(list.stdout).ok()?.lines().chain(["busybox"]) {
+            std::os::unix::fs::symlink(busybox.trim(), directory.path().join(applet)).ok();
+        }
+        Some(directory)
+    });
+    made.as_ref().map(tempfile::TempDir::path)
+}
+
+fn run(before: &[&str], shell: &[String], script: &str) -> Reply {
+    let shell = shell.iter().map(String::as_str);
+    let words: Vec<&str> = before.iter().copied().chain(shell).chain(["-c", script]).collect();
     let done = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap();
     let code = done.status.code().unwrap_or(-1);
     let (out_full, err_full) = (done.stdout.len() as u64, done.stderr.len() as u64);
     Reply { code, timed_out: false, out: done.stdout, err: done.stderr, out_full, err_full }
 }
 
-fn read(before: &[&str], shell: &[&str], queries: &[Query]) -> Facts {
+fn read(before: &[&str], shell: &[String], queries: &[Query]) -> Facts {
     let mut facts = Facts::default();
     for reading in fact::script(queries, NONCE) {
         let reply = run(before, shell, reading.script());
@@ -196,4 +221,112 @@ fn every_shell_sees_what_the_standard_library_sees() {
         prints.insert(facts.fingerprint(), shell);
     }
     assert_eq!(prints.len(), 1, "shells disagree: {prints:?}");
+}
+
+#[test]
+fn without_root_the_hidden_is_unknown_and_not_absent() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else, so there is nothing to try.
+        return;
+    }
+    let zoo = tempfile::tempdir().unwrap();
+    let at = |name: &str| zoo.path().join(name);
+    let mode = |name: &str, mode| std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode("", 0o755);
+    for name in ["open", "closed", "unlisted", "home", "home/a", "home/b", "home/b/x"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    for name in ["open/secret", "open/plain", "closed/x", "unlisted/x", "home/a/key", "home/b/key"] {
+        std::fs::write(at(name), b"text").unwrap();
+    }
+    mode("open/secret", 0o600);
+    mode("closed", 0o700);
+    mode("unlisted", 0o711);
+    mode("home/b", 0o700);
+    let root = zoo.path().to_str().unwrap();
+    let path = |name: &str| format!("{root}/{name}");
+    let stats = [
+        "open/secret",
+        "closed/x",
+        "closed/none",
+        "closed/*",
+        "unlisted/x",
+        "unlisted/*",
+        "home/*/key",
+        "home/*",
+        "none",
+    ];
+    let files = ["open/secret", "open/plain", "closed/x", "unlisted/x", "none", "closed/deep/er"];
+    let mut queries: Vec<Query> = stats.iter().map(|name| Query::Stat(path(name))).collect();
+    queries.extend(files.iter().map(|name| Query::File(path(name))));
+    queries.extend([Query::Accounts, Query::Sshd { user: None }, Query::Os, Query::Sysctl("vm.mmap_rnd_bits".into())]);
+    for shell in shells() {
+        let facts = read(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], &shell, &queries);
+        let count = |name: &str| facts.stat(&path(name)).ok().map(Vec::len);
+        let counts = stats.map(count);
+        let want = [Some(1), None, None, None, Some(1), None, None, Some(2), Some(0)];
+        assert_eq!(counts, want, "{shell:?} {stats:?}");
+        let texts = files.map(|name| facts.file(&path(name)).ok().cloned());
+        let text = Some(Content::Regular(b"text".to_vec()));
+        let want = [None, text.clone(), None, text, Some(Content::Absent), None];
+        assert_eq!(texts, want, "{shell:?}");
+        assert_eq!(facts.os().unwrap().uid, 65534);
+        let accounts = facts.accounts().unwrap();
+        assert!(accounts.shadow_unread.as_deref().is_some_and(|why| why.contains("needs root")));
+        assert!(
+            accounts.users.iter().all(|user| user.password.is_none() || user.password == Some(fact::Password::None))
+        );
+        assert!(facts.sshd(None).is_err());
+        let reason = format!("{:?}", facts.stat(&path("closed/x")).unwrap_err());
+        assert!(reason.contains("needs root to look into") && reason.contains("/closed"), "{reason}");
+    }
+}
+
+#[test]
+fn more_entries_than_a_command_takes_are_all_there() {
+    let zoo = tempfile::tempdir().unwrap();
+    for n in 0..3000 {
+        std::fs::write(zoo.path().join(format!("{n:04}-{}", "x".repeat(200))), b"").unwrap();
+    }
+    let pattern = format!("{}/*", zoo.path().to_str().unwrap());
+    for shell in shells() {
+        let facts = read(&[], &shell, &[Query::Stat(pattern.clone())]);
+        assert_eq!(facts.stat(&pattern).unwrap().len(), 3000, "{shell:?}");
+        let reading = fact::script(&[Query::Stat(pattern.clone())], NONCE).remove(0);
+        let reply = run(&[], &shell, &reading.script().replace("-gt 100000", "-gt 2999"));
+        assert!(format!("{:?}", fact::answers(&reading, &reply).stat(&pattern)).contains("more than"));
+    }
+}
+
+/// A hash must not leave the host, whatever the line looks like.
+#[test]
+fn no_hash_is_told() {
+    let script = fact::script(&[Query::Accounts], NONCE)[0].script().to_owned();
+    let zoo = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(zoo.path().join(name), text).unwrap();
+    put(
+        "passwd",
+        "root:x:0:0:root:/root:/bin/sh\nold:SECRETdes.13x:1:1::/:/bin/sh\nnone::2:2::/:\nstar:*:3:3:a,b:/:/x\n+::::::\nbad:line\n\
+        set:x:4:4::/:\nlocked:x:5:5::/:\nempty:x:6:6::/:\nodd:x:7:7::/:\ngone:x:8:8::/:\n",
+    );
+    put("group", "root:x:0:\nadm:SECRET:4:a,b\n");
+    put(
+        "shadow",
+        "root:$6$SECRET$SECRET:1:0:9:7:::\nset:$y$SECRET:1:0:9:7::20000:\nlocked:!$6$SECRET:1:0:9:7:::\nempty::1:0:9:7:::\n\
+        odd:SECRETword:1:0:9:7:::\nshort:SECRET:1\nSECRET\nlong:SECRET:1:2:3:4:5:6:7:8:9\n",
+    );
+    let here = script.replace("/etc/", &format!("{}/", zoo.path().to_str().unwrap()));
+    for shell in shells() {
+        let reply = run(&[], &shell, &here);
+        assert!(!String::from_utf8_lossy(&reply.out).contains("SECRET"), "{}", String::from_utf8_lossy(&reply.out));
+        let facts = fact::answers(&fact::script(&[Query::Accounts], NONCE)[0], &reply);
+        let accounts = facts.accounts().unwrap();
+        let state = |name: &str| accounts.users.iter().find(|u| u.name == name).and_then(|u| u.password);
+        use fact::Password::{Empty, Locked, None as Never, Set};
+        let names = ["root", "old", "none", "star", "set", "locked", "empty", "odd", "gone"];
+        let want = [Set, Set, Empty, Never, Set, Locked, Empty, Never, Never];
+        assert_eq!(names.map(state), want.map(Some), "{shell:?}");
+        assert_eq!(accounts.users.iter().find(|u| u.name == "set").unwrap().expires, Some(20000));
+        assert_eq!(accounts.groups[1].members, ["a", "b"]);
+    }
 }

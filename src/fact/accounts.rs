@@ -1,7 +1,8 @@
 //! Users and groups, as the host's own files name them.
 //!
 //! One `sed` reads passwd, group and shadow, which it tells apart by their number of fields, and puts one letter in
-//! place of each password: no hash leaves the host. Lines that the system itself would skip are skipped.
+//! place of each password: no hash leaves the host. Lines that the system itself would skip are skipped. Accounts that
+//! come over the network (LDAP, SSSD) are not seen.
 
 use super::read::{Asking, Sections, lossy};
 use super::{Answer, Facts, Query};

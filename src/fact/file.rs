@@ -57,7 +57,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
         return vec![];
     }
     let script = format!(
-        "find {} -maxdepth 0 -type f -size -{}c -exec head -v -c {} {{}} +\nc 0",
+        "find {} -maxdepth 0 -type f -size -{}c -exec head -v -c {} {{}} +\n[ \"$u\" = 0 ]; c $?",
         list.join(" "),
         MOST + 1,
         MOST + 1
@@ -103,6 +103,9 @@ fn kind(kind: EntryKind) -> &'static str {
 
 /// A file of /proc or /sys, line by line.
 fn made_up(sections: &Sections<'_>, queries: &[Query], path: &str) -> Result<Content, String> {
+    if path.contains('\n') {
+        return Err(format!("{path:?} cannot be read line by line"));
+    }
     let lines = Lines::parse(sections, queries)?;
     let found = lines.get(path)?.ok_or_else(|| format!("{path} vanished while it was read"))?;
     Ok(Content::Regular(found.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()))
@@ -154,9 +157,11 @@ fn contents<'a>(sections: &Sections<'a>, paths: &'a [String], found: &Found<'_>)
     }
     match section.code {
         None => Ok(Contents { of, lack: sections.lack() }),
-        Some(_) if at == body.len() => {
+        Some(code) if at == body.len() => {
             of.extend(last);
-            Ok(Contents { of, lack: "{} could not be read, or vanished meanwhile (needs root?)".into() })
+            // The code tells whether it was root who read.
+            let lack = if code == 0 { "{} vanished or could not be read" } else { "needs root to read {}" };
+            Ok(Contents { of, lack: lack.into() })
         }
         Some(_) => Err("a file changed while the files were read".into()),
     }

@@ -35,7 +35,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     let script = format!(
         r#"set --
 for f in {}; do if [ -f "$f" ] && [ -r "$f" ]; then set -- "$@" "$f"
-elif [ -f "$f" ]; then printf 'd %s\n' "$f"; else printf 'a %s\n' "$f"; fi; done
+elif [ -f "$f" ]; then [ "$u" = 0 ] && printf 'n %s\n' "$f" || printf 'd %s\n' "$f"; else printf 'a %s\n' "$f"; fi; done
 r=0; [ $# -eq 0 ] || {{ grep -aHs '' "$@"; r=$?; }}
 c $r"#,
         list.join(" ")
@@ -48,6 +48,8 @@ pub struct Lines<'a> {
     of: BTreeMap<&'a [u8], Vec<&'a [u8]>>,
     absent: BTreeSet<&'a [u8]>,
     denied: BTreeSet<&'a [u8]>,
+    /// Not even root may read these.
+    never: BTreeSet<&'a [u8]>,
     code: i32,
 }
 
@@ -57,17 +59,23 @@ impl<'a> Lines<'a> {
     pub fn parse(sections: &Sections<'a>, queries: &'a [Query]) -> Result<Self, String> {
         let section = sections.whole(WORD)?;
         let known = paths(queries);
-        let mut lines =
-            Self { of: BTreeMap::new(), absent: BTreeSet::new(), denied: BTreeSet::new(), code: section.code };
+        let mut lines = Self {
+            of: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            never: BTreeSet::new(),
+            code: section.code,
+        };
         if ![0, 1, 2].contains(&section.code) {
             return Err(format!("grep ended with {}", section.code));
         }
-        // Every line counts here, the empty ones between quotation too: grep puts a name before each.
         for line in section.lines() {
             if let Some(path) = line.strip_prefix(b"a ") {
                 lines.absent.insert(path);
             } else if let Some(path) = line.strip_prefix(b"d ") {
                 lines.denied.insert(path);
+            } else if let Some(path) = line.strip_prefix(b"n ") {
+                lines.never.insert(path);
             } else {
                 let mut colons = line.iter().enumerate().filter(|(_, b)| **b == b':').map(|(at, _)| at);
                 let at = colons.find(|at| std::str::from_utf8(&line[..*at]).is_ok_and(|path| known.contains(path)));
@@ -91,7 +99,7 @@ impl<'a> Lines<'a> {
             Ok(None)
         } else if self.denied.contains(path) {
             Err(format!("needs root to read {}", lossy(path)))
-        } else if self.code == 2 {
+        } else if self.code == 2 || self.never.contains(path) {
             Err(format!("{} could not be read", lossy(path)))
         } else {
             Ok(Some(&[]))

@@ -26,6 +26,7 @@ mod unit;
 mod words;
 
 pub use accounts::{Accounts, Group, Password, User};
+pub use due::mark;
 pub use file::Content;
 pub use module::Module;
 pub use mount::Mount;

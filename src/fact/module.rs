@@ -50,13 +50,15 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     let any = list.join("|");
     let globs = DIRECTORIES.map(|directory| format!("{directory}/*.conf")).join(" ");
     let script = format!(
-        r#"k=; [ -r /proc/sys/kernel/osrelease ] && read -r k </proc/sys/kernel/osrelease
+        r#"for m in {}; do [ -d "/sys/module/$m" ] && printf 'm %s\n' "$m"; done
+k=; [ -r /proc/sys/kernel/osrelease ] && read -r k </proc/sys/kernel/osrelease
 [ -n "$k" ] && [ -r "/lib/modules/$k/modules.dep" ] || printf '{UNSEEN}\n'
 set --
 for f in {globs}; do if [ -r "$f" ]; then printf 'f %s\n' "$f"; set -- "$@" "$f"; elif [ -e "$f" ]; then printf 'd %s\n' "$f"; fi; done
 grep -aHsE -e '^({any}) ' -e '^([^: ]*/)?({any})[.]ko([.][a-z0-9]+)?(:|$)' -e '^[[:space:]]*(blacklist|install)[[:space:]]' -e 'blacklist=' \
 /proc/modules /proc/cmdline "/lib/modules/$k/modules.dep" "/lib/modules/$k/modules.builtin" "$@"
-r=$?; [ $r -le 2 ] && r=0; c $r"#
+r=$?; [ $r -le 2 ] && r=0; c $r"#,
+        names(queries).filter(|name| plain(name)).map(|name| same(name)).collect::<Vec<_>>().join(" ")
     );
     vec![Asking::new(WORD, script)]
 }
@@ -83,6 +85,8 @@ struct Known {
     builtin: Vec<String>,
     there: Vec<String>,
     unseen: bool,
+    /// In /sys/module: what is there and not loaded is built in.
+    alive: Vec<String>,
     /// Words of the lines that hold, in the order modprobe reads them.
     rules: Vec<Vec<String>>,
     command_line: String,
@@ -100,6 +104,8 @@ fn parse(sections: &Sections<'_>) -> Result<Known, String> {
         let line = lossy(line);
         if line == UNSEEN {
             known.unseen = true;
+        } else if let Some(name) = line.strip_prefix("m ") {
+            known.alive.push(name.to_owned());
         } else if let Some(path) = line.strip_prefix("d ") {
             return Err(format!("needs root to read {path}"));
         } else if let Some(path) = line.strip_prefix("f ") {
@@ -155,7 +161,8 @@ impl Known {
             let program = command.first().map(|word| word.rsplit('/').next().unwrap_or_default());
             matches!(program, None | Some("true" | "false" | ":"))
         };
-        let (loaded, builtin) = (listed(&self.loaded), listed(&self.builtin));
+        let loaded = listed(&self.loaded);
+        let builtin = listed(&self.builtin) || (listed(&self.alive) && !loaded);
         Ok(Module {
             loaded,
             builtin,

@@ -75,3 +75,29 @@ fn still(answer: &Answer) -> Answer {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{Os, Socket};
+
+    fn print(query: Query, answer: Answer) -> String {
+        Facts::from_iter([(query, Ok(answer))]).fingerprint()
+    }
+
+    #[test]
+    fn only_what_moves_by_itself_does_not_count() {
+        let os = |clock, hostname: &str| Answer::Os(Os { clock, hostname: hostname.into(), ..Os::default() });
+        assert_eq!(print(Query::Os, os(1, "a")), print(Query::Os, os(2, "a")));
+        assert_ne!(print(Query::Os, os(1, "a")), print(Query::Os, os(1, "b")));
+        let socket = |pid, port| {
+            let (protocol, address) = ("tcp".into(), "::".into());
+            Answer::Sockets(vec![Socket { protocol, address, port, process: None, pid: Some(pid) }])
+        };
+        assert_eq!(print(Query::Sockets, socket(1, 22)), print(Query::Sockets, socket(2, 22)));
+        assert_ne!(print(Query::Sockets, socket(1, 22)), print(Query::Sockets, socket(1, 23)));
+        let file = |text: &[u8]| print(Query::File("/x".into()), Answer::File(Content::Regular(text.to_vec())));
+        assert_ne!(file(b"a"), file(b"b"));
+        assert_ne!(file(b""), print(Query::File("/x".into()), Answer::File(Content::Absent)));
+    }
+}

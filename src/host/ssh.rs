@@ -154,7 +154,7 @@ impl SshHost {
 
 async fn attach(master: Master, login: &Login, settings: &Settings, token: &str) -> Result<Line, Loss> {
     match channel(&master, login, settings, token).await {
-        Ok((wire, channel)) => Ok(Line { wire: Arc::new(wire), channel: channel, master }),
+        Ok((wire, channel)) => Ok(Line { wire: Arc::new(wire), channel, master }),
         Err(loss) => {
             master.close().await;
             Err(loss)

@@ -77,9 +77,11 @@ fn done(reply: &Reply) -> Done {
     if reply.timed_out {
         return Done::TimedOut;
     }
-    match act::failure(&reply.err) {
-        Some(failure) => Done::Failed { act: failure.act, why: failure.why },
-        None if reply.code == 0 => Done::All,
-        None => Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+    if reply.code == 0 {
+        return Done::All;
     }
+    act::failure(&reply.err).map_or_else(
+        || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+        |failure| Done::Failed { act: failure.act, why: failure.why },
+    )
 }
