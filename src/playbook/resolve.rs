@@ -23,8 +23,9 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Pl
         let mut steps = Vec::with_capacity(drafts.len());
         for (draft, around) in drafts {
             references(&draft, n, &known, &mut faults);
+            let own = !around.vars.is_empty();
             let step = step(*draft, around, &raw.vars, &mut taken, &mut faults);
-            let circle = step.within.circle();
+            let circle = own.then(|| step.within.circle()).flatten();
             faults.extend(circle.filter(|fault| fault.place().is_none_or(|place| told.insert(spot(place)))));
             steps.push(Arc::new(step));
         }
