@@ -229,3 +229,49 @@ fn the_handbooks_examples_are_good_steps() {
         }
     }
 }
+
+#[test]
+fn a_step_has_one_kind() {
+    let [first, second, ..] = KINDS else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("two.yml");
+    std::fs::write(&file, format!("hosts: all\nsteps:\n  - {}: {{}}\n    {}: {{}}\n", first.name, second.name))
+        .unwrap();
+    let told = load(&[file]).unwrap_err().to_string();
+    assert!(told.contains(&format!("a step has one kind, this has `{}` and `{}`", first.name, second.name)), "{told}");
+}
+
+#[test]
+fn many_steps_are_read_in_good_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("many.yml");
+    let step = |n: usize| {
+        format!("  - title: Same\n    when: os.major > {n}\n    sysctl: {{key: a.b, value: \"{{{{ x }}}}\"}}\n")
+    };
+    let steps: String = (0..2000).map(step).collect();
+    std::fs::write(&file, format!("hosts: all\nvars: {{x: 1}}\nsteps:\n{steps}")).unwrap();
+    let start = std::time::Instant::now();
+    let playbook = load(&[file]).unwrap().remove(0);
+    assert_eq!((playbook.steps.len(), playbook.steps[1999].id.as_str()), (2000, "same-2000"));
+    // Generous: it takes about a second in a debug build.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+
+    #[test]
+    fn no_file_makes_it_panic(
+        lines in proptest::collection::vec("( {0,4}(- )?(hosts|steps|id|when|loop|vars|needs|sysctl|key|include|serial|item|a)?: ?(all|\\{\\{ a \\}\\}|\"\\{\\{ a \\}\\}\"|\\[a\\]|\\{key: a\\}|1|x.yml)?)", 0..12)
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.yml");
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        match load(&[file]) {
+            Ok(playbooks) => playbooks.iter().flat_map(|p| &p.steps).for_each(|step| {
+                let _ = step.make(&Scope::new());
+            }),
+            Err(faults) => faults.iter().for_each(|fault| assert!(!render(fault, true).is_empty())),
+        }
+    }
+}
