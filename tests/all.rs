@@ -1,5 +1,8 @@
-//! The one integration-test binary: one module a room.
+//! All integration tests, in one binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
+mod architecture;
+mod fact;
+mod inventory;
 mod playbook;
+mod wire;

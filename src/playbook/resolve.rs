@@ -20,7 +20,9 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Pl
     for (n, play) in plays.into_iter().enumerate() {
         let Play { raw, file, steps: drafts, digest } = play;
         let mut told: HashSet<Spot> = HashSet::new();
-        faults.extend(raw.vars.circle().inspect(|fault| drop(fault.place().map(|place| told.insert(spot(place))))));
+        let circle = raw.vars.circle();
+        told.extend(circle.iter().filter_map(Fault::place).map(spot));
+        faults.extend(circle);
         let mut steps = Vec::with_capacity(drafts.len());
         for (draft, around) in drafts {
             references(&draft, n, &known, &mut faults);
