@@ -161,6 +161,14 @@ fn what_a_host_says_is_never_a_template() {
 }
 
 #[test]
+fn faults_do_not_tell_what_was_filled_in() {
+    let playbook = &good("everything.yml")[0];
+    let told = made(playbook, &playbook.steps[3].id, &json!({"strict": "hunter2"})).unwrap_err();
+    assert!(told.contains("`if_present` needs true or false, found what was filled in"), "{told}");
+    assert!(!told.contains("hunter2") && told.matches("if_present").count() == 1, "{told}");
+}
+
+#[test]
 fn a_whole_body_may_be_a_template() {
     let playbook = &good("templated-body.yml")[0];
     let one = made(playbook, &playbook.steps[0].id, &json!({})).unwrap();
