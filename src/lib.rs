@@ -14,12 +14,18 @@
 //! - `cli` one file a command.
 
 pub mod act;
+pub mod event;
 pub mod expr;
 pub mod fact;
 pub mod fault;
+pub mod graph;
 pub mod host;
 pub mod inventory;
+pub mod lab;
+pub mod plan;
 pub mod playbook;
+pub mod run;
+pub mod secret;
 pub mod step;
 pub mod target;
 pub mod yaml;

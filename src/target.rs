@@ -34,4 +34,21 @@ pub enum Done {
 pub trait Target: Reader {
     /// Does the acts in order and stops at the first failure.
     fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>>;
+
+    /// Does the acts and, when all of them are done, reads: one round trip where the host can do both in one go.
+    fn set_then_read<'a>(
+        &'a self,
+        acts: &'a [Act],
+        queries: &'a [Query],
+        timeout: Duration,
+    ) -> Later<'a, Result<(Done, Facts), Loss>> {
+        Box::pin(async move {
+            let done = self.set(acts, timeout).await?;
+            let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
+            Ok((done, facts))
+        })
+    }
+
+    /// Ends the line in good order.
+    fn close(&self) -> Later<'_, ()>;
 }

@@ -1,1 +1,7 @@
+//! All integration tests, in one binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod architecture;
+mod fact;
 mod inventory;
+mod wire;

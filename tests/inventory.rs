@@ -1,7 +1,5 @@
 //! Inventories mean here what they mean in Ansible, and broken ones are told of in our own words.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};

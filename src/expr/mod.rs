@@ -4,7 +4,11 @@
 //! template is ever rendered into shell text.
 
 mod condition;
+mod helpers;
+mod place;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use condition::Condition;
 pub use template::Template;

@@ -19,6 +19,19 @@ impl Val {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
+    /// For machines: text as it is, nothing as null, a content as its size and SHA-256.
+    pub fn brief(&self) -> serde_json::Value {
+        match self {
+            Self::Absent => serde_json::Value::Null,
+            Self::Text(text) => text.as_str().into(),
+            Self::Data(data) => {
+                use sha2::Digest;
+                let digest: String = sha2::Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect();
+                serde_json::json!({"bytes": data.len(), "sha256": digest})
+            }
+        }
+    }
+
     /// The text, where it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {

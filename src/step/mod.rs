@@ -55,6 +55,22 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// The mark that makes this step's follow-up due, when it is one: an `on_change:` that leads here sets it on the
+    /// host before the change, so that the follow-up survives a failed run.
+    fn follow_up(&self) -> Option<String> {
+        None
+    }
+
+    /// It runs without being able to tell whether that was needed, or what it did.
+    fn blind(&self) -> bool {
+        false
+    }
+
+    /// It only looks: what differs is for a person to mend.
+    fn read_only(&self) -> bool {
+        false
+    }
+
     /// How long setting it may take, in seconds.
     fn patience(&self) -> u64 {
         120

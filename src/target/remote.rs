@@ -3,7 +3,7 @@
 use super::{Done, Reader, Target};
 use crate::act::{self, Act};
 use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, Request};
+use crate::host::{Host, Later, Loss, Reply, Request, random_word};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Remote {
 impl Reader for Remote {
     fn read<'a>(&'a self, queries: &'a [Query]) -> Later<'a, Result<Facts, Loss>> {
         Box::pin(async move {
-            let nonce = nonce();
+            let nonce = random_word();
             let mut waiting = Vec::new();
             for reading in fact::script(queries, &nonce) {
                 let request = Request { script: reading.script().to_owned(), timeout: self.patience };
@@ -42,27 +42,44 @@ impl Reader for Remote {
 
 impl Target for Remote {
     fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>> {
+        Box::pin(async move { Ok(done(&self.host.call(Request { script: act::render(acts), timeout }).await?)) })
+    }
+
+    fn set_then_read<'a>(
+        &'a self,
+        acts: &'a [Act],
+        queries: &'a [Query],
+        timeout: Duration,
+    ) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
-            let reply = self.host.call(Request { script: act::render(acts), timeout }).await?;
-            if reply.timed_out {
-                return Ok(Done::TimedOut);
-            }
-            if reply.code == 0 {
-                return Ok(Done::All);
-            }
-            let failure = act::failure(&reply.err);
-            Ok(failure.map_or_else(
-                || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
-                |f| Done::Failed { act: f.act, why: f.why },
-            ))
+            let readings = fact::script(queries, &random_word());
+            let [reading] = readings.as_slice() else {
+                let done = self.set(acts, timeout).await?;
+                let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
+                return Ok((done, facts));
+            };
+            // The reading begins only when every act is done, so its answers are those of the changed host.
+            let script = format!("(\n{}\n) >/dev/null || exit\n{}", act::render(acts), reading.script());
+            let reply = self.host.call(Request { script, timeout: timeout + self.patience }).await?;
+            let done = done(&reply);
+            let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            Ok((done, facts))
         })
+    }
+
+    fn close(&self) -> Later<'_, ()> {
+        self.host.close()
     }
 }
 
-/// A word that no host can guess before it sees it.
-fn nonce() -> String {
-    let mut bytes = [0u8; 12];
-    // Without randomness a host could forge section marks; it could lie in its answers just as well, so go on.
-    let _ = getrandom::fill(&mut bytes);
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// What a reply says of the acts that were sent.
+fn done(reply: &Reply) -> Done {
+    if reply.timed_out {
+        return Done::TimedOut;
+    }
+    match act::failure(&reply.err) {
+        Some(failure) => Done::Failed { act: failure.act, why: failure.why },
+        None if reply.code == 0 => Done::All,
+        None => Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+    }
 }

@@ -10,6 +10,7 @@ mod blank;
 mod de;
 mod hints;
 mod json;
+mod key;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,224 @@
+//! The language between the run and its reports: numbered facts, each with its time. `run` says them and never prints;
+//! a report is a fold over them and never runs.
+
+use crate::fault::Place;
+use crate::host::LossKind;
+use crate::playbook::Control;
+use crate::step::{Disruption, Row, Undo};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The version of this language; told first in every stream.
+pub const VERSION: u32 = 1;
+
+/// One fact of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum What {
+    Version {
+        version: u32,
+        steadfast: &'static str,
+    },
+    RunStarted {
+        run: String,
+        mode: Mode,
+        hosts: Vec<String>,
+        playbooks: Vec<String>,
+        steps: usize,
+        tasks: usize,
+    },
+    BatchStarted {
+        play: String,
+        batch: usize,
+        of: usize,
+        hosts: Vec<String>,
+    },
+    /// No further batch is started, and these hosts are left as they are.
+    Stopped {
+        why: String,
+        hosts: Vec<String>,
+    },
+    HostConnected {
+        host: String,
+        ms: u64,
+    },
+    HostLost {
+        host: String,
+        kind: LossKind,
+        why: String,
+    },
+    TaskStarted {
+        host: String,
+        step: String,
+    },
+    TaskDone(Box<TaskDone>),
+    HostDone {
+        host: String,
+        ms: u64,
+    },
+    RunDone {
+        summary: Summary,
+        exit: u8,
+        interrupted: bool,
+        ms: u64,
+    },
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Check,
+    Plan,
+    Apply,
+}
+
+/// The end of one task.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskDone {
+    pub host: String,
+    pub step: String,
+    pub title: String,
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    #[serde(serialize_with = "place")]
+    pub place: Place,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What differed (check) or was changed (apply).
+    #[serde(serialize_with = "rows")]
+    pub rows: Arc<[Row]>,
+    pub disruption: Disruption,
+    pub undo: Undo,
+    pub access: bool,
+}
+
+/// How a task ended, with the reason where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// True already.
+    Unchanged,
+    /// Differs, and `apply` would set it.
+    Drift,
+    /// Differs, and a person must mend it.
+    Manual,
+    /// Can be told only after that task.
+    Pending { after: String },
+    /// Cannot be told.
+    Unknown { why: String },
+    /// Was set and read again as wanted.
+    Changed,
+    /// Could not be set, did not converge, or can never be true here.
+    Failed { why: String },
+    /// The host was not as it was when this was decided; nothing was done.
+    Stale { why: String },
+    /// Its condition does not hold, or something it needs failed.
+    Skipped { why: String, blocked: bool },
+}
+
+impl Outcome {
+    /// The word for it in reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Drift => "drift",
+            Self::Manual => "manual",
+            Self::Pending { .. } => "pending",
+            Self::Unknown { .. } => "unknown",
+            Self::Changed => "changed",
+            Self::Failed { .. } => "failed",
+            Self::Stale { .. } => "stale",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// The reason, where there is one.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Pending { after } => Some(after),
+            Self::Unknown { why } | Self::Failed { why } | Self::Stale { why } | Self::Skipped { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+}
+
+/// How many of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub hosts: usize,
+    pub unreachable: usize,
+    pub unchanged: usize,
+    pub changed: usize,
+    pub drift: usize,
+    pub manual: usize,
+    pub pending: usize,
+    pub unknown: usize,
+    pub failed: usize,
+    pub stale: usize,
+    pub skipped: usize,
+}
+
+impl Summary {
+    /// Counts one task.
+    pub fn count(&mut self, outcome: &Outcome) {
+        let slot = match outcome {
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Drift => &mut self.drift,
+            Outcome::Manual => &mut self.manual,
+            Outcome::Pending { .. } => &mut self.pending,
+            Outcome::Unknown { .. } => &mut self.unknown,
+            Outcome::Changed => &mut self.changed,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Stale { .. } => &mut self.stale,
+            Outcome::Skipped { .. } => &mut self.skipped,
+        };
+        *slot += 1;
+    }
+
+    /// The exit code: the first that applies of 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.
+    pub fn exit(&self, mode: Mode, report_only: bool) -> u8 {
+        let drift = self.drift + self.manual + self.pending;
+        // What only a person can mend was not mended by an apply: that is no success.
+        if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
+            3
+        } else if self.unreachable + self.unknown > 0 {
+            4
+        } else if self.stale > 0 {
+            6
+        } else if drift > 0 && !report_only {
+            2
+        } else {
+            0
+        }
+    }
+}
+
+fn place<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
+    let (line, column) = place.line_column();
+    serde_json::json!({"file": place.source.name, "line": line, "column": column}).serialize(serializer)
+}
+
+/// Rows for machines: contents of files as size and digest, never as bytes.
+fn rows<S: serde::Serializer>(rows: &Arc<[Row]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(rows.iter().map(|row| {
+        serde_json::json!({
+            "object": row.object,
+            "field": row.field,
+            "found": row.found.brief(),
+            "wanted": row.wanted.brief(),
+        })
+    }))
+}

@@ -1,0 +1,217 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use super::*;
+use crate::fault::{Fault, Place, Source};
+use serde_json::{Value, json};
+
+fn whole(text: &str) -> Place {
+    Place { source: Source::new("t", text), start: 0, end: text.len() }
+}
+
+fn scope(value: Value) -> Scope {
+    match value {
+        Value::Object(map) => map,
+        _ => panic!("a scope is a map"),
+    }
+}
+
+fn vars() -> Scope {
+    scope(json!({
+        "os": {"family": "debian", "major": 12, "tags": ["a", "b"]},
+        "ports": [22, 443], "name": "it's", "bad": "a\nb", "nothing": null, "on": true,
+        "users": [{"name": "x", "keys": ["k1"]}, {"name": "y", "keys": []}], "shout": "ABC", "evil": "{{ name }}",
+    }))
+}
+
+fn decide(text: &str) -> Result<bool, Fault> {
+    Condition::parse(text, &whole(text))?.holds(&vars())
+}
+
+fn fill(text: &str) -> Result<String, Fault> {
+    Template::parse(text, &whole(text))?.render(&vars())
+}
+
+#[test]
+fn conditions_decide() {
+    for text in [
+        "os.family == 'debian'",
+        "os.major >= 12 && !(os.major > 12)",
+        "22 in ports",
+        "ports.exists(p, p == 443)",
+        "size(users) == 2",
+        "has(os.family) && !has(os.nope)",
+        "name.startsWith('it') && name.matches('^i.*s$')",
+        "nothing == null",
+        "on",
+        "os.major + 1 == 13",
+        "users.all(u, u.keys.all(k, k != name))",
+        "string(os.major) == '12' && int('5') == 5 && double(1) == 1.0",
+        "'a' in os.tags ? true : false",
+        "type(on) == bool",
+    ] {
+        assert_eq!(decide(text), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn conditions_know_their_names() {
+    let text = "os.family == x && ports.exists(p, p == y) && type(z) == string";
+    let condition = Condition::parse(text, &whole(text)).unwrap();
+    assert_eq!(condition.names(), ["os", "x", "ports", "y", "z"]);
+    assert_eq!(condition.places()[1].1.start, text.find('x').unwrap());
+}
+
+#[test]
+fn conditions_that_cannot_be() {
+    let cases = [
+        ("os.famly == 'x'", "os.famly", "has("),
+        ("oss.family == 'x'", "oss", "did you mean `os`"),
+        ("os.family = 'x'", "=", "write `==`"),
+        ("on and on", "and", "write `&&`"),
+        ("os.family is defined", "is", "has(x.y)"),
+        ("os.family", "os.family", "compare it"),
+        ("os.major + 'x' == 'y'", "os.major", "convert one side"),
+        ("sise(ports) == 1", "sise", "did you mean `size`"),
+        ("{{ on }}", "{{", "without"),
+        ("ports.all(a, ports.all(b, ports.all(c, true)))", "", "deep in each other"),
+        ("name.matches('(')", "", "cannot be decided"),
+        ("", "", "not a condition"),
+        ("1/0 == 1", "", "cannot be decided"),
+    ];
+    for (text, at, says) in cases {
+        let fault = decide(text).unwrap_err();
+        let told = fault.to_string();
+        let says = if says == "without" { "write `x`" } else { says };
+        assert!(told.contains(says), "{text}: {told}");
+        let place = fault.place().unwrap();
+        let covered = &text[place.start..place.end];
+        assert!(at.is_empty() || at.contains(covered) || covered.contains(at), "{text}: {covered:?} {told}");
+    }
+}
+
+#[test]
+fn templates_fill_in() {
+    let cases = [
+        ("{{ name }}", "it's"),
+        ("<{{os.family}}> & {{os.major}}", "<debian> & 12"),
+        ("{{#each ports}}{{this}}{{#unless @last}},{{/unless}}{{/each}}", "22,443"),
+        (
+            "{{#each users}}{{name}}@{{../os.family}}:{{#each keys}}{{this}}{{/each}};{{/each}}",
+            "x@debian:k1;y@debian:;",
+        ),
+        ("{{#each users as |u|}}{{u.name}}{{@root.os.major}} {{/each}}", "x12 y12 "),
+        ("{{#if on}}yes{{else if nothing}}?{{else}}no{{/if}}", "yes"),
+        ("{{#if (and on (eq os.major 12))}}12{{/if}}", "12"),
+        ("{{#with os}}{{family}}{{/with}}", "debian"),
+        (
+            "{{join ports \", \"}} {{json os.tags}} {{lower shout}} {{upper os.family}} {{len ports}}",
+            "22, 443 [\"a\",\"b\"] abc DEBIAN 2",
+        ),
+        ("{{shq name}}", r"'it'\''s'"),
+        ("{{default nope \"d\"}} {{default os.nope 5}} {{default name \"d\"}} {{default nothing \"n\"}}", "d 5 it's n"),
+        ("{{line name}}", "it's"),
+        ("\\{{ name }}", "{{ name }}"),
+        ("{{lookup os \"family\"}} {{ports.[1]}} {{ports.0}}", "debian 443 22"),
+        ("{{evil}}", "{{ name }}"),
+        ("a\n{{#if on}}\nb\n{{/if}}\nc\n", "a\nb\nc\n"),
+        ("{{!-- said nowhere --}}x", "x"),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(fill(text).as_deref(), Ok(wanted), "{text}");
+    }
+}
+
+#[test]
+fn templates_know_their_names() {
+    let text = "{{a.b}} {{#each c}}{{d}} {{../e}} {{@root.f}}{{/each}} {{default g h}} {{#if (eq i 1)}}{{/if}} {{a}}";
+    let template = Template::parse(text, &whole(text)).unwrap();
+    assert_eq!(template.names(), ["a", "c", "e", "f", "h", "i"]);
+    assert_eq!(template.places()[1].1.start, text.find("c}}").unwrap());
+}
+
+#[test]
+fn templates_that_cannot_be() {
+    let cases = [
+        ("{{nam}}", "did you mean `name`"),
+        ("{{#if nope}}x{{/if}}", "unknown name `nope`"),
+        ("{{#if os.nope}}x{{/if}}", "there is no `os.nope`"),
+        ("{{#unless os.nope}}x{{/unless}}", "there is no `os.nope`"),
+        ("{{#each os.nope}}x{{/each}}", "there is no `os.nope`"),
+        ("{{#each users}}{{nme}}{{/each}}", "there is no `nme`"),
+        ("{{#each users}}{{#if nme}}{{/if}}{{/each}}", "there is no `nme`"),
+        ("{{os.famly}}", "there is no `os.famly`"),
+        ("{{{name}}}", "not supported"),
+        ("{{& name}}", "not supported"),
+        ("{{> part}}", "not supported"),
+        ("{{#> part}}{{/part}}", "not supported"),
+        ("{{* deco}}", "not supported"),
+        ("{{#*inline \"x\"}}{{/inline}}", "not supported"),
+        ("{{ name | upper }}", "no filters"),
+        ("{{ name", "never closed"),
+        ("{{#if on}}x", "not a template"),
+        ("{{#if on}}x{{/each}}", "is open"),
+        ("{{uper name}}", "did you mean `upper`"),
+        ("{{#loop ports}}{{/loop}}", "unknown helper `loop`"),
+        ("{{log name}}", "unknown helper"),
+        ("{{line bad}}", "line break"),
+        ("{{ports}}", "is a list"),
+        ("{{os}}", "is a map"),
+        ("{{nothing}}", "is null"),
+        ("{{this}}", "only inside"),
+        ("{{../x}}", "goes up further"),
+        (
+            "{{#each ports}}{{#each ../ports}}{{#each ../../ports}}{{#each ../../../ports}}{{/each}}{{/each}}{{/each}}{{/each}}",
+            "3 deep",
+        ),
+        ("{{join ports}}", "needs 2 values"),
+        ("{{#if}}{{/if}}", ""),
+    ];
+    for (text, says) in cases {
+        let told = fill(text).unwrap_err().to_string();
+        assert!(told.contains(says), "{text}: {told}");
+    }
+    let deep = "{{#if on}}".repeat(5000);
+    assert!(fill(&deep).unwrap_err().to_string().contains("nested deeper"));
+    let parens = format!("{{{{upper {}", "(".repeat(5000));
+    assert!(fill(&parens).unwrap_err().to_string().contains("nested deeper"));
+}
+
+#[test]
+fn bombs_end() {
+    let text = "{{#each a}}{{#each ../a}}{{#each ../../a}}xxxxxxxxxx{{/each}}{{/each}}{{/each}}";
+    let template = Template::parse(text, &whole(text)).unwrap();
+    let items: Vec<u32> = (0..200).collect();
+    let told = template.render(&scope(json!({"a": items}))).unwrap_err().to_string();
+    assert!(told.contains("longer than 1048576"), "{told}");
+}
+
+#[test]
+fn a_lone_path_keeps_its_type() {
+    let value = |text: &str| Template::parse(text, &whole(text)).unwrap().value(&vars());
+    assert_eq!(value("{{ ports }}"), Ok(json!([22, 443])));
+    assert_eq!(value("{{ os.tags.1 }}"), Ok(json!("b")));
+    assert_eq!(value("{{ os.major }}."), Ok(json!("12.")));
+    assert!(value("{{ os.majr }}").unwrap_err().to_string().contains("did you mean `major`"));
+}
+
+#[test]
+fn places_lead_back_into_the_file() {
+    let text = "k: 'os.famly == \"x\" && oss'\nt: |\n    one\n    {{ nam }}\n";
+    let source = Source::new("f.yml", text);
+    let tree = crate::yaml::parse(&source).unwrap();
+    let when = tree.get("k").unwrap();
+    let fault = Condition::parse(when.text().unwrap(), &when.place).unwrap().holds(&vars()).unwrap_err();
+    assert_eq!(fault.place().unwrap().to_string(), "f.yml:1:24");
+    let body = tree.get("t").unwrap();
+    let fault = Template::parse(body.text().unwrap(), &body.place).unwrap().render(&vars()).unwrap_err();
+    assert_eq!(fault.place().unwrap().to_string(), "f.yml:4:8");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_them_panic(text in "[a-c{}#/&|.(\\[)\\]\"'!=<>+?:,@~ \n\\\\ü0-2]{0,60}") {
+        let place = whole(&text);
+        let _ = Condition::parse(&text, &place).map(|c| c.holds(&vars()));
+        let _ = Template::parse(&text, &place).map(|t| (t.render(&vars()), t.value(&vars())));
+    }
+}

@@ -1,0 +1,227 @@
+//! From playbooks and an inventory to tasks in an order.
+
+use super::scope::HostScope;
+use super::{Body, Host, Plan, Play, Task, Why, edges};
+use crate::expr::Scope;
+use crate::fault::{Fault, Faults, Result};
+use crate::graph::Graph;
+use crate::inventory::Inventory;
+use crate::playbook::{Batch, Made, Playbook, Step};
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// What narrows and colours a run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A pattern within which hosts must lie.
+    pub limit: Option<String>,
+    pub tags: Vec<String>,
+    pub skip_tags: Vec<String>,
+    /// `-e`: stronger than every other variable.
+    pub extra: Scope,
+    /// `-b` on the command line.
+    pub become_root: Option<bool>,
+}
+
+/// The names that are known only after a host was read.
+const LATE: &[&str] = &["os"];
+
+/// Makes the plan's graph.
+///
+/// # Errors
+/// Every mistake in patterns, references between hosts, filled-in fields, owners; or a cycle as a circle.
+pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Result<Plan, Faults> {
+    let mut faults = Vec::new();
+    let selected = select(playbooks, inventory, options, &mut faults);
+    if let Some(faults) = Faults::some(std::mem::take(&mut faults)) {
+        return Err(faults);
+    }
+    let mut plan = hosts(inventory, &selected, options);
+    let mut seen: HashSet<String> = HashSet::new();
+    for (play, (playbook, names)) in playbooks.iter().zip(&selected).enumerate() {
+        let members: Vec<usize> =
+            plan.hosts.iter().enumerate().filter(|(_, h)| names.contains(&h.name)).map(|(i, _)| i).collect();
+        let steps = wanted_steps(playbook, options);
+        let narrowed = narrow(&steps, inventory, &mut faults);
+        for host in &members {
+            for (step, within) in steps.iter().zip(&narrowed) {
+                if within.as_ref().is_some_and(|names| !names.contains(&plan.hosts[*host].name)) {
+                    continue;
+                }
+                match body(step, &plan.hosts[*host].scope, playbook) {
+                    Ok(body) => plan.tasks.push(Task {
+                        host: *host,
+                        play,
+                        step: Arc::clone(step),
+                        body,
+                        become_root: step.become_root.or(playbook.become_root).or(options.become_root),
+                    }),
+                    // The same mistake on a thousand hosts is one mistake.
+                    Err(more) => faults.extend(more.into_vec().into_iter().filter(|f| seen.insert(f.to_string()))),
+                }
+            }
+        }
+        plan.plays.push(Play {
+            name: playbook.name.clone(),
+            file: playbook.file.display().to_string(),
+            vars: playbook.vars.clone(),
+            batches: batches(&playbook.serial, members),
+        });
+    }
+    if let Some(faults) = Faults::some(faults) {
+        return Err(faults);
+    }
+    plan.tasks.sort_by_key(|task| (task.host, task.play));
+    plan.graph = edges::find(&plan, inventory)?;
+    plan.order = plan.graph.order().map_err(|circle| cycle(&plan, &circle))?;
+    Ok(plan)
+}
+
+/// The hosts of each playbook, by name.
+fn select(
+    playbooks: &[Playbook],
+    inventory: &Inventory,
+    options: &Options,
+    faults: &mut Vec<Fault>,
+) -> Vec<BTreeSet<String>> {
+    let names =
+        |hosts: Vec<&crate::inventory::Host>| hosts.into_iter().map(|h| h.name.clone()).collect::<BTreeSet<_>>();
+    let limit = match options.limit.as_deref().map(|pattern| inventory.select(pattern)).transpose() {
+        Ok(hosts) => hosts.map(names),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
+    let mut all = Vec::new();
+    for playbook in playbooks {
+        match inventory.select(&playbook.hosts) {
+            Ok(hosts) => {
+                let mut chosen = names(hosts);
+                if let Some(limit) = &limit {
+                    chosen.retain(|name| limit.contains(name));
+                }
+                all.push(chosen);
+            }
+            Err(fault) => faults.push(fault.or_at(&playbook.hosts_place)),
+        }
+    }
+    if faults.is_empty() && all.iter().all(BTreeSet::is_empty) {
+        let limit = options.limit.as_deref().unwrap_or("");
+        faults.push(
+            Fault::new(format!("no host is left: `--limit {limit}` has none of the playbook's hosts"))
+                .hint("`--list-hosts` shows which hosts a playbook would reach"),
+        );
+    }
+    all
+}
+
+fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options) -> Plan {
+    let groups: serde_json::Map<_, _> = inventory
+        .groups
+        .keys()
+        .map(|group| {
+            let members = inventory.hosts.iter().filter(|host| host.groups.contains(group));
+            (group.clone(), json!(members.map(|h| h.name.as_str()).collect::<Vec<_>>()))
+        })
+        .collect();
+    let groups = serde_json::Value::Object(groups);
+    let extra = Arc::new(options.extra.clone());
+    let chosen = inventory.hosts.iter().filter(|host| selected.iter().any(|names| names.contains(&host.name)));
+    let hosts = chosen.map(|host| Host {
+        name: host.name.clone(),
+        connection: host.connection.clone(),
+        scope: Arc::new(HostScope::new(host, &groups, Arc::clone(&extra))),
+    });
+    Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![] }
+}
+
+/// The steps that tags leave over, with all they need: a step without what it depends on would tell lies.
+fn wanted_steps(playbook: &Playbook, options: &Options) -> Vec<Arc<Step>> {
+    let has = |step: &Step, tags: &[String]| step.tags.iter().any(|tag| tags.contains(tag));
+    let chosen = |step: &Step| {
+        let by_tag = options.tags.is_empty() || has(step, &options.tags) || step.tags.iter().any(|t| t == "always");
+        let never = step.tags.iter().any(|tag| tag == "never") && !has(step, &options.tags);
+        by_tag && !never && !has(step, &options.skip_tags)
+    };
+    let by_id: HashMap<&str, &Arc<Step>> = playbook.steps.iter().map(|s| (s.id.as_str(), s)).collect();
+    let mut wanted: HashSet<&str> = HashSet::new();
+    let mut queue: Vec<&Arc<Step>> = playbook.steps.iter().filter(|step| chosen(step)).collect();
+    while let Some(step) = queue.pop() {
+        if wanted.insert(&step.id) {
+            let needs = step.needs.iter().map(|need| need.step.step.as_str());
+            let follow = step.on_change.iter().map(|reference| reference.step.as_str());
+            queue.extend(needs.chain(follow).filter_map(|id| by_id.get(id).copied()));
+        }
+    }
+    playbook.steps.iter().filter(|step| wanted.contains(step.id.as_str())).cloned().collect()
+}
+
+/// The hosts of each step that names its own.
+fn narrow(steps: &[Arc<Step>], inventory: &Inventory, faults: &mut Vec<Fault>) -> Vec<Option<HashSet<String>>> {
+    let one = |step: &Arc<Step>| {
+        let pattern = step.hosts.as_deref()?;
+        match inventory.select(pattern) {
+            Ok(hosts) => Some(hosts.into_iter().map(|host| host.name.clone()).collect()),
+            Err(fault) => {
+                faults.push(fault.or_at(&step.place));
+                None
+            }
+        }
+    };
+    steps.iter().map(one).collect()
+}
+
+fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook) -> Result<Body, Faults> {
+    if step.uses.iter().any(|name| LATE.contains(&name.as_str())) {
+        return Ok(Body::Late);
+    }
+    if let (Some(kind), true) = (&step.ready, step.when.is_empty()) {
+        return Ok(Body::Made(Arc::new([Made { item: None, kind: Arc::clone(kind) }])));
+    }
+    Ok(Body::Made(step.make(&scope.with(&playbook.vars, &step.vars, None))?.into()))
+}
+
+/// Cuts the hosts into batches; the last size repeats.
+fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
+    let total = hosts.len();
+    let mut sizes = serial.iter().map(|batch| match batch {
+        Batch::Hosts(number) => (*number).max(1),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "small"
+        )]
+        Batch::Percent(percent) => ((total as f64 * percent / 100.0).floor() as usize).max(1),
+    });
+    let mut last = sizes.next().unwrap_or(total.max(1));
+    let mut left = hosts.as_slice();
+    let mut all = Vec::new();
+    while !left.is_empty() {
+        let (batch, rest) = left.split_at(last.min(left.len()));
+        all.push(batch.to_vec());
+        left = rest;
+        last = sizes.next().unwrap_or(last);
+    }
+    all
+}
+
+/// A cycle as a circle, with the place of each of its steps.
+fn cycle(plan: &Plan, circle: &[(usize, Why)]) -> Faults {
+    let names: Vec<String> = circle.iter().map(|(task, _)| plan.tasks[*task].step.id.clone()).collect();
+    let first = names.first().cloned().unwrap_or_default();
+    let mut fault = Fault::new(format!("steps wait for each other in a circle: {} → {first}", names.join(" → ")));
+    for (n, (task, why)) in circle.iter().enumerate() {
+        let next = &names[(n + 1) % names.len()];
+        let says = match why {
+            Why::Needs => format!("`{next}` needs this"),
+            Why::OnChange => format!("`{next}` follows when this changes"),
+            Why::Object(object) => format!("`{next}` uses {object}, which this decides"),
+        };
+        let place = &plan.tasks[*task].step.place;
+        fault = if n == 0 { fault.at(place).why(says) } else { fault.also(place, says) };
+    }
+    fault.hint("take one `needs:` out of the circle, or split a step").into()
+}

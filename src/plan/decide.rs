@@ -1,0 +1,142 @@
+//! From facts to what a task would change. Pure: asks nobody.
+
+use super::Why;
+use crate::act::Act;
+use crate::fact::{Facts, Gap};
+use crate::graph::Graph;
+use crate::playbook::Made;
+use crate::step::{Row, Setting};
+use std::collections::HashMap;
+
+/// What a task would do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// True already.
+    InSync,
+    /// These parts differ and can be set.
+    Drift(Vec<Part>),
+    /// It differs, and only a person can mend it.
+    Manual(Vec<Part>),
+    /// It can be told only once that task has acted.
+    Pending { after: usize },
+    /// It cannot be told, with the reason.
+    Unknown(String),
+    /// It runs, and nobody can say whether it changed something.
+    Blind,
+    /// It can never become true on this host, with the reason.
+    Impossible(String),
+    /// Its condition does not hold here.
+    Skipped,
+}
+
+/// What differs in one of a task's kinds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Which of the task's kinds, from 0.
+    pub kind: usize,
+    pub rows: Vec<Row>,
+}
+
+impl Decision {
+    /// All rows, in order.
+    pub fn rows(&self) -> Vec<Row> {
+        match self {
+            Self::Drift(parts) | Self::Manual(parts) => parts.iter().flat_map(|part| part.rows.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether later tasks will meet another host than the one that was read.
+    pub fn will_change(&self) -> bool {
+        matches!(self, Self::Drift(_) | Self::Pending { .. } | Self::Blind)
+    }
+
+    /// The acts that make it true; empty when there is nothing to do.
+    pub fn acts(&self, made: &[Made], facts: &Facts) -> Vec<Act> {
+        let Self::Drift(parts) = self else { return Vec::new() };
+        let set = |part: &Part| {
+            let to: Vec<Setting> = part.rows.iter().map(Row::forward).collect();
+            made.get(part.kind).map(|one| one.kind.set(&to, facts)).unwrap_or_default()
+        };
+        parts.iter().flat_map(set).collect()
+    }
+}
+
+/// Decides one task. `tainted_by` is an earlier task that will change the host before this one's turn.
+pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decision {
+    if made.is_empty() {
+        return Decision::Skipped;
+    }
+    if let Some(after) = tainted_by.filter(|_| made.iter().any(|one| one.kind.opaque())) {
+        return Decision::Pending { after };
+    }
+    let mut parts = Vec::new();
+    let mut gaps = Vec::new();
+    for (n, one) in made.iter().enumerate() {
+        match one.kind.plan(facts) {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => parts.push(Part { kind: n, rows }),
+            Err(gap) => gaps.push(gap),
+        }
+    }
+    if let (Some(after), false) = (tainted_by, gaps.is_empty()) {
+        return Decision::Pending { after };
+    }
+    if made.iter().any(|one| one.kind.blind()) {
+        return Decision::Blind;
+    }
+    // One part that cannot be told hides behind no other that can.
+    match gaps.into_iter().next() {
+        Some(Gap::Unknown(why)) => Decision::Unknown(why),
+        Some(Gap::Missing(why) | Gap::Impossible(why)) => Decision::Impossible(why),
+        None if parts.is_empty() => Decision::InSync,
+        None if parts.iter().any(|part| made[part.kind].kind.read_only()) => Decision::Manual(parts),
+        None => Decision::Drift(parts),
+    }
+}
+
+/// Which earlier tasks make what was read of a host stale, while its tasks are walked in order.
+#[derive(Debug, Default)]
+pub struct Taint {
+    by: HashMap<usize, usize>,
+}
+
+impl Taint {
+    /// The first task before this one, near or far, that changes the host.
+    pub fn of(&self, graph: &Graph<Why>, task: usize) -> Option<usize> {
+        graph.before(task).into_iter().find_map(|(before, _)| self.by.get(&before).copied())
+    }
+
+    /// The task whose change makes this one due, when an `on_change:` leads here.
+    pub fn follows(&self, graph: &Graph<Why>, task: usize) -> Option<usize> {
+        let mut before = graph.before(task).into_iter();
+        before.find(|(before, why)| **why == Why::OnChange && self.by.contains_key(before)).map(|(before, _)| before)
+    }
+
+    /// Says that a task is done, and whether it changed (or will change) the host.
+    pub fn pass(&mut self, graph: &Graph<Why>, task: usize, changed: bool) {
+        if let Some(first) = self.of(graph, task).or_else(|| changed.then_some(task)) {
+            self.by.insert(task, first);
+        }
+    }
+}
+
+/// Decides all tasks of a host from one reading, in order. `made` gives the kinds of each task.
+pub fn judge<'a>(
+    graph: &Graph<Why>,
+    order: &[usize],
+    facts: &Facts,
+    made: impl Fn(usize) -> &'a [Made],
+) -> Vec<(usize, Decision)> {
+    let mut taint = Taint::default();
+    let one = |task: &usize| {
+        let kinds = made(*task);
+        let decision = match taint.follows(graph, *task) {
+            Some(after) if !kinds.is_empty() => Decision::Pending { after },
+            _ => decide(kinds, facts, taint.of(graph, *task)),
+        };
+        taint.pass(graph, *task, decision.will_change());
+        (*task, decision)
+    };
+    order.iter().map(one).collect()
+}

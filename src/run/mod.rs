@@ -1,0 +1,113 @@
+//! Does what a plan says: reads hosts, decides, sets, reads again. Says everything as events and prints nothing.
+
+use crate::event::{Mode, Summary, What};
+use crate::host::{Later, Loss};
+use crate::plan::{Decision, Host, Plan};
+use crate::target::Target;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+
+mod apply;
+mod site;
+mod voice;
+
+pub use voice::Voice;
+
+/// Opens lines to hosts.
+pub trait Opener: Send + Sync {
+    /// A line to a host, as root or as the user who logs in.
+    fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
+}
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Hosts at the same time.
+    pub forks: usize,
+    /// Turns true when no new task may start.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What was shown and said yes to: by task number.
+pub type Approved = HashMap<usize, Decision>;
+
+/// One run over a plan.
+pub struct Run {
+    pub plan: Arc<Plan>,
+    pub opener: Arc<dyn Opener>,
+    pub voice: Arc<Voice>,
+    pub settings: Settings,
+}
+
+impl Run {
+    /// Reads every host and says what differs; nothing is changed. Gives the decisions, to be approved.
+    pub async fn check(self: &Arc<Self>) -> Approved {
+        let permits = Arc::new(Semaphore::new(self.settings.forks.max(1)));
+        let mut jobs = tokio::task::JoinSet::new();
+        for host in 0..self.plan.hosts.len() {
+            let (run, permits) = (Arc::clone(self), Arc::clone(&permits));
+            jobs.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                if *run.settings.stop.borrow() { Vec::new() } else { run.check_host(host).await }
+            });
+        }
+        let mut all = Approved::new();
+        while let Some(decisions) = jobs.join_next().await {
+            all.extend(decisions.unwrap_or_default());
+        }
+        all
+    }
+
+    async fn check_host(self: &Arc<Self>, host: usize) -> Vec<(usize, Decision)> {
+        let began = Instant::now();
+        let mut site = site::Site::new(self, host);
+        let order = self.plan.of_host(host);
+        let decisions = match site.survey(&order).await {
+            Ok(facts) => site.judge(&order, &facts),
+            Err(loss) => {
+                site.lost(&loss);
+                Vec::new()
+            }
+        };
+        for (task, decision) in &decisions {
+            site.tell(*task, decision);
+        }
+        site.close().await;
+        self.voice.say(What::HostDone { host: self.plan.hosts[host].name.clone(), ms: millis(began) });
+        decisions
+    }
+
+    /// The first two events of every run.
+    pub fn announce(&self, run: String, mode: Mode) {
+        self.voice.say(What::Version { version: crate::event::VERSION, steadfast: env!("CARGO_PKG_VERSION") });
+        let mut steps: Vec<&str> = self.plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        self.voice.say(What::RunStarted {
+            run,
+            mode,
+            hosts: self.plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            playbooks: self.plan.plays.iter().map(|play| play.file.clone()).collect(),
+            steps: steps.len(),
+            tasks: self.plan.tasks.len(),
+        });
+    }
+
+    /// The last event of every run; gives the count and the exit code.
+    pub fn conclude(&self, mode: Mode, report_only: bool, began: Instant) -> (Summary, u8) {
+        let summary = self.voice.summary();
+        let interrupted = *self.settings.stop.borrow();
+        let exit = if interrupted { 130 } else { summary.exit(mode, report_only) };
+        self.voice.say(What::RunDone { summary: summary.clone(), exit, interrupted, ms: millis(began) });
+        (summary, exit)
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long one reading of a host may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);

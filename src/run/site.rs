@@ -1,0 +1,180 @@
+//! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
+
+use super::Run;
+use crate::event::{Outcome, TaskDone, What};
+use crate::fact::{Facts, Query};
+use crate::host::Loss;
+use crate::plan::{Decision, judge};
+use crate::playbook::Made;
+use crate::step::{Disruption, Row, Undo};
+use crate::target::Target;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One host during a run.
+pub struct Site {
+    run: Arc<Run>,
+    host: usize,
+    lines: BTreeMap<bool, Arc<dyn Target>>,
+    made: HashMap<usize, Result<Arc<[Made]>, String>>,
+}
+
+impl Site {
+    pub fn new(run: &Arc<Run>, host: usize) -> Self {
+        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new() }
+    }
+
+    fn name(&self) -> String {
+        self.run.plan.hosts[self.host].name.clone()
+    }
+
+    /// The line for a task, opened when it is first needed.
+    pub async fn line(&mut self, task: usize) -> Result<Arc<dyn Target>, Loss> {
+        self.open(self.run.plan.becomes_root(task)).await
+    }
+
+    async fn open(&mut self, as_root: bool) -> Result<Arc<dyn Target>, Loss> {
+        if let Some(line) = self.lines.get(&as_root) {
+            return Ok(Arc::clone(line));
+        }
+        let began = Instant::now();
+        let line = self.run.opener.open(&self.run.plan.hosts[self.host], as_root).await?;
+        if self.lines.is_empty() {
+            self.run.voice.say(What::HostConnected { host: self.name(), ms: super::millis(began) });
+        }
+        self.lines.insert(as_root, Arc::clone(&line));
+        Ok(line)
+    }
+
+    /// Reads all that these tasks ask, coalesced, and fills in the late ones.
+    pub async fn survey(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
+        let plan = Arc::clone(&self.run.plan);
+        let mut facts = self.read(tasks, |task| plan.tasks[task].queries()).await?;
+        let late: Vec<usize> =
+            tasks.iter().copied().filter(|task| matches!(plan.tasks[*task].body, crate::plan::Body::Late)).collect();
+        for task in tasks {
+            let made = match facts.os() {
+                Ok(os) => plan.tasks[*task].make(&plan, os).map_err(|faults| faults.to_string()),
+                Err(gap) => match &plan.tasks[*task].body {
+                    crate::plan::Body::Made(made) => Ok(Arc::clone(made)),
+                    crate::plan::Body::Late => Err(format!("what the host is could not be read: {gap:?}")),
+                },
+            };
+            self.made.insert(*task, made);
+        }
+        // What only now became known is asked in a second round.
+        let second: Vec<usize> = late.into_iter().filter(|task| plan.tasks[*task].step.ready.is_none()).collect();
+        if !second.is_empty() {
+            facts.update(self.read_made(&second).await?);
+        }
+        Ok(facts)
+    }
+
+    /// Reads again what these tasks, filled in, ask.
+    pub async fn read_made(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
+        let made: HashMap<usize, Arc<[Made]>> = tasks.iter().map(|task| (*task, self.made(*task))).collect();
+        self.read(tasks, |task| made[&task].iter().flat_map(|one| one.kind.facts()).collect()).await
+    }
+
+    async fn read(&mut self, tasks: &[usize], queries: impl Fn(usize) -> Vec<Query>) -> Result<Facts, Loss> {
+        let mut asked: BTreeMap<bool, BTreeSet<Query>> = BTreeMap::new();
+        for task in tasks {
+            asked.entry(self.run.plan.becomes_root(*task)).or_default().extend(queries(*task));
+        }
+        if let Some((_, first)) = asked.iter_mut().next_back() {
+            first.insert(Query::Os);
+        }
+        let mut facts = Facts::default();
+        for (as_root, queries) in asked {
+            let line = self.open(as_root).await?;
+            let queries: Vec<Query> = queries.into_iter().collect();
+            facts.update(line.read(&queries).await?);
+        }
+        Ok(facts)
+    }
+
+    /// The kinds of a task; none where they could not be filled in.
+    pub fn made(&self, task: usize) -> Arc<[Made]> {
+        match self.made.get(&task) {
+            Some(Ok(made)) => Arc::clone(made),
+            _ => Arc::new([]),
+        }
+    }
+
+    /// Why a task could not be filled in.
+    pub fn unmade(&self, task: usize) -> Option<&str> {
+        self.made.get(&task).and_then(|made| made.as_ref().err()).map(String::as_str)
+    }
+
+    /// Decides these tasks from one reading.
+    pub fn judge(&self, tasks: &[usize], facts: &Facts) -> Vec<(usize, Decision)> {
+        const NONE: &[Made] = &[];
+        let made = |task: usize| match self.made.get(&task) {
+            Some(Ok(made)) => made.as_ref(),
+            _ => NONE,
+        };
+        let mut decisions = judge(&self.run.plan.graph, tasks, facts, made);
+        for (task, decision) in &mut decisions {
+            if let Some(why) = self.unmade(*task) {
+                *decision = Decision::Impossible(why.to_owned());
+            }
+        }
+        decisions
+    }
+
+    /// Says what a check found of a task.
+    pub fn tell(&self, task: usize, decision: &Decision) {
+        let outcome = match decision {
+            Decision::InSync => Outcome::Unchanged,
+            Decision::Drift(_) => Outcome::Drift,
+            Decision::Manual(_) => Outcome::Manual,
+            Decision::Pending { after } => Outcome::Pending { after: self.run.plan.name(*after) },
+            Decision::Unknown(why) => Outcome::Unknown { why: why.clone() },
+            Decision::Blind => {
+                Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
+            }
+            Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
+            Decision::Skipped => Outcome::Skipped { why: "its condition does not hold".into(), blocked: false },
+        };
+        self.done(task, outcome, decision.rows());
+    }
+
+    /// Says how a task ended.
+    pub fn done(&self, task: usize, outcome: Outcome, rows: Vec<Row>) {
+        let step = &self.run.plan.tasks[task].step;
+        let made = self.made(task);
+        let kinds = || made.iter().map(|one| &one.kind);
+        self.run.voice.say(What::TaskDone(Box::new(TaskDone {
+            host: self.name(),
+            step: step.id.clone(),
+            title: step.title.clone(),
+            kind: step.kind,
+            control: step.control.clone(),
+            place: step.place.clone(),
+            outcome,
+            rows: rows.into(),
+            disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
+            undo: kinds().map(|kind| kind.undo()).find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact),
+            access: kinds().any(|kind| kind.access()),
+        })));
+    }
+
+    /// Says that a task begins to act.
+    pub fn started(&self, task: usize) {
+        let step = self.run.plan.tasks[task].step.id.clone();
+        self.run.voice.say(What::TaskStarted { host: self.name(), step });
+    }
+
+    /// Says that the host is lost.
+    pub fn lost(&self, loss: &Loss) {
+        self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
+    }
+
+    /// Ends its lines.
+    pub async fn close(&mut self) {
+        for (_, line) in std::mem::take(&mut self.lines) {
+            line.close().await;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Numbers the events of a run and keeps count.
+
+use crate::event::{Event, Outcome, Summary, What};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Where a run says what happens; what is said comes out in one order.
+#[derive(Debug)]
+pub struct Voice(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    seq: u64,
+    summary: Summary,
+    listener: UnboundedSender<Event>,
+}
+
+impl Voice {
+    pub fn new(listener: UnboundedSender<Event>) -> Self {
+        Self(Mutex::new(Inner { seq: 0, summary: Summary::default(), listener }))
+    }
+
+    /// Says one thing.
+    pub fn say(&self, what: What) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.seq += 1;
+        match &what {
+            What::RunStarted { hosts, .. } => inner.summary.hosts = hosts.len(),
+            What::HostLost { .. } => inner.summary.unreachable += 1,
+            What::TaskDone(done) => inner.summary.count(&done.outcome),
+            _ => {}
+        }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let event = Event { seq: inner.seq, at: u64::try_from(at).unwrap_or(u64::MAX), what };
+        // Nobody listens any more: the program is ending.
+        let _ = inner.listener.send(event);
+    }
+
+    /// The count so far.
+    pub fn summary(&self) -> Summary {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).summary.clone()
+    }
+}
+
+/// Whether later tasks that need this one may run.
+pub fn is_good(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unchanged | Outcome::Changed => true,
+        Outcome::Skipped { blocked, .. } => !blocked,
+        // A finding for a person, or a command that cannot tell, keeps nobody from going on.
+        Outcome::Manual | Outcome::Unknown { .. } => true,
+        Outcome::Drift | Outcome::Pending { .. } | Outcome::Failed { .. } | Outcome::Stale { .. } => false,
+    }
+}
