@@ -4,4 +4,5 @@
 mod architecture;
 mod fact;
 mod inventory;
+mod playbook;
 mod wire;

@@ -2,7 +2,6 @@
 
 use crate::event::{Outcome, TaskDone};
 use crate::step::Row;
-use std::sync::Arc;
 
 /// Hosts on which one step ended in the same way with the same rows.
 #[derive(Debug, Clone)]
@@ -65,9 +64,4 @@ pub fn name_hosts(hosts: &[String], total: usize, most: usize) -> String {
         return hosts.join(", ");
     }
     format!("{} and {} more", hosts[..most].join(", "), hosts.len() - most)
-}
-
-/// The rows of a group, ready for lines.
-pub fn rows(group: &Group) -> Arc<[Row]> {
-    Arc::clone(&group.task.rows)
 }

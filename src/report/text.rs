@@ -284,12 +284,10 @@ impl Page {
         for row in task.rows.iter() {
             self.row(row);
         }
-        if matches!(task.outcome, Outcome::Drift) {
-            if let Undo::Partial(why) | Undo::None(why) = &task.undo {
-                let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
-                let note = self.paint(DIM, &format!("way back: {class}, {why}"));
-                self.line(&format!("              {note}"));
-            }
+        if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
+            let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
+            let note = self.paint(DIM, &format!("way back: {class}, {why}"));
+            self.line(&format!("              {note}"));
         }
         if matches!(task.outcome, Outcome::Manual) {
             self.wrapped(14, "steadfast does not change this; a person must");
