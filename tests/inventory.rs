@@ -1,7 +1,5 @@
 //! Inventories mean here what they mean in Ansible, and broken ones are told of in our own words.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -302,6 +300,7 @@ templated ansible_host="{{ address }}"
         trouble("templated"),
         ["`ansible_host` of `templated` is a template of Ansible, which is not filled in here"]
     );
+    assert_eq!(of("templated").address, "");
     assert!(trouble("full").is_empty());
 }
 
@@ -311,8 +310,6 @@ fn hosts_know_their_groups_and_the_digest_what_was_read() {
     let inventory = load_written(&files, "hosts").unwrap();
     let host = inventory.host("web1.example.com").unwrap();
     assert_eq!(host.groups, ["all", "site", "web"]);
-    let scope = host.scope();
-    assert_eq!((&scope["inventory_hostname_short"], &scope["group_names"]), (&json!("web1"), &json!(["site", "web"])));
     assert_eq!(inventory.host_vars("web1.example.com").unwrap(), json!({"a": 1}));
     assert_eq!(inventory.digest, load_written(&files, "hosts").unwrap().digest);
     let other = [files[0], ("group_vars/web.yml", "a: 2\n")];

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 /// done here waits in [`Connection::trouble`] until somebody wants to connect.
 pub(super) fn connection(name: &str, vars: &Vars, place: &Place, faults: &mut Vec<Fault>) -> Connection {
     let mut read = Read { name, vars, place, faults, trouble: vec![] };
-    let address = read.text(&["ansible_host", "ansible_ssh_host"]).unwrap_or_else(|| name.to_owned());
+    let address = read.text(&["ansible_host", "ansible_ssh_host"]);
+    // Not the name instead: behind it may stand another machine.
+    let address = address.unwrap_or_else(|| if read.trouble.is_empty() { name.to_owned() } else { String::new() });
     let port = read.port();
     let user = read.text(&["ansible_user", "ansible_ssh_user"]);
     let private_key = read.text(&["ansible_private_key_file", "ansible_ssh_private_key_file"]).map(|path| home(&path));

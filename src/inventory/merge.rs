@@ -5,6 +5,7 @@ use super::vars::Beside;
 use super::{Group, Host, Inventory, connection};
 use crate::fault::Fault;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 
 /// Makes the inventory. The order of layers is Ansible's: `all`, groups by depth, priority and name, then the same from
 /// `group_vars` of each source, then the host's own, then its `host_vars`.
@@ -13,7 +14,8 @@ pub(super) fn merge(builder: &Builder, beside: &Beside, digest: String, faults: 
     let mut layers: HashMap<BTreeSet<usize>, Vars> = HashMap::new();
     let above: Vec<BTreeSet<usize>> = (0..builder.groups.len()).map(|group| builder.upwards(group)).collect();
     let mut hosts = Vec::with_capacity(builder.hosts.len());
-    for number in under(builder, ALL) {
+    let all = under(ALL, |group| builder.groups[group].hosts.clone(), |group| builder.groups[group].children.clone());
+    for number in all {
         let host = &builder.hosts[number];
         let groups: BTreeSet<usize> = host.groups.iter().flat_map(|group| &above[*group]).copied().collect();
         let mut names: Vec<String> = groups.iter().map(|group| builder.groups[*group].name.clone()).collect();
@@ -46,15 +48,17 @@ pub(super) fn merge(builder: &Builder, beside: &Beside, digest: String, faults: 
     Inventory { groups: groups.collect(), hosts, digest, order, at }
 }
 
-/// The numbers of all hosts under a group, itself first, then level by level.
-fn under(builder: &Builder, group: usize) -> Vec<usize> {
+/// All hosts under a group, each once: its own first, then level by level.
+pub(super) fn under<G: Copy + Eq + Hash, H: Copy + Eq + Hash>(
+    group: G,
+    hosts: impl Fn(G) -> Vec<H>,
+    children: impl Fn(G) -> Vec<G>,
+) -> Vec<H> {
     let (mut seen, mut once) = (HashSet::from([group]), HashSet::new());
     let (mut level, mut found) = (vec![group], Vec::new());
     while !level.is_empty() {
-        let members = level.iter().flat_map(|group| &builder.groups[*group].hosts);
-        found.extend(members.filter(|host| once.insert(**host)));
-        let next = level.iter().flat_map(|group| &builder.groups[*group].children);
-        level = next.copied().filter(|child| seen.insert(*child)).collect();
+        found.extend(level.iter().flat_map(|group| hosts(*group)).filter(|host| once.insert(*host)));
+        level = level.iter().flat_map(|group| children(*group)).filter(|child| seen.insert(*child)).collect();
     }
     found
 }

@@ -63,7 +63,7 @@ pub struct Group {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Connection {
     pub local: bool,
-    /// Name or address to connect to.
+    /// Name or address to connect to; empty where `trouble` says why it is not known.
     pub address: String,
     pub port: Option<u16>,
     pub user: Option<String>,
@@ -99,19 +99,5 @@ pub fn load(sources: &[String]) -> Result<Inventory, Faults> {
 impl Inventory {
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.at.get(name).map(|at| &self.hosts[*at])
-    }
-}
-
-impl Host {
-    /// Its variables with those that every host has: `inventory_hostname`, `inventory_hostname_short`, `group_names`.
-    pub fn scope(&self) -> Scope {
-        let short =
-            if range::is_ip(&self.name) { &self.name } else { self.name.split('.').next().unwrap_or(&self.name) };
-        let groups: Vec<&str> = self.groups.iter().map(String::as_str).filter(|group| *group != "all").collect();
-        let mut scope = self.vars.clone();
-        scope.insert("inventory_hostname".to_owned(), self.name.clone().into());
-        scope.insert("inventory_hostname_short".to_owned(), short.into());
-        scope.insert("group_names".to_owned(), groups.into());
-        scope
     }
 }

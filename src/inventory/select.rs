@@ -1,6 +1,6 @@
 //! Patterns that choose hosts: `web:db`, `web,db`, `web:&prod`, `web:!web3`, `web*`, `~web[0-9]+`, `web[0:3]`, `@file`.
 
-use super::{Host, Inventory, range};
+use super::{Host, Inventory, merge, range};
 use crate::fault::{Fault, Place, Result, Source};
 use regex::Regex;
 use std::collections::HashSet;
@@ -234,17 +234,14 @@ impl Inventory {
         Ok(both)
     }
 
-    /// The numbers of all hosts under a group, itself first, then level by level.
+    /// The numbers of all hosts under a group.
     fn under(&self, group: &str) -> Vec<usize> {
-        let (mut seen, mut once) = (HashSet::from([group]), HashSet::new());
-        let (mut level, mut found) = (vec![group], Vec::new());
-        while !level.is_empty() {
-            let groups: Vec<_> = level.iter().filter_map(|name| self.groups.get(*name)).collect();
-            let members = groups.iter().flat_map(|group| &group.hosts).filter_map(|host| self.at.get(host)).copied();
-            found.extend(members.filter(|host| once.insert(*host)));
-            let next = groups.iter().flat_map(|group| &group.children).map(String::as_str);
-            level = next.filter(|child| seen.insert(child)).collect();
-        }
-        found
+        let hosts = |name: &str| self.groups.get(name).map_or(&[][..], |group| &group.hosts);
+        let children = |name: &str| self.groups.get(name).map_or(&[][..], |group| &group.children);
+        merge::under(
+            group,
+            |name| hosts(name).iter().filter_map(|host| self.at.get(host).copied()).collect(),
+            |name| children(name).iter().map(String::as_str).collect(),
+        )
     }
 }
