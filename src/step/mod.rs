@@ -162,6 +162,10 @@ macro_rules! kinds {
 }
 
 kinds! {
+    file::File,
+    directory::Directory,
+    line::Line,
+    key_value::KeyValue,
     sysctl::Sysctl,
 }
 
