@@ -167,6 +167,9 @@ kinds! {
     line::Line,
     key_value::KeyValue,
     sysctl::Sysctl,
+    package::Package,
+    service::Service,
+    sshd::Sshd,
 }
 
 /// The kind of this name.
