@@ -45,7 +45,10 @@ fn applets() -> Option<&'static Path> {
 fn run(before: &[&str], shell: &[String], script: &str) -> Reply {
     let shell = shell.iter().map(String::as_str);
     let words: Vec<&str> = before.iter().copied().chain(shell).chain(["-c", script]).collect();
-    let done = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap();
+    // As a login of somebody else may have it: a directory that is not theirs.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let done = Command::new(words[0]).args(&words[1..]).current_dir(home.path()).stdin(Stdio::null()).output().unwrap();
     let code = done.status.code().unwrap_or(-1);
     let (out_full, err_full) = (done.stdout.len() as u64, done.stderr.len() as u64);
     Reply { code, timed_out: false, out: done.stdout, err: done.stderr, out_full, err_full }
