@@ -1,7 +1,5 @@
 //! Recorded answers of real systems, and what becomes of them when they are cut, changed or forged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
-
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use steadfast::fact::{self, Answer, Content, Facts, Query};

@@ -33,7 +33,9 @@ impl Literal {
             Self::Plain(value) => value,
             Self::Complex(re, im) => Value::String(complex(re, im)),
             Self::List(items) => items.into_iter().map(Self::json).collect(),
-            Self::Dict(entries) => Value::Object(entries.into_iter().map(|(k, v)| (k, v.json())).collect::<Map<_, _>>()),
+            Self::Dict(entries) => {
+                Value::Object(entries.into_iter().map(|(k, v)| (k, v.json())).collect::<Map<_, _>>())
+            }
             Self::Bytes(text) => Value::String(text),
         }
     }
@@ -317,7 +319,8 @@ fn set(items: Vec<Literal>) -> Option<Vec<Literal>> {
 
 /// Digits with single underscores between them, without these.
 fn grouped(text: &str, radix: u32) -> Option<String> {
-    let fits = !text.is_empty() && text.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
+    let fits =
+        !text.is_empty() && text.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
     fits.then(|| text.replace('_', ""))
 }
 

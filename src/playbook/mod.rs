@@ -1,15 +1,32 @@
 //! Playbooks: as written, then as meant.
 //!
-//! `raw` reads the YAML, `resolve` gives it meaning: includes are read, ids are unique, references exist, conditions
-//! and templates parse, and every mistake is told at once. Past that, nothing is optional and no name might be wrong.
+//! `load` reads the files, `raw` what stands in them, `resolve` gives it meaning: includes are read, ids are unique,
+//! references exist, conditions and templates parse, and every mistake of all files is told at once. Past that, no name
+//! might be wrong. `make` fills a step in for one host.
 
-use crate::expr::{Condition, Scope};
-use crate::fault::{Faults, Place};
+use crate::expr::{Condition, Scope, Template};
+use crate::fault::Place;
 use crate::step::Kind;
 use crate::yaml::Node;
+use make::Each;
+use pattern::Pattern;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use vars::Vars;
+
+mod load;
+mod make;
+mod pattern;
+mod raw;
+mod raw_step;
+mod resolve;
+mod schema;
+mod title;
+mod vars;
+
+pub use load::load;
+pub use schema::schema;
 
 /// What should be true, and where.
 #[derive(Debug)]
@@ -65,8 +82,16 @@ pub struct Step {
     pub body: Node,
     /// The kind itself, when nothing in the body has to be filled in for each host.
     pub ready: Option<Arc<dyn Kind>>,
-    /// The outermost names that its conditions, loop and templates use.
+    /// The outermost names that its conditions, loop and templates use, also through variables; a loop's `item` aside.
     pub uses: Vec<String>,
+    /// The title, where it has something to fill in.
+    headline: Option<Template>,
+    /// What `each` says, parsed.
+    looped: Option<Each>,
+    /// The body, its templates parsed.
+    filled: Pattern,
+    /// All variables written around it: the playbook's, the includes', its own.
+    within: Vars,
 }
 
 /// A step by its id, with the place where it is named.
@@ -101,30 +126,4 @@ pub struct Made {
     /// The item's text for a looped step.
     pub item: Option<String>,
     pub kind: Arc<dyn Kind>,
-}
-
-impl Step {
-    /// The kinds of this step for one host; empty where a condition does not hold.
-    ///
-    /// # Errors
-    /// Unknown names, templates that cannot be rendered, fields that do not fit once filled in.
-    pub fn make(&self, scope: &Scope) -> Result<Vec<Made>, Faults> {
-        let _ = scope;
-        Ok(Vec::new())
-    }
-}
-
-/// Reads playbooks with everything they include.
-///
-/// # Errors
-/// Every mistake in any of the files.
-pub fn load(files: &[PathBuf]) -> Result<Vec<Playbook>, Faults> {
-    let _ = files;
-    Err(crate::fault::Fault::new("not written yet").into())
-}
-
-/// The JSON Schema of a playbook file.
-pub fn schema() -> serde_json::Value {
-    let _ = Path::new("");
-    serde_json::Value::Null
 }

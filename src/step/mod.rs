@@ -5,8 +5,8 @@
 
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
-use crate::fault::Faults;
-use crate::yaml::{Node, from_node};
+use crate::fault::{Fault, Faults};
+use crate::yaml::{Node, Open, from_node, open_faults};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -95,6 +95,7 @@ pub struct Entry {
     pub name: &'static str,
     file: &'static str,
     parse: fn(&Node) -> Result<Box<dyn Kind>, Faults>,
+    open: fn(&Node, Open) -> Vec<Fault>,
     schema: fn() -> serde_json::Value,
 }
 
@@ -102,6 +103,11 @@ impl Entry {
     /// The kind as a playbook wrote it, or every mistake in it.
     pub fn parse(&self, body: &Node) -> Result<Box<dyn Kind>, Faults> {
         (self.parse)(body)
+    }
+
+    /// The mistakes that can be told before the `open` values of a body are filled in.
+    pub fn open_faults(&self, body: &Node, open: Open) -> Vec<Fault> {
+        (self.open)(body, open)
     }
 
     /// The JSON Schema of its body.
@@ -149,6 +155,7 @@ macro_rules! kinds {
             name: stringify!($room),
             file: include_str!(concat!(stringify!($room), ".rs")),
             parse: parse_as::<$room::$Kind>,
+            open: open_faults::<$room::$Kind>,
             schema: || schemars::schema_for!($room::$Kind).to_value(),
         }),*];
     };

@@ -1,9 +1,10 @@
 //! From tree to typed values.
 
 use super::blank::Blank;
+use super::json::JSON;
 use super::key::KeyDe;
 use super::wrong::{Found, Wrong};
-use super::{Key, Node, Value, to_json};
+use super::{Key, Node, Open, Value, to_json};
 use crate::fault::{Fault, Faults};
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Error as _, Visitor};
@@ -16,7 +17,35 @@ use serde::{Deserialize, forward_to_deserialize_any};
 /// The mistakes with their places: unknown fields with the nearest names, missing fields, values that do not fit.
 /// All of them at once, as far as a type can be read on after its first mistake.
 pub fn from_node<T: for<'de> Deserialize<'de>>(node: &Node) -> Result<T, Faults> {
-    let found = Found::default();
+    outcome(read(node, None, Found::default()), node)
+}
+
+/// Reads the value of a map's key; `None` where the key is not there or has nothing.
+///
+/// # Errors
+/// As [`from_node`]; the messages name the key.
+pub fn from_field<T: for<'de> Deserialize<'de>>(map: &Node, key: &str) -> Result<Option<T>, Faults> {
+    match map.get(key) {
+        None | Some(Node { value: Value::Null, .. }) => Ok(None),
+        Some(node) => outcome(read(node, Some(key), Found::default()), node).map(Some),
+    }
+}
+
+/// The mistakes that can be told before the open values in it are known: unknown and missing fields, and whatever is
+/// written out and does not fit.
+pub fn open_faults<T: for<'de> Deserialize<'de>>(node: &Node, open: Open) -> Vec<Fault> {
+    if open(node) { vec![] } else { read::<T>(node, None, Found::with_open(open)).1 }
+}
+
+fn outcome<T>((value, faults): (Option<T>, Vec<Fault>), node: &Node) -> Result<T, Faults> {
+    match (Faults::some(faults), value) {
+        (None, Some(value)) => Ok(value),
+        (Some(faults), _) => Err(faults),
+        (None, None) => Err(Fault::new("this cannot be read").at(&node.place).into()),
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(node: &Node, key: Option<&str>, found: Found) -> (Option<T>, Vec<Fault>) {
     // Each round finds at least one more mistake or is the last.
     let mut result = None;
     while !found.is_bad(node) {
@@ -26,16 +55,12 @@ pub fn from_node<T: for<'de> Deserialize<'de>>(node: &Node) -> Result<T, Faults>
                 break;
             }
             Err(wrong) if wrong.told => {}
-            Err(wrong) => drop(found.tell(wrong, None, node)),
+            Err(wrong) => drop(found.tell(wrong, key, node)),
         }
     }
     let mut faults = found.faults.into_inner();
     faults.sort_by_key(|fault| fault.place().map(|place| place.start));
-    match (Faults::some(faults), result) {
-        (None, Some(value)) => Ok(value),
-        (Some(faults), _) => Err(faults),
-        (None, None) => Err(Fault::new("this cannot be read").at(&node.place).into()),
-    }
+    (result, faults)
 }
 
 /// The faults of the keys in a map that are not among the known ones.
@@ -50,30 +75,6 @@ pub fn unknown_fields(node: &Node, known: &[&str]) -> Vec<Fault> {
             Fault::new(format!("unknown field `{}`", key.text)).at(&key.place).nearest(&key.text, near.iter().copied())
         })
         .collect()
-}
-
-/// A value of any type inside of a typed one, as [`to_json`] gives it.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, schemars::JsonSchema)]
-#[serde(transparent)]
-pub struct Json(pub serde_json::Value);
-
-/// The name by which [`Json`] asks for what it is.
-const JSON: &str = "steadfast::Json";
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Take;
-        impl<'de> Visitor<'de> for Take {
-            type Value = Json;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_newtype_struct<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-                serde_json::Value::deserialize(deserializer).map(Json)
-            }
-        }
-        deserializer.deserialize_newtype_struct(JSON, Take)
-    }
 }
 
 struct De<'n> {
@@ -259,6 +260,16 @@ impl<'de> de::Deserializer<'de> for De<'_> {
     forward_to_deserialize_any! { i128 u128 bytes byte_buf unit unit_struct identifier ignored_any }
 }
 
+impl Found {
+    /// Reads a value inside of another; what is wrong in it is told here.
+    fn value<'de, S: DeserializeSeed<'de>>(&self, seed: S, key: Option<&str>, node: &Node) -> Result<S::Value, Wrong> {
+        if self.is_open(node) {
+            return seed.deserialize(Blank).map_err(|_| self.hopeless(node));
+        }
+        seed.deserialize(De { node, found: self }).map_err(|wrong| self.tell(wrong, key, node))
+    }
+}
+
 struct List<'n> {
     items: std::slice::Iter<'n, Node>,
     found: &'n Found,
@@ -270,8 +281,7 @@ impl<'de> de::SeqAccess<'de> for List<'_> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
         let found = self.found;
         let Some(node) = self.items.find(|node| !found.is_bad(node)) else { return Ok(None) };
-        let read = seed.deserialize(De { node, found });
-        read.map(Some).map_err(|wrong| found.tell(wrong, None, node))
+        found.value(seed, None, node).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -309,10 +319,7 @@ impl<'de> de::MapAccess<'de> for Map<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         let found = self.found;
         match self.value.take() {
-            Some((key, node)) => {
-                let read = seed.deserialize(De { node, found });
-                read.map_err(|wrong| found.tell(wrong, Some(&key.text), node))
-            }
+            Some((key, node)) => found.value(seed, Some(&key.text), node),
             None => seed.deserialize(Blank).map_err(|_| found.hopeless(self.of)),
         }
     }
@@ -361,7 +368,11 @@ impl<'de> de::VariantAccess<'de> for Enum<'_> {
         }
     }
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Wrong> {
-        self.inside(|de| seed.deserialize(de))
+        let (node, found) = (self.content()?, self.found);
+        if found.is_bad(node) {
+            return Err(found.hopeless(self.of));
+        }
+        found.value(seed, Some(self.name), node)
     }
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
         self.inside(|de| de.list(visitor))

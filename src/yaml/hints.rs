@@ -15,6 +15,9 @@ pub(super) fn explain(source: &Arc<Source>, error: &ScanError) -> Fault {
     if text[start..].trim().is_empty() {
         start = text.trim_end().char_indices().last().map_or(0, |(at, _)| at);
     }
+    if tab(error.kind()) {
+        start = indenting_tab(text, start).unwrap_or(start);
+    }
     let width = text[start..].chars().next().map_or(0, char::len_utf8);
     let place = Place { source: source.clone(), start, end: start + width };
     let line = line_around(text, start);
@@ -27,14 +30,31 @@ pub(super) fn explain(source: &Arc<Source>, error: &ScanError) -> Fault {
     }
 }
 
+fn tab(kind: &ErrorKind) -> bool {
+    use ErrorKind as E;
+    matches!(
+        kind,
+        E::TabNotAllowed
+            | E::TabInBlockIndentation
+            | E::TabInIndentation
+            | E::TabAtBlockScalarStart
+            | E::TabInPlainScalar
+    )
+}
+
+/// The tab itself: the parser tells where the token began that it spoils.
+fn indenting_tab(text: &str, start: usize) -> Option<usize> {
+    let line = text[..start].rfind('\n').map_or(0, |n| n + 1);
+    text[line..].match_indices('\t').map(|(at, _)| line + at).find(|at| {
+        let before = text[..*at].rsplit('\n').next().unwrap_or("");
+        before.trim().is_empty()
+    })
+}
+
 fn what(error: &ScanError) -> String {
     use ErrorKind as E;
     match error.kind() {
-        E::TabNotAllowed
-        | E::TabInBlockIndentation
-        | E::TabInIndentation
-        | E::TabAtBlockScalarStart
-        | E::TabInPlainScalar => "a tab where YAML wants blanks".into(),
+        kind if tab(kind) => "a tab where YAML wants blanks".into(),
         E::UnexpectedCharacter { character } => format!("a text cannot start with `{}`", character.escape_debug()),
         E::InvalidColonPlacement | E::MappingValueNotAllowed => "a `: ` where no key can end".into(),
         E::InvalidTrailingSingleQuotedScalar | E::InvalidTrailingDoubleQuotedScalar => {
@@ -57,11 +77,7 @@ fn hint(kind: &ErrorKind, line: &str, above: &str) -> Option<String> {
         return Some("quote a value that starts with `{{`: \"{{ … }}\"".into());
     }
     let hint = match kind {
-        E::TabNotAllowed
-        | E::TabInBlockIndentation
-        | E::TabInIndentation
-        | E::TabAtBlockScalarStart
-        | E::TabInPlainScalar => "indent with blanks",
+        kind if tab(kind) => "indent with blanks",
         _ if indented_by_tab(line) || indented_by_tab(above) => "indent with blanks, not with tabs",
         E::UnexpectedCharacter { .. } | E::DirectiveDisallowed => "quote the whole value",
         E::InvalidColonPlacement | E::MappingValueNotAllowed if opened(above) => {

@@ -1,36 +1,61 @@
 //! Variables: from tree to JSON values, by the rules of our own files or by those that Ansible's reader has.
 
 use super::{Node, Value};
-use serde_json::{Number, Value as Json};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde_json::{Number, Value as Any};
+
+/// A value of any type inside of a typed one, as [`to_json`] gives it.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Json(pub serde_json::Value);
+
+/// The name by which [`Json`] asks for what it is.
+pub(super) const JSON: &str = "steadfast::Json";
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Json;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("any value")
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+                serde_json::Value::deserialize(deserializer).map(Json)
+            }
+        }
+        deserializer.deserialize_newtype_struct(JSON, Take)
+    }
+}
 
 /// A value as our own files mean it: YAML 1.2, and nothing that would not read the same when written again. `0644`,
 /// `1.10`, `0x1f`, `1_000`, `yes` and `12:30` stay text.
-pub fn to_json(node: &Node) -> Json {
+pub fn to_json(node: &Node) -> Any {
     convert(node, core)
 }
 
 /// A value as PyYAML, and so Ansible, reads it (YAML 1.1): `yes`, `on` are true, `0644` is octal, `1_000` is a thousand,
 /// `12:30` is 750. Dates, infinities and what is beyond 64 bits stay text.
-pub fn to_json_yaml11(node: &Node) -> Json {
+pub fn to_json_yaml11(node: &Node) -> Any {
     convert(node, yaml11)
 }
 
-fn convert(node: &Node, plain_text: fn(&str) -> Option<Json>) -> Json {
+fn convert(node: &Node, plain_text: fn(&str) -> Option<Any>) -> Any {
     match &node.value {
-        Value::Null => Json::Null,
-        Value::Scalar { text, plain: true } => plain_text(text).unwrap_or_else(|| Json::String(text.clone())),
-        Value::Scalar { text, .. } => Json::String(text.clone()),
+        Value::Null => Any::Null,
+        Value::Scalar { text, plain: true } => plain_text(text).unwrap_or_else(|| Any::String(text.clone())),
+        Value::Scalar { text, .. } => Any::String(text.clone()),
         Value::List(items) => items.iter().map(|item| convert(item, plain_text)).collect(),
         Value::Map(entries) => {
-            Json::Object(entries.iter().map(|(key, value)| (key.text.clone(), convert(value, plain_text))).collect())
+            Any::Object(entries.iter().map(|(key, value)| (key.text.clone(), convert(value, plain_text))).collect())
         }
     }
 }
 
-fn core(text: &str) -> Option<Json> {
+fn core(text: &str) -> Option<Any> {
     match text {
-        "true" | "True" | "TRUE" => return Some(Json::Bool(true)),
-        "false" | "False" | "FALSE" => return Some(Json::Bool(false)),
+        "true" | "True" | "TRUE" => return Some(Any::Bool(true)),
+        "false" | "False" | "FALSE" => return Some(Any::Bool(false)),
         _ => {}
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -45,13 +70,13 @@ fn core(text: &str) -> Option<Json> {
             Err(_) => return None,
         },
     };
-    (number.to_string() == text).then_some(Json::Number(number))
+    (number.to_string() == text).then_some(Any::Number(number))
 }
 
-fn yaml11(text: &str) -> Option<Json> {
+fn yaml11(text: &str) -> Option<Any> {
     match text {
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Some(Json::Bool(true)),
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Some(Json::Bool(false)),
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Some(Any::Bool(true)),
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Some(Any::Bool(false)),
         _ => {}
     }
     let (negative, rest) = match text.as_bytes().first()? {
@@ -62,7 +87,7 @@ fn yaml11(text: &str) -> Option<Json> {
     if let Some(int) = int11(rest) {
         let signed = if negative { -int } else { int };
         let number = i64::try_from(signed).map(Number::from).or_else(|_| u64::try_from(signed).map(Number::from));
-        return number.ok().map(Json::Number);
+        return number.ok().map(Any::Number);
     }
     let float = float11(rest)?;
     // PyYAML takes no sign before a dot.
@@ -70,7 +95,7 @@ fn yaml11(text: &str) -> Option<Json> {
     if signed && rest.starts_with('.') {
         return None;
     }
-    Number::from_f64(if negative { -float } else { float }).map(Json::Number)
+    Number::from_f64(if negative { -float } else { float }).map(Any::Number)
 }
 
 /// An integer without its sign, by PyYAML's pattern.

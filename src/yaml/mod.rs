@@ -16,9 +16,9 @@ mod parse;
 mod tests;
 mod wrong;
 
-pub use de::{Json, from_node, unknown_fields};
-pub use json::{to_json, to_json_yaml11};
-pub use parse::parse;
+pub use de::{from_field, from_node, open_faults, unknown_fields};
+pub use json::{Json, to_json, to_json_yaml11};
+pub use parse::{parse, parse_ansible};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,3 +76,6 @@ impl Node {
         }
     }
 }
+
+/// Which values are open: templates that are filled in for each host.
+pub type Open = fn(&Node) -> bool;

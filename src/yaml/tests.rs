@@ -275,3 +275,17 @@ fn survive(text: &str) {
         }
     }
 }
+
+#[test]
+fn open_values_fit_and_the_rest_is_checked() {
+    let open = |node: &Node| node.text().is_some_and(|text| text.contains("{{"));
+    let text =
+        "name: '{{ a }}'\nmode: [1]\nway: '{{ w }}'\ninner: {port: '{{ p }}', on: maybe, x: 1}\nmany: {a: '{{ n }}'}";
+    let told: Vec<String> = open_faults::<Outer>(&node(text), open).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    t.yml:2:7: `mode` needs text, found a list
+    t.yml:4:30: `on` needs true or false, found `maybe`
+    t.yml:4:37: unknown field `x` (known here: port, on)
+    ");
+    assert!(open_faults::<Outer>(&node("'{{ all }}'"), open).is_empty());
+}

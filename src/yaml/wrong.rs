@@ -1,6 +1,6 @@
 //! What can be wrong while a tree is read as a type, and the list of what was found so far.
 
-use super::Node;
+use super::{Node, Open};
 use crate::fault::{Fault, Place, nearest};
 use serde::de::{self, Expected, Unexpected};
 use std::cell::RefCell;
@@ -129,9 +129,19 @@ pub(super) struct Found {
     blanks: RefCell<HashSet<(usize, &'static str)>>,
     /// Structs whose unknown fields were told.
     seen: RefCell<HashSet<usize>>,
+    /// Which values are not known yet: they fit everything.
+    open: Option<Open>,
 }
 
 impl Found {
+    pub fn with_open(open: Open) -> Self {
+        Self { open: Some(open), ..Self::default() }
+    }
+
+    pub fn is_open(&self, node: &Node) -> bool {
+        self.open.is_some_and(|open| open(node))
+    }
+
     pub fn is_bad(&self, node: &Node) -> bool {
         self.bad.borrow().contains(&id(node))
     }

@@ -1,0 +1,141 @@
+//! A step for one host: variables filled in, conditions decided, the loop gone through, the kind read.
+
+use super::pattern::{Pattern, as_node};
+use super::{Made, Step};
+use crate::expr::{Condition, Scope, Template};
+use crate::fault::{Fault, Faults, Place};
+use crate::step;
+use crate::yaml::Node;
+use serde_json::Value as Json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The variable of a loop.
+pub(super) const ITEM: &str = "item";
+/// The most items of a loop.
+const MAX_ITEMS: usize = 10_000;
+
+/// What a step goes through.
+#[derive(Debug, Clone)]
+pub(super) enum Each {
+    Items(Vec<Pattern>),
+    /// A template that gives a list.
+    List(Template, Place),
+}
+
+impl Each {
+    pub fn names(&self) -> Vec<(String, Place)> {
+        match self {
+            Self::Items(items) => items.iter().flat_map(Pattern::names).collect(),
+            Self::List(template, _) => template.places().to_vec(),
+        }
+    }
+
+    fn items(&self, scope: &Scope) -> Result<Vec<Json>, Faults> {
+        match self {
+            Self::Items(items) => items.iter().map(|item| item.json(scope)).collect(),
+            Self::List(template, place) => match template.value(scope)? {
+                Json::Array(items) if items.len() <= MAX_ITEMS => Ok(items),
+                Json::Array(items) => {
+                    Err(Fault::new(format!("a loop over {} items, more than {MAX_ITEMS}", items.len()))
+                        .at(place)
+                        .into())
+                }
+                other => Err(Fault::new(format!("a loop needs a list, this is {}", as_node(&other, place).what()))
+                    .at(place)
+                    .into()),
+            },
+        }
+    }
+}
+
+impl Step {
+    /// The kinds of this step for one host; empty where a condition does not hold.
+    ///
+    /// # Errors
+    /// Unknown names, templates that cannot be rendered, fields that do not fit once filled in.
+    pub fn make(&self, scope: &Scope) -> Result<Vec<Made>, Faults> {
+        let mut scope = scope.clone();
+        let mut done = HashSet::new();
+        // A variable may be fit to be filled in only where the conditions hold: so conditions come first, one by one.
+        let of_item = |condition: &&Condition| {
+            self.each.is_some() && self.within.closure(condition.names()).iter().any(|n| n == ITEM)
+        };
+        for condition in self.when.iter().filter(|condition| !of_item(condition)) {
+            self.within.fill(&mut scope, &condition.names(), &mut done)?;
+            if !condition.holds(&scope)? {
+                return Ok(vec![]);
+            }
+        }
+        let Some(each) = &self.looped else {
+            if let Some(kind) = &self.ready {
+                return Ok(vec![Made { item: None, kind: Arc::clone(kind) }]);
+            }
+            return Ok(vec![Made { item: None, kind: self.kind_in(&mut scope, &mut done)? }]);
+        };
+        let loop_names: Vec<String> = each.names().into_iter().map(|(name, _)| name).collect();
+        self.within.fill(&mut scope, &loop_names, &mut done)?;
+        let conditions: Vec<&Condition> = self.when.iter().filter(of_item).collect();
+        let mut made = Vec::new();
+        let mut faults = Vec::new();
+        for item in each.items(&scope)? {
+            let mut scope = scope.clone();
+            scope.insert(ITEM.into(), item.clone());
+            match self.one(&mut scope, &mut done.clone(), &conditions) {
+                Ok(kind) => made.extend(kind.map(|kind| Made { item: Some(as_text(&item)), kind })),
+                Err(more) => faults.extend(more.into_vec()),
+            }
+        }
+        // Many items with one mistake have one mistake.
+        let mut seen = HashSet::new();
+        faults.retain(|fault| seen.insert(fault.to_string()));
+        Faults::some(faults).map_or(Ok(made), Err)
+    }
+
+    /// The title with its names filled in.
+    ///
+    /// # Errors
+    /// An unknown name, or a value that has no text.
+    pub fn titled(&self, scope: &Scope) -> Result<String, Faults> {
+        let Some(title) = &self.headline else { return Ok(self.title.clone()) };
+        let mut scope = scope.clone();
+        self.within.fill(&mut scope, &title.names(), &mut HashSet::new())?;
+        title.render(&scope).map_err(Faults::from)
+    }
+
+    fn one(
+        &self,
+        scope: &mut Scope,
+        done: &mut HashSet<String>,
+        conditions: &[&Condition],
+    ) -> Result<Option<Arc<dyn step::Kind>>, Faults> {
+        for condition in conditions {
+            self.within.fill(scope, &condition.names(), done)?;
+            if !condition.holds(scope)? {
+                return Ok(None);
+            }
+        }
+        self.kind_in(scope, done).map(Some)
+    }
+
+    fn kind_in(&self, scope: &mut Scope, done: &mut HashSet<String>) -> Result<Arc<dyn step::Kind>, Faults> {
+        let names: Vec<String> = self.filled.names().into_iter().map(|(name, _)| name).collect();
+        self.within.fill(scope, &names, done)?;
+        let body: Node = self.filled.node(scope)?;
+        let entry = step::kind(self.kind)
+            .ok_or_else(|| Fault::new(format!("there is no kind `{}`", self.kind)).at(&self.place))?;
+        entry.parse(&body).map(Arc::from)
+    }
+}
+
+/// An item for a title: its text, or for a map its name.
+fn as_text(item: &Json) -> String {
+    match item {
+        Json::String(text) => text.clone(),
+        Json::Object(map) => {
+            let name = ["name", "path", "key", "id"].iter().find_map(|key| map.get(*key));
+            name.filter(|name| !name.is_object()).map_or_else(|| item.to_string(), as_text)
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,175 @@
+//! From drafts to steps: ids are unique, references exist, names are known as far as a playbook can know them.
+
+use super::load::Play;
+use super::make::ITEM;
+use super::raw_step::{Around, Draft};
+use super::title::{slug, title};
+use super::vars::Vars;
+use super::{Playbook, Reference, Step};
+use crate::fault::{Fault, Faults, Place};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Gives meaning to what was read, or tells every mistake, those of reading included.
+pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Playbook>, Faults> {
+    let known = ids(&plays, &mut faults);
+    let mut taken: HashSet<String> = known.keys().map(|id| (*id).to_owned()).collect();
+    let known: HashMap<String, (usize, Place)> = known.into_iter().map(|(id, at)| (id.to_owned(), at)).collect();
+    let mut playbooks = Vec::new();
+    for (n, play) in plays.into_iter().enumerate() {
+        let Play { raw, file, steps: drafts, digest } = play;
+        let mut told: HashSet<Spot> = HashSet::new();
+        let circle = raw.vars.circle();
+        told.extend(circle.iter().filter_map(Fault::place).map(spot));
+        faults.extend(circle);
+        let mut steps = Vec::with_capacity(drafts.len());
+        for (draft, around) in drafts {
+            references(&draft, n, &known, &mut faults);
+            let step = step(*draft, around, &raw.vars, &mut taken, &mut faults);
+            let circle = step.within.circle();
+            faults.extend(circle.filter(|fault| fault.place().is_none_or(|place| told.insert(spot(place)))));
+            steps.push(Arc::new(step));
+        }
+        let stem = || file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
+        playbooks.push(Playbook {
+            name: raw.name.unwrap_or_else(stem),
+            hosts: raw.hosts,
+            hosts_place: raw.hosts_place,
+            become_root: raw.become_root,
+            serial: raw.serial,
+            vars: raw.vars.raw(),
+            file,
+            steps,
+            digest,
+        });
+    }
+    // The same file may be included twice: its mistakes are the same mistakes.
+    let mut seen = HashSet::new();
+    faults.retain(|fault| seen.insert(format!("{fault:?}")));
+    in_order(&mut faults);
+    Faults::some(faults).map_or(Ok(playbooks), Err)
+}
+
+/// File by file as they were met, each from its top.
+fn in_order(faults: &mut [Fault]) {
+    let mut files: Vec<String> = Vec::new();
+    for place in faults.iter().filter_map(Fault::place) {
+        if !files.contains(&place.source.name) {
+            files.push(place.source.name.clone());
+        }
+    }
+    faults.sort_by_key(|fault| {
+        fault.place().map(|place| (files.iter().position(|name| *name == place.source.name), place.start))
+    });
+}
+
+type Spot = (String, usize);
+
+fn spot(place: &Place) -> Spot {
+    (place.source.name.clone(), place.start)
+}
+
+/// The written ids with their playbook and place; ids that stand twice are told.
+fn ids<'p>(plays: &'p [Play], faults: &mut Vec<Fault>) -> HashMap<&'p str, (usize, Place)> {
+    let mut known: HashMap<&str, (usize, Place)> = HashMap::new();
+    for (n, play) in plays.iter().enumerate() {
+        for (draft, _) in &play.steps {
+            let Some(id) = &draft.id else { continue };
+            match known.get(id.text.as_str()) {
+                Some((_, first)) if *first == id.place => {
+                    let fault = Fault::new(format!("the step `{}` comes twice: its file is included twice", id.text));
+                    faults.push(fault.at(&id.place).hint("leave out the `id:`, or loop inside of the file"));
+                }
+                Some((_, first)) => {
+                    let fault = Fault::new(format!("the id `{}` stands twice", id.text)).at(&id.place);
+                    faults.push(fault.also(first, "first used here"));
+                }
+                None => {
+                    known.insert(&id.text, (n, id.place.clone()));
+                }
+            }
+        }
+    }
+    known
+}
+
+fn references(draft: &Draft, play: usize, known: &HashMap<String, (usize, Place)>, faults: &mut Vec<Fault>) {
+    let own = draft.id.as_ref().map(|id| id.text.as_str());
+    let mut look = |reference: &Reference, word: &str, anywhere: bool| {
+        let name = &reference.step;
+        let fault = match known.get(name) {
+            Some(_) if own == Some(name) => Fault::new(format!("`{name}` cannot be in its own `{word}`")),
+            Some((of, _)) if *of == play || anywhere => return,
+            Some((_, place)) => Fault::new(format!("`{name}` is a step of another playbook"))
+                .also(place, "it is here")
+                .hint("playbooks run in the order given: no `needs` is needed between them"),
+            None => {
+                let fault = Fault::new(format!("`{word}` names `{name}`, which is no step's id"));
+                let here = known.iter().filter(|(id, (of, _))| (*of == play || anywhere) && own != Some(id.as_str()));
+                let near = crate::fault::nearest(name, here.map(|(id, _)| id.as_str()));
+                match near.and_then(|near| known.get(near).map(|(_, place)| (near, place))) {
+                    Some((near, place)) => fault.also(place, "the nearest").hint(format!("did you mean `{near}`?")),
+                    None => fault.hint(format!("give the step that is meant `id: {}`", slug(name))),
+                }
+            }
+        };
+        faults.push(fault.at(&reference.place));
+    };
+    for need in &draft.needs {
+        look(&need.step, "needs", need.hosts.is_some());
+    }
+    for follow in &draft.on_change {
+        look(follow, "on_change", false);
+    }
+}
+
+fn step(draft: Draft, around: Around, play: &Vars, taken: &mut HashSet<String>, faults: &mut Vec<Fault>) -> Step {
+    let within = play.with(&around.vars);
+    let mut names: Vec<(String, Place)> =
+        around.when.iter().flat_map(|condition| condition.places().to_vec()).collect();
+    names.extend(draft.looped.iter().flat_map(super::make::Each::names));
+    names.extend(draft.filled.names());
+    names.extend(draft.headline.iter().flat_map(|title| title.places().to_vec()));
+    if draft.each.is_none() && within.get(ITEM).is_none() {
+        for (_, place) in names.iter().filter(|(name, _)| name == ITEM) {
+            let fault = Fault::new("`item` is known only in a step with a `loop`").at(place);
+            faults.push(fault.hint("write `loop: [a, b]` beside the kind"));
+        }
+    }
+    let mut uses = within.closure(names.into_iter().map(|(name, _)| name));
+    uses.retain(|name| draft.each.is_none() || name != ITEM);
+    let title = draft.title.map_or_else(|| title(draft.kind, &draft.body), |title| title.text);
+    Step {
+        id: draft.id.map_or_else(|| fresh(&slug(&title), taken), |id| id.text),
+        title,
+        place: draft.place,
+        hosts: draft.hosts,
+        when: around.when,
+        tags: around.tags,
+        needs: draft.needs,
+        on_change: draft.on_change,
+        each: draft.each,
+        control: draft.control,
+        become_root: around.become_root,
+        vars: around.vars.raw(),
+        kind: draft.kind,
+        body: draft.body,
+        ready: draft.ready,
+        uses,
+        headline: draft.headline,
+        looped: draft.looped,
+        filled: draft.filled,
+        within,
+    }
+}
+
+/// An id that no other step has.
+fn fresh(wish: &str, taken: &mut HashSet<String>) -> String {
+    let mut id = wish.to_owned();
+    let mut n = 2;
+    while !taken.insert(id.clone()) {
+        id = format!("{wish}-{n}");
+        n += 1;
+    }
+    id
+}

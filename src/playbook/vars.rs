@@ -1,0 +1,130 @@
+//! Variables as written in playbooks: plain values, and templates that are filled in when a step needs them.
+
+use super::pattern::Pattern;
+use crate::expr::Scope;
+use crate::fault::{Fault, Faults, Place};
+use crate::yaml::{Node, Value, to_json};
+use serde_json::Value as Json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The variables that are written around a step, outermost first; a later one of the same name counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Vars(Vec<Arc<Var>>);
+
+#[derive(Debug)]
+pub(super) struct Var {
+    pub name: String,
+    pub place: Place,
+    /// As written, templates unfilled.
+    pub raw: Json,
+    /// `None` where there is nothing to fill in.
+    pattern: Option<Pattern>,
+}
+
+impl Vars {
+    /// Reads a map of variables.
+    pub fn read(node: Option<&Node>, faults: &mut Vec<Fault>) -> Self {
+        let Some(node) = node else { return Self::default() };
+        let entries = match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            _ => {
+                faults.push(Fault::new(format!("variables need a map, found {}", node.what())).at(&node.place));
+                &[]
+            }
+        };
+        let read = entries.iter().map(|(key, value)| {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if key.text.is_empty() || !key.text.chars().all(word) || key.text.starts_with(|c: char| c.is_ascii_digit())
+            {
+                let fault = Fault::new(format!("`{}` cannot be a variable's name", key.text)).at(&key.place);
+                faults.push(fault.hint("letters, digits and `_`, no digit first"));
+            }
+            let pattern = Pattern::parse(value, faults);
+            let pattern = (!pattern.is_fixed()).then_some(pattern);
+            Arc::new(Var { name: key.text.clone(), place: key.place.clone(), raw: to_json(value), pattern })
+        });
+        Self(read.collect())
+    }
+
+    /// These with others inside of them, which win.
+    pub fn with(&self, inner: &Self) -> Self {
+        Self(self.0.iter().chain(&inner.0).cloned().collect())
+    }
+
+    /// As written: what a plan puts over a host's own variables.
+    pub fn raw(&self) -> Scope {
+        self.0.iter().map(|var| (var.name.clone(), var.raw.clone())).collect()
+    }
+
+    /// The one that counts for a name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Var>> {
+        self.0.iter().rev().find(|var| var.name == name)
+    }
+
+    /// All names that are used when these are, through templates of variables.
+    pub fn closure(&self, names: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        let mut queue: Vec<String> = names.into_iter().collect();
+        queue.reverse();
+        while let Some(name) = queue.pop() {
+            if !all.contains(&name) {
+                let more = self.get(&name).and_then(|var| var.pattern.as_ref()).map(Pattern::names);
+                queue.extend(more.unwrap_or_default().into_iter().map(|(name, _)| name));
+                all.push(name);
+            }
+        }
+        all
+    }
+
+    /// The fault of variables whose templates need each other.
+    pub fn circle(&self) -> Option<Fault> {
+        self.0.iter().find_map(|var| {
+            let mut way = vec![var.name.clone()];
+            self.leads_back(var, &mut way).then(|| {
+                let circle = way.join("` → `");
+                let fault = Fault::new(format!("variables need each other in a circle: `{circle}`")).at(&var.place);
+                let others = way[1..way.len() - 1].iter().filter_map(|name| self.get(name));
+                others.fold(fault, |fault, other| fault.also(&other.place, "goes on here"))
+            })
+        })
+    }
+
+    fn leads_back(&self, var: &Var, way: &mut Vec<String>) -> bool {
+        for (next, _) in var.pattern.as_ref().map(Pattern::names).unwrap_or_default() {
+            if way.first() == Some(&next) {
+                way.push(next);
+                return true;
+            }
+            if let Some(var) = self.get(&next).filter(|_| !way.contains(&next)) {
+                way.push(next);
+                if self.leads_back(var, way) {
+                    return true;
+                }
+                way.pop();
+            }
+        }
+        false
+    }
+
+    /// Fills in the variables of these names. A name whose value in the scope is not what is written here belongs to
+    /// somebody with more say (or to a host) and is left as it is: only what a playbook wrote is ever a template.
+    ///
+    /// # Errors
+    /// Every template that cannot be filled in.
+    pub fn fill(&self, scope: &mut Scope, names: &[String], done: &mut HashSet<String>) -> Result<(), Faults> {
+        for name in names {
+            let Some(var) = self.get(name) else { continue };
+            let Some(pattern) = &var.pattern else { continue };
+            if scope.get(name) != Some(&var.raw) || !done.insert(name.clone()) {
+                continue;
+            }
+            let inner: Vec<String> = pattern.names().into_iter().map(|(name, _)| name).collect();
+            self.fill(scope, &inner, done)?;
+            let value = pattern.json(scope)?;
+            scope.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+}
