@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use steadfast::fact::{self, Content, EntryKind, Facts, Query};
-use steadfast::host::{Reply, Streams, Wire, random_word};
+use steadfast::host::{Host as _, Reply, Streams, Wire, random_word};
 use steadfast::target::{Reader as _, Remote};
 
 const NONCE: &str = "0a1b2c3d4e5f";
@@ -349,8 +349,8 @@ async fn the_wire_carries_a_reading() {
         output: Box::new(child.stdout.take().unwrap()),
         errors: Box::new(child.stderr.take().unwrap()),
     };
-    let wire = Wire::open(streams, &random_word(), Duration::from_secs(10)).await.unwrap();
-    let target = Remote::new(Arc::new(wire), Duration::from_secs(20));
+    let wire = Arc::new(Wire::open(streams, &random_word(), Duration::from_secs(10)).await.unwrap());
+    let target = Remote::new(wire.clone(), Duration::from_secs(20));
     let queries = [
         Query::Os,
         Query::Sysctl("kernel.pid_max".into()),
@@ -364,4 +364,5 @@ async fn the_wire_carries_a_reading() {
     assert_eq!(facts.file("/etc/passwd").unwrap(), &Content::Regular(std::fs::read("/etc/passwd").unwrap()));
     assert!(facts.stat("/etc/pass*").unwrap().iter().any(|entry| entry.path == "/etc/passwd"));
     assert_eq!(facts.shell("echo one; exit 3").unwrap_or_else(|_| panic!("no answer")).code, 3);
+    wire.close().await;
 }
