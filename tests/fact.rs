@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use steadfast::fact::{self, Content, EntryKind, Facts, Query};
-use steadfast::host::{Host as _, Reply, Streams, Wire, random_word};
+use steadfast::host::{Reply, Streams, Wire, random_word};
 use steadfast::target::{Reader as _, Remote};
 
 const NONCE: &str = "0a1b2c3d4e5f";
