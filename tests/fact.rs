@@ -1,15 +1,15 @@
 //! The reading script in real shells, compared with what the standard library says of the same files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
-
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use steadfast::fact::{self, Content, EntryKind, Facts, Query};
-use steadfast::host::Reply;
+use steadfast::host::{Reply, Streams, Wire, random_word};
+use steadfast::target::{Reader as _, Remote};
 
 const NONCE: &str = "0a1b2c3d4e5f";
 
@@ -45,7 +45,10 @@ fn applets() -> Option<&'static Path> {
 fn run(before: &[&str], shell: &[String], script: &str) -> Reply {
     let shell = shell.iter().map(String::as_str);
     let words: Vec<&str> = before.iter().copied().chain(shell).chain(["-c", script]).collect();
-    let done = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap();
+    // As a login of somebody else may have it: a directory that is not theirs.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let done = Command::new(words[0]).args(&words[1..]).current_dir(home.path()).stdin(Stdio::null()).output().unwrap();
     let code = done.status.code().unwrap_or(-1);
     let (out_full, err_full) = (done.stdout.len() as u64, done.stderr.len() as u64);
     Reply { code, timed_out: false, out: done.stdout, err: done.stderr, out_full, err_full }
@@ -329,4 +332,37 @@ fn no_hash_is_told() {
         assert_eq!(accounts.users.iter().find(|u| u.name == "set").unwrap().expires, Some(20000));
         assert_eq!(accounts.groups[1].members, ["a", "b"]);
     }
+}
+
+/// Over the wire, as a run does it: one reading for all families, one for each script.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wire_carries_a_reading() {
+    let mut child = tokio::process::Command::new("sh")
+        .args(["-c", "IFS= read -r l; eval \"$l\""])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let streams = Streams {
+        input: Box::new(child.stdin.take().unwrap()),
+        output: Box::new(child.stdout.take().unwrap()),
+        errors: Box::new(child.stderr.take().unwrap()),
+    };
+    let wire = Arc::new(Wire::open(streams, &random_word(), Duration::from_secs(10)).await.unwrap());
+    let target = Remote::new(wire.clone(), Duration::from_secs(20));
+    let queries = [
+        Query::Os,
+        Query::Sysctl("kernel.pid_max".into()),
+        Query::Stat("/etc/pass*".into()),
+        Query::File("/etc/passwd".into()),
+        Query::Shell("echo one; exit 3".into()),
+        Query::Shell("echo two".into()),
+    ];
+    let facts = target.read(&queries).await.unwrap();
+    assert!(facts.iter().all(|(_, reading)| reading.is_ok()), "{facts:?}");
+    assert_eq!(facts.file("/etc/passwd").unwrap(), &Content::Regular(std::fs::read("/etc/passwd").unwrap()));
+    assert!(facts.stat("/etc/pass*").unwrap().iter().any(|entry| entry.path == "/etc/passwd"));
+    assert_eq!(facts.shell("echo one; exit 3").unwrap_or_else(|_| panic!("no answer")).code, 3);
+    wire.close().await;
 }

@@ -1,7 +1,5 @@
 //! Recorded answers of real systems, and what becomes of them when they are cut, changed or forged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
-
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use steadfast::fact::{self, Answer, Content, Facts, Query};
@@ -107,6 +105,25 @@ fn a_cut_answer_is_unknown_and_never_wrong() {
             let known = whole.iter().find(|(other, _)| *other == query).unwrap().1;
             assert!(reading.is_err() || reading == known, "cut at {length}: {query:?}");
         }
+    }
+}
+
+/// A file that grew or shrank between `stat` and `head` leaves all contents unknown, for none has a sure end any more.
+#[test]
+fn a_file_that_changed_meanwhile_is_unknown() {
+    let reading = fact::script(&recorded(), NONCE).remove(0);
+    let said = std::fs::read(cases().join("debian-12/said")).unwrap();
+    let header = b"==> /etc/login.defs <==\n";
+    let at = said.windows(header.len()).position(|w| w == header).unwrap() + header.len();
+    let grown = [&said[..at], b"x", &said[at..]].concat();
+    let shrunk = [&said[..at], &said[at + 1..]].concat();
+    for changed in [grown, shrunk] {
+        let facts = fact::answers(&reading, &replay(changed));
+        for path in ["/etc/hostname", "/etc/login.defs"] {
+            assert!(format!("{:?}", facts.file(path)).contains("changed while"), "{:?}", facts.file(path));
+        }
+        assert_eq!(facts.file("/etc/shadow.no").unwrap(), &Content::Absent);
+        assert_eq!(facts.stat("/etc/passwd").unwrap().len(), 1);
     }
 }
 

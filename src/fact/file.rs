@@ -149,7 +149,8 @@ fn contents<'a>(sections: &Sections<'a>, paths: &'a [String], found: &Found<'_>)
         let size = usize::try_from(entry.size).map_err(|_| "a file is too long".to_owned())?;
         let start = body.len() - rest.len();
         let Some(content) = rest.get(..size) else {
-            at = body.len();
+            // It is shorter than it was, or the answer was cut here.
+            at = usize::MAX;
             break;
         };
         last = Some((path.as_str(), content));

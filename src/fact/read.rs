@@ -92,10 +92,11 @@ const ANSWER: &[Fill] = &[
     file::answer,
 ];
 
-/// Before all sections. `u` is the numeric user; reading it from /proc spares a process.
+/// Before all sections. `u` is the numeric user; reading it from /proc spares a process. `find` does nothing in a
+/// directory that it could not come back to, such as the home of another user.
 const HEAD: &str = r#"LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH
 unset GREP_OPTIONS GREP_COLOR SYSTEMD_COLORS SYSTEMD_PAGER POSIXLY_CORRECT DPKG_ROOT DPKG_ADMINDIR
-set +e +u +f +x
+set +e +u +f +x; cd /
 o() { printf '%s %s\n' "$N" "$1"; }
 c() { printf '\n%s/ %s\n' "$N" "$1"; }
 u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x; break;; esac; done </proc/self/status

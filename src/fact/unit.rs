@@ -15,7 +15,8 @@ pub struct Unit {
     pub sub: String,
     /// `enabled`, `disabled`, `static`, `masked`, `alias`, `indirect`, `generated` … or empty.
     pub file: String,
-    /// Units that can start this one (`.socket`, `.path`, `.timer`), as systemd knows them.
+    /// Units that can start this one (`.socket`, `.path`, `.timer`), as systemd knows them: those that are enabled or
+    /// active. One that is neither is not loaded, and not named here.
     pub triggered_by: Vec<String>,
     /// The unit's file changed since it was loaded.
     pub needs_reload: bool,

@@ -2,7 +2,7 @@ N=0a1b2c3d4e5f
 {
 LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH
 unset GREP_OPTIONS GREP_COLOR SYSTEMD_COLORS SYSTEMD_PAGER POSIXLY_CORRECT DPKG_ROOT DPKG_ADMINDIR
-set +e +u +f +x
+set +e +u +f +x; cd /
 o() { printf '%s %s\n' "$N" "$1"; }
 c() { printf '\n%s/ %s\n' "$N" "$1"; }
 u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x; break;; esac; done </proc/self/status
