@@ -96,6 +96,8 @@ pub struct Entry {
     file: &'static str,
     parse: fn(&Node) -> Result<Box<dyn Kind>, Faults>,
     open: fn(&Node, Open) -> Vec<Fault>,
+    /// Fields that must not be templates.
+    pub closed: &'static [&'static str],
     schema: fn() -> serde_json::Value,
 }
 
@@ -139,6 +141,9 @@ where
 
 /// What serde cannot see: rules between fields. The default finds nothing wrong.
 pub trait Check {
+    /// Fields that must not be templates, nor hold any: shell text. Values reach a shell by its environment.
+    const CLOSED: &'static [&'static str] = &[];
+
     /// # Errors
     /// Every rule that is broken, at its place in `body`.
     fn check(&self, _body: &Node) -> Result<(), Faults> {
@@ -156,6 +161,7 @@ macro_rules! kinds {
             file: include_str!(concat!(stringify!($room), ".rs")),
             parse: parse_as::<$room::$Kind>,
             open: open_faults::<$room::$Kind>,
+            closed: <$room::$Kind as Check>::CLOSED,
             schema: || schemars::schema_for!($room::$Kind).to_value(),
         }),*];
     };

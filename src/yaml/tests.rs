@@ -244,6 +244,7 @@ fn variables_by_the_rules_of_pyyaml() {
         ("Null", json!(null)),
         ("22", json!(22)),
         ("0", json!(0)),
+        ("0_", json!(0)),
         ("_1", json!("_1")),
     ];
     for (text, wanted) in cases {
