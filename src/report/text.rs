@@ -232,6 +232,17 @@ fn wide(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
 }
 
+/// A value in a few words: of a short text the one line that says something, else its size.
+fn brief(val: &Val) -> String {
+    let Val::Data(data) = val else { return val.to_string() };
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    let mut telling = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (telling.next(), telling.next()) {
+        (Some(line), None) if line.len() <= 80 => format!("`{line}`"),
+        _ => val.to_string(),
+    }
+}
+
 struct Page {
     out: String,
     style: Style,
@@ -319,7 +330,7 @@ impl Page {
             }
             return;
         }
-        let value = |val: &Val| show(val.to_string().as_bytes(), 160).replace('\n', "\\n");
+        let value = |val: &Val| show(brief(val).as_bytes(), 160).replace('\n', "\\n");
         let (found, wanted) = match (&found, &wanted) {
             (Some(a), Some(b)) if a.len() == b.len() => (value(&row.found), "other content".to_owned()),
             _ => (value(&row.found), value(&row.wanted)),

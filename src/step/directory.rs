@@ -35,6 +35,9 @@ pub struct Directory {
     /// The group's name.
     #[serde(default)]
     group: Option<String>,
+    /// A directory that does not exist is not made; one that does is looked after.
+    #[serde(default)]
+    if_present: bool,
     /// `present`, or `absent`.
     #[serde(default)]
     state: State,
@@ -91,6 +94,7 @@ impl Kind for Directory {
             }
             match (entry, self.state) {
                 (None, State::Absent) => {}
+                (None, _) if self.if_present => {}
                 (Some(entry), State::Absent) => {
                     rows.push(Row::new(path, "exists", "yes", "no"));
                     let mut was = Vec::new();

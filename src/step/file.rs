@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Drift is told by field: `content`, `mode`, `owner`, `group`, or `exists` where the file should not be there. A path
-//! without a glob that does not exist, and has no `content`, is missing: an earlier step may bring it.
+//! without a glob that does not exist, and has no `content`, is missing: an earlier step may bring it; with
+//! `if_present: true` it needs nothing.
 //!
 //! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none.
 
@@ -49,6 +50,9 @@ pub struct File {
     /// The group's name.
     #[serde(default)]
     group: Option<String>,
+    /// A path that does not exist needs nothing.
+    #[serde(default)]
+    if_present: bool,
     /// `present`, or `absent`: neither a file nor a link is there.
     #[serde(default)]
     state: State,
@@ -182,7 +186,7 @@ impl Kind for File {
                     }
                     held(path, entries.first().copied(), self.mode, self.owner.as_deref(), self.group.as_deref(), &mut rows);
                 }
-                (None, _) if entries.is_empty() && !is_glob(path) => {
+                (None, _) if entries.is_empty() && !is_glob(path) && !self.if_present => {
                     return Err(Gap::Missing(format!("{path} does not exist")));
                 }
                 (None, _) => entries.iter().for_each(|entry| self.held(entry, &mut rows)),

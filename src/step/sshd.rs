@@ -200,7 +200,10 @@ impl Kind for Sshd {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let effective = found.sshd(None)?;
+        let effective = found.sshd(None).map_err(|gap| match gap {
+            Gap::Unknown(why) if why == "sshd is not installed" => Gap::Missing(why),
+            gap => gap,
+        })?;
         let mut rows = Vec::new();
         for (name, keyword, wanted) in self.wanted() {
             let now = in_force(effective, &keyword);
