@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod architecture;
+mod common;
 mod fact;
 mod fact_recorded;
+mod fleet;
 mod inventory;
 mod playbook;
 mod wire;
