@@ -78,9 +78,10 @@ pub trait Kind: Debug + Send + Sync {
 }
 
 /// What a change disturbs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Disruption {
+    #[default]
     None,
     Reload,
     Restart,
@@ -137,8 +138,38 @@ where
     Ok(Box::new(kind))
 }
 
+/// What can be told of a body before its templates are filled in.
+fn open_as<K: for<'de> Deserialize<'de> + Check>(body: &Node, open: Open) -> Vec<Fault> {
+    let mut faults = open_faults::<K>(body, open);
+    for path in K::LITERAL {
+        let mut node = Some(body);
+        let mut parts = path.split('.');
+        let templated = loop {
+            match node {
+                Some(node) if open(node) => break Some(node),
+                Some(inner) => match parts.next() {
+                    Some(part) => node = inner.get(part),
+                    None => break None,
+                },
+                None => break None,
+            }
+        };
+        let fault = |node: &Node| {
+            Fault::new(format!("`{path}` is shell text, and no template is ever filled into shell text"))
+                .at(&node.place)
+                .hint("put the value under `env:` and write \"$NAME\" in the text")
+        };
+        faults.extend(templated.map(fault));
+    }
+    faults
+}
+
 /// What serde cannot see: rules between fields. The default finds nothing wrong.
 pub trait Check {
+    /// Fields that are shell text (`shell.run` for one inside another): a template in them is a mistake, for what is
+    /// filled in could be read as a command.
+    const LITERAL: &'static [&'static str] = &[];
+
     /// # Errors
     /// Every rule that is broken, at its place in `body`.
     fn check(&self, _body: &Node) -> Result<(), Faults> {
@@ -155,7 +186,7 @@ macro_rules! kinds {
             name: stringify!($room),
             file: include_str!(concat!(stringify!($room), ".rs")),
             parse: parse_as::<$room::$Kind>,
-            open: open_faults::<$room::$Kind>,
+            open: open_as::<$room::$Kind>,
             schema: || schemars::schema_for!($room::$Kind).to_value(),
         }),*];
     };
@@ -163,6 +194,14 @@ macro_rules! kinds {
 
 kinds! {
     sysctl::Sysctl,
+    kernel_module::KernelModule,
+    package::Package,
+    service::Service,
+    user::User,
+    group::Group,
+    sshd::Sshd,
+    command::Command,
+    expect::Expect,
 }
 
 /// The kind of this name.
