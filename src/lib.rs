@@ -14,6 +14,7 @@
 //! - `cli` one file a command.
 
 pub mod act;
+pub mod cli;
 pub mod event;
 pub mod expr;
 pub mod fact;
@@ -21,10 +22,12 @@ pub mod fault;
 pub mod graph;
 pub mod host;
 pub mod inventory;
+pub mod lab;
 pub mod plan;
 pub mod playbook;
 pub mod report;
 pub mod run;
+pub mod secret;
 pub mod step;
 pub mod target;
 pub mod yaml;

@@ -1,5 +1,11 @@
-//! The one integration-test binary: one module a room.
+//! All integration tests, in one binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
+mod architecture;
+mod common;
+mod fact;
+mod fact_recorded;
+mod fleet;
+mod inventory;
 mod playbook;
+mod wire;

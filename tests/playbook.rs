@@ -161,6 +161,14 @@ fn what_a_host_says_is_never_a_template() {
 }
 
 #[test]
+fn faults_do_not_tell_what_was_filled_in() {
+    let playbook = &good("everything.yml")[0];
+    let told = made(playbook, &playbook.steps[3].id, &json!({"strict": "hunter2"})).unwrap_err();
+    assert!(told.contains("`if_present` needs true or false, found what was filled in"), "{told}");
+    assert!(!told.contains("hunter2") && told.matches("if_present").count() == 1, "{told}");
+}
+
+#[test]
 fn a_whole_body_may_be_a_template() {
     let playbook = &good("templated-body.yml")[0];
     let one = made(playbook, &playbook.steps[0].id, &json!({})).unwrap();
@@ -226,6 +234,52 @@ fn the_handbooks_examples_are_good_steps() {
                     faults.iter().map(|f| render(f, false)).collect::<Vec<_>>().join("\n")
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_step_has_one_kind() {
+    let [first, second, ..] = KINDS else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("two.yml");
+    std::fs::write(&file, format!("hosts: all\nsteps:\n  - {}: {{}}\n    {}: {{}}\n", first.name, second.name))
+        .unwrap();
+    let told = load(&[file]).unwrap_err().to_string();
+    assert!(told.contains(&format!("a step has one kind, this has `{}` and `{}`", first.name, second.name)), "{told}");
+}
+
+#[test]
+fn many_steps_are_read_in_good_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("many.yml");
+    let step = |n: usize| {
+        format!("  - title: Same\n    when: os.major > {n}\n    sysctl: {{key: a.b, value: \"{{{{ x }}}}\"}}\n")
+    };
+    let steps: String = (0..2000).map(step).collect();
+    std::fs::write(&file, format!("hosts: all\nvars: {{x: 1}}\nsteps:\n{steps}")).unwrap();
+    let start = std::time::Instant::now();
+    let playbook = load(&[file]).unwrap().remove(0);
+    assert_eq!((playbook.steps.len(), playbook.steps[1999].id.as_str()), (2000, "same-2000"));
+    // Generous: it takes about a second in a debug build.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+
+    #[test]
+    fn no_file_makes_it_panic(
+        lines in proptest::collection::vec("( {0,4}(- )?(hosts|steps|id|when|loop|vars|needs|sysctl|key|include|serial|item|a)?: ?(all|\\{\\{ a \\}\\}|\"\\{\\{ a \\}\\}\"|\\[a\\]|\\{key: a\\}|1|x.yml)?)", 0..12)
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.yml");
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        match load(&[file]) {
+            Ok(playbooks) => playbooks.iter().flat_map(|p| &p.steps).for_each(|step| {
+                let _ = step.make(&Scope::new());
+            }),
+            Err(faults) => faults.iter().for_each(|fault| assert!(!render(fault, true).is_empty())),
         }
     }
 }

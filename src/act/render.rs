@@ -1,11 +1,123 @@
-//! Acts as shell text.
+//! Acts as shell text. Every value goes in single quotes; nothing of an act is ever on a command line that others see
+//! but names and paths, and contents go through the shell's own `printf`.
 
-use super::Act;
+use super::{Act, UserSet};
+use crate::fact::mark;
+use crate::host::quote;
+use std::fmt::Write;
+
+/// Stands before what each act says on the error stream.
+const MARK: &str = "steadfast-act";
 
 /// The POSIX shell text that does these acts in order and stops at the first failure.
 pub fn render(acts: &[Act]) -> String {
-    let _ = acts;
-    String::new()
+    let mut text = String::from(include_str!("prelude.sh"));
+    for (n, act) in acts.iter().enumerate() {
+        let _ = write!(text, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit 1\n", one(act));
+    }
+    text.push_str("exit 0\n");
+    text
+}
+
+fn one(act: &Act) -> String {
+    let words = |function: &str, words: &[&str]| {
+        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+        format!("{function} {}", quoted.join(" "))
+    };
+    match act {
+        Act::Write { path, content, mode, owner, group, check } => {
+            let mode = mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:o}"));
+            let or = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".into());
+            let check = check.clone().unwrap_or_default();
+            format!("{} | {}", said(content), words("write", &[path, &mode, &or(owner), &or(group), &check]))
+        }
+        Act::Remove { path } => words("remove", &[path]),
+        Act::MakeDir { path, mode, owner, group } => {
+            words("make_dir", &[path, &format!("{mode:o}"), &ownership(owner.as_deref(), group.as_deref())])
+        }
+        Act::RemoveDir { path } => words("rmdir --", &[path]),
+        Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
+        Act::Chown { path, owner, group } => {
+            words("chown -h --", &[&ownership(owner.as_deref(), group.as_deref()), path])
+        }
+        Act::Sysctl { key, value } => words("live", &[key, value]),
+        Act::LoadModule { name } => words("modprobe --", &[name]),
+        Act::UnloadModule { name } => words("modprobe -r --", &[name]),
+        Act::Unit { verb, name } => words("unit", &[verb, name]),
+        Act::ReloadUnits => "systemctl --no-ask-password daemon-reload".to_owned(),
+        Act::Install { packages } => words("install", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
+        Act::Uninstall { packages } => words("uninstall", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
+        Act::User { name, create, set } => user(name, *create, set),
+        Act::DeleteUser { name } => words("userdel --", &[name]),
+        Act::Group { name, create, gid, system } => {
+            let program = if *create { "groupadd" } else { "groupmod" };
+            let gid = gid.map_or_else(String::new, |gid| format!(" -g {gid}"));
+            let system = if *create && *system { " -r" } else { "" };
+            words(&format!("{program}{system}{gid} --"), &[name])
+        }
+        Act::DeleteGroup { name } => words("groupdel --", &[name]),
+        Act::Member { user, group, present } => {
+            words(if *present { "gpasswd -a" } else { "gpasswd -d" }, &[user, group])
+        }
+        Act::MarkDue { name } => words("due", &[&mark(name)]),
+        Act::ClearDue { name } => words("rm -f --", &[&mark(name)]),
+        // In a shell of its own, so that `exit` and `cd` are its own affair.
+        Act::Shell { script } => format!("sh -c {}", quote(script)),
+    }
+}
+
+/// `owner:group` for chown; `:` alone changes nothing.
+fn ownership(owner: Option<&str>, group: Option<&str>) -> String {
+    match (owner, group) {
+        (Some(owner), None) => owner.to_owned(),
+        (owner, group) => format!("{}:{}", owner.unwrap_or_default(), group.unwrap_or_default()),
+    }
+}
+
+/// The shell's own `printf` of a content: text as it is, other bytes as octal.
+fn said(content: &[u8]) -> String {
+    match std::str::from_utf8(content) {
+        Ok(text) if !text.contains('\0') => format!("printf %s {}", quote(text)),
+        _ => {
+            let mut octal = String::with_capacity(content.len() * 4);
+            for byte in content {
+                let _ = write!(octal, "\\{byte:03o}");
+            }
+            format!("printf '{octal}'")
+        }
+    }
+}
+
+fn user(name: &str, create: bool, set: &UserSet) -> String {
+    let mut flags = String::new();
+    let mut flag = |letter: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _ = write!(flags, " {letter} {}", quote(value));
+        }
+    };
+    flag("-u", set.uid.map(|uid| uid.to_string()).as_deref());
+    flag("-g", set.group.as_deref());
+    flag("-c", set.comment.as_deref());
+    flag("-d", set.home.as_deref());
+    flag("-s", set.shell.as_deref());
+    let name = quote(name);
+    let mut lines = Vec::new();
+    if create {
+        let system = if set.system { " -r" } else { "" };
+        let home = if set.make_home { " -m" } else { " -M" };
+        lines.push(format!("useradd{system}{home}{flags} -- {name}"));
+    } else if !flags.is_empty() {
+        lines.push(format!("usermod{flags} -- {name}"));
+    }
+    match set.locked {
+        Some(true) => lines.push(format!("usermod -L -- {name}")),
+        Some(false) => lines.push(format!("usermod -U -- {name}")),
+        None => {}
+    }
+    if let Some(days) = set.expires {
+        lines.push(format!("chage -E {days} -- {name}"));
+    }
+    if lines.is_empty() { ":".to_owned() } else { format!("{{ {}; }}", lines.join(" && ")) }
 }
 
 /// Which act failed and what it said.
@@ -16,8 +128,12 @@ pub struct Failure {
     pub why: String,
 }
 
-/// Reads a failed script's error output.
+/// Reads the error output of a script that failed: the last act that began is the one.
 pub fn failure(err: &[u8]) -> Option<Failure> {
-    let _ = err;
-    None
+    let text = String::from_utf8_lossy(err);
+    let (_, last) = text.rsplit_once(&format!("\n{MARK} "))?;
+    let (number, said) = last.split_once('\n').unwrap_or((last, ""));
+    let why = said.trim();
+    let why = if why.is_empty() { "it failed without a word".to_owned() } else { why.chars().take(2000).collect() };
+    Some(Failure { act: number.trim().parse().ok()?, why })
 }

@@ -10,9 +10,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// The longest condition, in bytes.
-const MAX_BYTES: usize = 4096;
+const MAX_BYTES: usize = 2048;
 /// How deep `all`, `exists`, `map` and `filter` may stand in each other: the time they take grows as a power of it.
 const MAX_LOOPS: usize = 2;
+
+/// How deep brackets may stand in each other, and how deep an expression may be. CEL's reader goes down its stack for
+/// each level, brackets at some 100 KiB a level, so it gets a stack of its own; deciding is on the caller's.
+const MAX_BRACKETS: usize = 16;
+const MAX_DEPTH: usize = 24;
+const STACK: usize = 32 << 20;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -79,14 +85,28 @@ impl Condition {
             let fault = Fault::new("a template in a condition").at(&pin.at(text.find("{{").unwrap_or(0), 2));
             return Err(fault.hint("a condition uses names as they are: write `x`, not `{{ x }}`"));
         }
-        let program = Program::compile(text).map_err(|errors| syntax(&pin, &errors))?;
-        let mut walk = Walk { pin: &pin, program: &program, bound: vec![], names: vec![], faults: vec![] };
+        if brackets(text) > MAX_BRACKETS {
+            let fault =
+                Fault::new(format!("brackets nested more than {MAX_BRACKETS} deep: a condition too deep")).at(place);
+            return Err(fault.hint("split it: `when:` may be a list, all of which must hold"));
+        }
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || Self::compile(&pin));
+            let thread =
+                thread.map_err(|error| Fault::new("no thread to read a condition in").why(error.to_string()))?;
+            thread.join().unwrap_or_else(|_| Err(Fault::new("the condition cannot be read").at(place)))
+        })
+    }
+
+    fn compile(pin: &Pin<'_>) -> Result<Self> {
+        let program = Program::compile(pin.text).map_err(|errors| syntax(pin, &errors))?;
+        let mut walk = Walk { pin, program: &program, depth: 0, bound: vec![], names: vec![], faults: vec![] };
         walk.expr(program.expression(), 0);
         if let Some(fault) = walk.faults.into_iter().next() {
             return Err(fault);
         }
         let names = walk.names;
-        Ok(Self { text: text.into(), place: place.clone(), program: Arc::new(program), names })
+        Ok(Self { text: pin.text.into(), place: pin.place.clone(), program: Arc::new(program), names })
     }
 
     pub fn text(&self) -> &str {
@@ -149,6 +169,26 @@ impl Condition {
     }
 }
 
+/// How deep brackets stand in each other, texts in quotes aside.
+fn brackets(text: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    let mut quote = None;
+    let mut signs = text.chars();
+    while let Some(sign) = signs.next() {
+        match (quote, sign) {
+            (Some(_), '\\') => drop(signs.next()),
+            (Some(open), sign) if sign == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(sign),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
 /// The first syntax error in short words at its place.
 fn syntax(pin: &Pin<'_>, errors: &cel::ParseErrors) -> Fault {
     let Some(first) = errors.errors.first() else { return Fault::new("not a condition").at(pin.place) };
@@ -172,6 +212,7 @@ fn syntax(pin: &Pin<'_>, errors: &cel::ParseErrors) -> Fault {
 struct Walk<'a> {
     pin: &'a Pin<'a>,
     program: &'a Program,
+    depth: usize,
     /// Variables of the loops around.
     bound: Vec<String>,
     names: Vec<(String, Place)>,
@@ -187,6 +228,17 @@ impl Walk<'_> {
     }
 
     fn expr(&mut self, expr: &IdedExpr, loops: usize) {
+        if self.depth > MAX_DEPTH {
+            let fault = Fault::new("a condition too deep").at(self.pin.place);
+            self.faults.push(fault.hint("split it: `when:` may be a list, all of which must hold"));
+            return;
+        }
+        self.depth += 1;
+        self.inside(expr, loops);
+        self.depth -= 1;
+    }
+
+    fn inside(&mut self, expr: &IdedExpr, loops: usize) {
         match &expr.expr {
             Expr::Unspecified | Expr::Literal(_) => {}
             Expr::Ident(name) => {

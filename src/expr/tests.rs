@@ -90,6 +90,58 @@ fn conditions_that_cannot_be() {
 }
 
 #[test]
+fn conditions_have_bounds() {
+    let long = [
+        "1+".repeat(2000) + "1 == 1",
+        "on && ".repeat(600) + "on",
+        "on || ".repeat(600) + "on",
+        "!".repeat(4000) + "on",
+        "-".repeat(4000) + "1 == 1",
+        "(".repeat(2000) + "on" + &")".repeat(2000),
+        "[".repeat(2000) + &"]".repeat(2000),
+        "on ? on : ".repeat(400) + "on",
+        "os".to_owned() + &".a".repeat(2000),
+        "os".to_owned() + &"[0]".repeat(1300),
+        "name.size(".repeat(400) + &")".repeat(400),
+    ];
+    // With less stack than the threads of a run have (2 MiB).
+    let all = move || {
+        for text in &long {
+            for length in [40, 200, 1000, 2040] {
+                let _ = decide(text.get(..length).unwrap_or(text));
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(1_500_000).spawn(all).unwrap().join().unwrap();
+    for text in [
+        "9223372036854775807 + 1 == 0",
+        "-9223372036854775808 - 1 == 0",
+        "-(-9223372036854775808) == 0",
+        "-9223372036854775808 / -1 == 0",
+        "-9223372036854775808 % -1 == 0",
+        "9223372036854775807 * 2 == 0",
+        "5 % 0 == 0",
+        "0u - 1u == 0u",
+        "ports[5] == 1",
+        "ports[-1] == 1",
+        "int('99999999999999999999') == 1",
+        "int(1e300) == 1",
+        "double('x') == 1.0",
+        "name[0] == 'i'",
+        "duration('1e99s') == duration('1s')",
+        "timestamp('x') == timestamp('y')",
+        "os in os",
+        "null > 1",
+    ] {
+        let _ = decide(text);
+    }
+    assert_eq!(decide(&("1+".repeat(20) + "1 == 21")), Ok(true));
+    assert_eq!(decide("((((((on)))))) && name != '((((((((((((((((((((('"), Ok(true));
+    assert!(decide(&("1+".repeat(60) + "1 == 1")).unwrap_err().to_string().contains("too deep"));
+    assert!(decide(&"a".repeat(5000)).unwrap_err().to_string().contains("longer than"));
+}
+
+#[test]
 fn templates_fill_in() {
     let cases = [
         ("{{ name }}", "it's"),
@@ -174,6 +226,19 @@ fn templates_that_cannot_be() {
     assert!(fill(&deep).unwrap_err().to_string().contains("nested deeper"));
     let parens = format!("{{{{upper {}", "(".repeat(5000));
     assert!(fill(&parens).unwrap_err().to_string().contains("nested deeper"));
+}
+
+#[test]
+fn deep_templates_fit_on_a_small_stack() {
+    let deep = || {
+        let blocks = "{{#if on}}".repeat(30) + "x" + &"{{/if}}".repeat(30);
+        assert_eq!(fill(&blocks).as_deref(), Ok("x"));
+        let parens = format!("{{{{upper {}name{}}}}}", "(lower ".repeat(25), ")".repeat(25));
+        assert_eq!(fill(&parens).as_deref(), Ok("IT'S"));
+        let brackets = format!("{{{{json {}{}}}}}", "[".repeat(25), "]".repeat(25));
+        assert!(fill(&brackets).is_ok());
+    };
+    std::thread::Builder::new().stack_size(1_500_000).spawn(deep).unwrap().join().unwrap();
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod accounts;
-mod due;
+pub mod due;
 mod file;
+mod lines;
 mod module;
 mod mount;
 mod os;
@@ -22,8 +23,10 @@ mod sshd;
 mod stat;
 mod sysctl;
 mod unit;
+mod words;
 
 pub use accounts::{Accounts, Group, Password, User};
+pub use due::mark;
 pub use file::Content;
 pub use module::Module;
 pub use mount::Mount;
@@ -68,7 +71,8 @@ pub enum Query {
 }
 
 /// One answer, of the same family as its query.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     Os(Os),
     /// `None`: the kernel has no such parameter. Runs of blanks and tabs are one blank.
@@ -113,9 +117,9 @@ macro_rules! accessors {
                 let query = $query;
                 match self.0.get(&query) {
                     Some(Ok(Answer::$variant(answer))) => Ok(answer),
-                    Some(Ok(_)) => Err(Gap::Unknown(format!("{query:?} was answered by another family"))),
+                    Some(Ok(_)) => Err(Gap::Unknown(format!("{} was answered by another family", query.words()))),
                     Some(Err(reason)) => Err(Gap::Unknown(reason.clone())),
-                    None => Err(Gap::Unknown(format!("{query:?} was never asked"))),
+                    None => Err(Gap::Unknown(format!("{} was never asked", query.words()))),
                 }
             })*
         }

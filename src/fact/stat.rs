@@ -1,4 +1,13 @@
 //! What stands at a path.
+//!
+//! All paths and patterns go to one `stat`. The shell expands the patterns, so everything in them that is not `*`, `?`
+//! or `[…]` is quoted; between two patterns stands `/.`, which always exists and divides the answers. A record ends
+//! with `//` and a line's end, which is in no path: a name may hold anything.
+
+use super::read::{Asking, Sections, Whole, lossy};
+use super::{Answer, Facts, Query, file};
+use crate::host::quote;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -26,4 +35,358 @@ pub struct Entry {
     pub mtime: i64,
     /// Number of hard links.
     pub links: u64,
+}
+
+const WORD: &str = "stat";
+/// More entries than this are no answer to a question.
+const MOST: usize = 100_000;
+const TOO_MANY: i32 = 200;
+
+/// A path that is asked for: absolute, without doubled slashes, `.` and a slash at its end.
+fn normal(path: &str) -> Option<String> {
+    if !path.starts_with('/') || path.contains('\0') || path.len() > 4000 {
+        return None;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// The path that a [`Query::File`] means; nothing in it is a pattern.
+pub fn literal(path: &str) -> Option<String> {
+    normal(path)
+}
+
+/// A word of a pattern as the shell must see it, and whether it can match more than itself.
+fn word(part: &str) -> (String, bool) {
+    let mut out = String::new();
+    let mut wild = false;
+    let mut rest = part;
+    while let Some(sign) = rest.chars().next() {
+        let after = &rest[sign.len_utf8()..];
+        if let '*' | '?' = sign {
+            out.push(sign);
+            wild = true;
+        } else if let (true, Some((set, beyond))) = (sign == '[', set(after)) {
+            out.push_str(&set);
+            wild = true;
+            rest = beyond;
+            continue;
+        } else {
+            plain(sign, &mut out);
+        }
+        rest = after;
+    }
+    (out, wild)
+}
+
+/// A whole pattern as the shell must see it; a set ends in the part of the path that it began in.
+fn words(path: &str) -> (String, bool) {
+    let parts: Vec<(String, bool)> = path.split('/').map(word).collect();
+    let wild = parts.iter().any(|(_, wild)| *wild);
+    (parts.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join("/"), wild)
+}
+
+/// A sign that means itself, inside a set or outside.
+fn plain(sign: char, out: &mut String) {
+    if sign.is_ascii_alphanumeric() || "_./,:@+".contains(sign) {
+        out.push(sign);
+    } else {
+        out.push_str(&quote(&sign.to_string()));
+    }
+}
+
+/// What follows a `[`, if it is a set that ends: the set with its brackets, and what is behind it.
+fn set(after: &str) -> Option<(String, &str)> {
+    let (negated, body) = match after.strip_prefix(['!', '^']) {
+        Some(body) => ("!", body),
+        None => ("", after),
+    };
+    let mut end = None;
+    let mut at = 0;
+    while let Some(sign) = body[at..].chars().next() {
+        let class = body[at..].strip_prefix("[:").and_then(|rest| rest.find(":]")).map(|close| at + close + 4);
+        match (sign, class) {
+            (']', _) if at > 0 => {
+                end = Some(at);
+                break;
+            }
+            (_, Some(beyond)) => at = beyond,
+            _ => at += sign.len_utf8(),
+        }
+    }
+    let end = end?;
+    let mut out = format!("[{negated}");
+    let mut rest = &body[..end];
+    while let Some(sign) = rest.chars().next() {
+        let class = rest.strip_prefix("[:").and_then(|inner| inner.split_once(":]"));
+        if let Some((name, beyond)) = class.filter(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase())) {
+            out.push_str(&format!("[:{name}:]"));
+            rest = beyond;
+            continue;
+        }
+        // A dash must stay bare to mean a range.
+        if sign == '-' {
+            out.push('-')
+        } else {
+            plain(sign, &mut out)
+        }
+        rest = &rest[sign.len_utf8()..];
+    }
+    out.push(']');
+    Some((out, &body[end + 1..]))
+}
+
+/// What is sent for these queries, in an order that the parser finds again.
+struct Asked {
+    /// Paths that mean themselves.
+    literal: BTreeSet<String>,
+    /// Patterns: as normal text, with the shell's words.
+    wild: BTreeMap<String, String>,
+    /// Directories on the way, as shell words, with whether their names are matched against a pattern.
+    ways: BTreeSet<(String, bool)>,
+}
+
+impl Asked {
+    fn of(queries: &[Query]) -> Self {
+        let mut asked = Self { literal: BTreeSet::new(), wild: BTreeMap::new(), ways: BTreeSet::new() };
+        for query in queries {
+            match query {
+                Query::Stat(path) => asked.add(normal(path), true),
+                Query::File(path) => asked.add(literal(path), false),
+                _ => {}
+            }
+        }
+        asked
+    }
+
+    fn add(&mut self, path: Option<String>, pattern: bool) {
+        let Some(path) = path else { return };
+        self.ways.extend(ways(&path, pattern));
+        let (words, wild) = if pattern { words(&path) } else { (String::new(), false) };
+        if wild {
+            self.wild.insert(path, words);
+        } else {
+            self.literal.insert(path);
+        }
+    }
+}
+
+/// The directories above a path, as shell words.
+fn ways(path: &str, pattern: bool) -> Vec<(String, bool)> {
+    let mut ways = Vec::new();
+    let mut above = String::new();
+    for part in path.split('/').skip(1) {
+        let (word, wild) = if pattern { word(part) } else { (quote(part), false) };
+        ways.push((if above.is_empty() { "/".to_owned() } else { above.clone() }, wild));
+        above.push('/');
+        above.push_str(&word);
+    }
+    ways
+}
+
+pub fn ask(queries: &[Query]) -> Vec<Asking> {
+    let asked = Asked::of(queries);
+    if asked.literal.is_empty() && asked.wild.is_empty() {
+        return vec![];
+    }
+    let mut list: Vec<String> = asked.literal.iter().map(|path| quote(path)).collect();
+    for words in asked.wild.values() {
+        list.extend(["/.".to_owned(), words.clone()]);
+    }
+    // A directory that may not be searched hides what is in it; only root always may.
+    let (mut closed, mut itself) = (String::new(), String::new());
+    for (n, (words, names)) in asked.ways.iter().enumerate() {
+        closed.push_str(&format!("k {n} {} {words}\n", u8::from(*names)));
+    }
+    for (n, pattern) in asked.wild.keys().enumerate() {
+        for (part, (words, wild)) in pattern.split('/').map(|part| (part, word(part))) {
+            if wild && part.contains('[') {
+                itself.push_str(&format!("case {} in {words}) ;; *) printf 'n %s//\\n' {n};; esac\n", quote(part)));
+            }
+        }
+    }
+    let script = format!(
+        r#"k() {{ i=$1 r=$2; shift 2; for d; do [ -d "$d" ] || continue; [ -x "$d" ] && {{ [ $r = 0 ] || [ -r "$d" ]; }} || printf 'b %s %s//\n' "$i" "$d"; done; }}
+[ "$u" = 0 ] || {{
+{closed}:; }}
+{itself}set -- {}
+if [ $# -gt {MOST} ]; then r={TOO_MANY}; elif [ $# -gt 400 ]; then printf '%s\0' "$@" | xargs -0 stat -c '{FORMAT}' --; r=$?
+else stat -c '{FORMAT}' -- "$@"; r=$?; fi
+c $r"#,
+        list.join(" ")
+    );
+    let mut asking = vec![Asking::new(WORD, script)];
+    asking.extend(file::ask(queries));
+    asking
+}
+
+/// Raw mode, links, size, time, numbers and names of the owner and group, path. Names of people hold no slash.
+const FORMAT: &str = "%f %h %s %Y %u %g %U/%G%n//";
+
+/// What one `stat` told.
+pub struct Found<'a> {
+    literal: BTreeMap<&'a [u8], Entry>,
+    wild: BTreeMap<String, Vec<(&'a [u8], Entry)>>,
+    /// A directory of this way (see [`Asked::ways`]) that may not be searched.
+    closed: BTreeMap<(String, bool), String>,
+    /// Patterns that do not match their own text.
+    unlike: BTreeSet<String>,
+}
+
+impl<'a> Found<'a> {
+    /// # Errors
+    /// Why nothing of it can be used.
+    pub fn parse(sections: &Sections<'a>, queries: &[Query]) -> Result<Self, String> {
+        let asked = Asked::of(queries);
+        let section: Whole<'a> = sections.whole(WORD)?;
+        match section.code {
+            // 1 and 123: some of the paths are not there.
+            0 | 1 | 123 => {}
+            TOO_MANY => return Err(format!("more than {MOST} entries match")),
+            126 | 127 => return Err("stat is not installed, or the list of paths is too long for it".into()),
+            code => return Err(format!("stat ended with {code}")),
+        }
+        let ways: Vec<&(String, bool)> = asked.ways.iter().collect();
+        let mut found =
+            Self { literal: BTreeMap::new(), wild: BTreeMap::new(), closed: BTreeMap::new(), unlike: BTreeSet::new() };
+        let mut patterns = asked.wild.keys();
+        let mut current: Option<&String> = None;
+        let mut rest = section.out;
+        while !rest.is_empty() {
+            let end = super::read::find(rest, b"//\n").ok_or_else(malformed)?;
+            let record = &rest[..end];
+            rest = &rest[end + 3..];
+            if let Some(closed) = record.strip_prefix(b"b ") {
+                let at = closed.iter().position(|b| *b == b' ').ok_or_else(malformed)?;
+                let way = std::str::from_utf8(&closed[..at]).ok().and_then(|n| n.parse::<usize>().ok());
+                let way = way.and_then(|n| ways.get(n)).ok_or_else(malformed)?;
+                found.closed.entry((*way).clone()).or_insert_with(|| lossy(&closed[at + 1..]));
+                continue;
+            }
+            if let Some(number) = record.strip_prefix(b"n ") {
+                let number = std::str::from_utf8(number).ok().and_then(|n| n.parse().ok());
+                let pattern = number.and_then(|n| asked.wild.keys().nth(n)).ok_or_else(malformed)?;
+                found.unlike.insert(pattern.clone());
+                continue;
+            }
+            let (path, entry) = entry(record).ok_or_else(malformed)?;
+            if path == b"/." {
+                let pattern = patterns.next().ok_or_else(malformed)?;
+                found.wild.insert(pattern.clone(), vec![]);
+                current = Some(pattern);
+            } else if let Some(list) = current.and_then(|pattern| found.wild.get_mut(pattern)) {
+                list.push((path, entry));
+            } else {
+                found.literal.insert(path, entry);
+            }
+        }
+        if patterns.next().is_some() { Err(malformed()) } else { Ok(found) }
+    }
+
+    /// The directory above `path` that may not be searched, if there is one.
+    fn hidden(&self, path: &str, pattern: bool) -> Result<(), String> {
+        match ways(path, pattern).iter().find_map(|way| self.closed.get(way)) {
+            Some(directory) => Err(format!("needs root to look into {directory}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What stands at a path that means itself.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn at(&self, path: &str) -> Result<Option<&Entry>, String> {
+        match self.literal.get(path.as_bytes()) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.hidden(path, false).map(|()| None),
+        }
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<Entry>, String> {
+        self.hidden(pattern, true)?;
+        if !words(pattern).1 {
+            return Ok(self.literal.get(pattern.as_bytes()).cloned().into_iter().collect());
+        }
+        let list = self.wild.get(pattern).ok_or_else(malformed)?;
+        // A pattern without a match stands for itself in the shell, and a file may have that very name.
+        if let [(path, _)] = list.as_slice()
+            && *path == pattern.as_bytes()
+            && self.unlike.contains(pattern)
+        {
+            return Ok(vec![]);
+        }
+        if let Some((path, _)) = list.iter().find(|(path, _)| std::str::from_utf8(path).is_err()) {
+            return Err(format!("a name that matches is not UTF-8: {}", lossy(path)));
+        }
+        let mut all: Vec<Entry> = list.iter().map(|(_, entry)| entry.clone()).collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all.dedup_by(|a, b| a.path == b.path);
+        Ok(all)
+    }
+}
+
+fn malformed() -> String {
+    "stat said what is not understood".to_owned()
+}
+
+fn entry(record: &[u8]) -> Option<(&[u8], Entry)> {
+    let mut fields = record.splitn(7, |b| *b == b' ');
+    let mut next = || std::str::from_utf8(fields.next()?).ok();
+    let mode = u32::from_str_radix(next()?, 16).ok()?;
+    let (links, size, mtime) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
+    let (uid, gid) = (next()?.parse::<u32>().ok()?, next()?.parse::<u32>().ok()?);
+    let tail = fields.next()?;
+    let one = tail.iter().position(|b| *b == b'/')?;
+    let two = one + 1 + tail[one + 1..].iter().position(|b| *b == b'/')?;
+    let path = &tail[two..];
+    let name = |text: &[u8], number: u32| match text {
+        b"UNKNOWN" | b"" => number.to_string(),
+        text => lossy(text),
+    };
+    let kind = match mode & 0o170_000 {
+        0o100_000 => EntryKind::File,
+        0o040_000 => EntryKind::Directory,
+        0o120_000 => EntryKind::Symlink,
+        _ => EntryKind::Other,
+    };
+    let (owner, group) = (name(&tail[..one], uid), name(&tail[one + 1..two], gid));
+    Some((path, Entry { path: lossy(path), kind, mode: mode & 0o7777, owner, group, size, mtime, links }))
+}
+
+pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
+    let mut found = None;
+    for query in queries {
+        let Query::Stat(path) = query else { continue };
+        let found = found.get_or_insert_with(|| Found::parse(sections, queries));
+        let answer = match (normal(path), found) {
+            (None, _) => Err(format!("`{path}` is not an absolute path")),
+            (_, Err(reason)) => Err(reason.clone()),
+            (Some(path), Ok(found)) => found.matching(&path).map(Answer::Stat),
+        };
+        facts.put(query.clone(), answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_signs_of_a_pattern_is_quoted() {
+        assert_eq!(word("/etc/*.d/$(id) x").0, "/etc/*.d/'$''('id')'' 'x");
+        assert_eq!(word("/a'b").0, r"/a''\'''b");
+        assert_eq!(word("/[!a-c;]*"), ("/[!a-c';']*".into(), true));
+        assert_eq!(word("/[]x]"), ("/[']'x]".into(), true));
+        assert_eq!(word("/[abc"), ("/'['abc".into(), false));
+        assert_eq!(word("/[[:digit:]]?"), ("/[[:digit:]]?".into(), true));
+        assert_eq!(words("/a[b/c]*"), ("/a'['b/c']'*".into(), true));
+        assert_eq!(word("/{a,b}~"), ("/'{'a,b'}''~'".into(), false));
+    }
+
+    #[test]
+    fn a_path_is_brought_to_one_form() {
+        assert_eq!(normal("//etc/./ssh//").as_deref(), Some("/etc/ssh"));
+        assert_eq!(normal("/").as_deref(), Some("/"));
+        assert_eq!(normal("etc"), None);
+    }
 }

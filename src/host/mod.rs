@@ -5,6 +5,22 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+mod agent;
+mod lines;
+mod master;
+mod place;
+mod script;
+mod show;
+mod ssh;
+mod wire;
+
+pub use lines::{Become, Lines, Login, Settings};
+pub use script::run_inventory_script;
+pub use show::show;
+pub use wire::{CAP, Streams, Wire};
+
+pub use crate::secret::Secret;
+
 /// A future in a box, so that hosts can stand behind `dyn`.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -102,4 +118,12 @@ pub trait Host: Send + Sync {
 /// Puts a text into single quotes for the shell, whatever it holds but NUL.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A word that no host can guess before it sees it.
+pub fn random_word() -> String {
+    let mut bytes = [0u8; 12];
+    // Without randomness a host could forge frames; it could lie in its answers just as well, so go on.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -155,7 +155,8 @@ impl Builder {
     /// Puts a group under another, unless that would close a circle.
     pub fn add_child(&mut self, parent: usize, child: usize, place: &Place) {
         if let Some(path) = self.path(child, parent) {
-            let names: Vec<String> = path.iter().chain([&child]).map(|n| format!("`{}`", self.groups[*n].name)).collect();
+            let names: Vec<String> =
+                path.iter().chain([&child]).map(|n| format!("`{}`", self.groups[*n].name)).collect();
             let mut fault = Fault::new(format!("the groups form a circle: {}", names.join(" > "))).at(place);
             for pair in path.windows(2) {
                 if let Some(place) = self.bonds.get(&(pair[0], pair[1])) {

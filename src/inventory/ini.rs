@@ -38,9 +38,8 @@ pub(super) fn read(source: &Arc<Source>, builder: &mut Builder) {
 
 /// The lines with their first bytes, cut wherever Python cuts them.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let breaks = |c: char| {
-        matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
-    };
+    let breaks =
+        |c: char| matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
     text[start..].split_inclusive(breaks).scan(start, move |next, piece| {
         let here = *next;
@@ -130,6 +129,7 @@ impl Ini<'_> {
         let Some((entry, rest)) = found.split_first() else { return };
         let place = self.place(start + entry.start, start + entry.end);
         if entry.text == "---" {
+            self.kind = Kind::Broken;
             let fault = Fault::new("`---` starts a YAML file, but this is read as INI");
             return self.builder.faults.push(fault.at(&place).hint("name the file .yml"));
         }
@@ -146,8 +146,8 @@ impl Ini<'_> {
                 }
                 _ => {
                     let fault = Fault::new(format!("`{}` is not a variable", word.text))
-                        .hint("after the host come variables as key=value; a value with spaces needs quotes");
-                    self.fault(fault, from, to);
+                        .hint("after the host come variables as key=value, without spaces around the =; a value with spaces needs quotes");
+                    return self.fault(fault, from, to);
                 }
             }
         }
@@ -167,7 +167,8 @@ impl Ini<'_> {
                 self.builder.set(&group, key.trim(), literal::value(value.trim()), &place);
             }
             _ => {
-                let fault = Fault::new(format!("`{line}` is not a variable")).hint("in a :vars section each line is key=value");
+                let fault =
+                    Fault::new(format!("`{line}` is not a variable")).hint("in a :vars section each line is key=value");
                 self.fault(fault, start, start + line.len());
             }
         }

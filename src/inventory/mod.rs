@@ -4,9 +4,25 @@
 //! `host1,host2,` on the command line.
 
 use crate::expr::Scope;
-use crate::fault::{Faults, Place, Result};
-use std::collections::BTreeMap;
+use crate::fault::{Fault, Faults, Place};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+
+mod build;
+mod connection;
+mod ini;
+mod literal;
+mod merge;
+mod range;
+mod script;
+mod select;
+mod show;
+mod source;
+mod tree;
+mod vars;
+mod words;
+
+pub use show::schema;
 
 /// All hosts and groups of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +33,10 @@ pub struct Inventory {
     pub groups: BTreeMap<String, Group>,
     /// SHA-256 over everything that was read, hex.
     pub digest: String,
+    /// The groups' names in the order in which they were first said, which patterns follow.
+    order: Vec<String>,
+    /// Where in `hosts` each name stands.
+    at: HashMap<String, usize>,
 }
 
 /// A host with its variables, groups' variables merged in.
@@ -43,7 +63,7 @@ pub struct Group {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Connection {
     pub local: bool,
-    /// Name or address to connect to.
+    /// Name or address to connect to; empty where `trouble` says why it is not known.
     pub address: String,
     pub port: Option<u16>,
     pub user: Option<String>,
@@ -53,6 +73,8 @@ pub struct Connection {
     /// Options of `ansible_ssh_common_args` and `ansible_ssh_extra_args` (`-o Key=Value`, `-J`), split into words.
     pub ssh_args: Vec<String>,
     pub become_root: Option<bool>,
+    /// Why this host cannot be reached as its variables say, though nothing in them is wrong: told when it is wanted.
+    pub trouble: Vec<Fault>,
 }
 
 /// Reads inventories; later ones add to and override earlier ones.
@@ -60,21 +82,22 @@ pub struct Connection {
 /// # Errors
 /// Every mistake in any of the files.
 pub fn load(sources: &[String]) -> Result<Inventory, Faults> {
-    let _ = sources;
-    Ok(Inventory::default())
+    let mut builder = build::Builder::new();
+    let mut reader = source::Reader::new();
+    let given = sources.iter().filter(|source| !source.is_empty());
+    let directories: Vec<PathBuf> = given.filter_map(|source| reader.source(source, &mut builder)).collect();
+    builder.settle();
+    let beside = vars::read(&directories, &mut reader, &mut builder);
+    let mut faults = std::mem::take(&mut builder.faults);
+    let inventory = merge::merge(&builder, &beside, reader.digest(), &mut faults);
+    match Faults::some(faults) {
+        Some(faults) => Err(faults),
+        None => Ok(inventory),
+    }
 }
 
 impl Inventory {
-    /// The hosts that a pattern chooses, in inventory order.
-    ///
-    /// # Errors
-    /// A part of the pattern that matches nothing (with the nearest name), or that cannot be read.
-    pub fn select(&self, pattern: &str) -> Result<Vec<&Host>> {
-        let _ = pattern;
-        Ok(self.hosts.iter().collect())
-    }
-
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.iter().find(|host| host.name == name)
+        self.at.get(name).map(|at| &self.hosts[*at])
     }
 }

@@ -84,12 +84,8 @@ fn ranges(name: &str, names: &mut Vec<String>) -> Result<(), Wrong> {
         return Err((format!("`[` is not closed in `{name}`"), None));
     };
     for one in members(range).map_err(|what| {
-        let hint = if what.starts_with("a range is") && range.contains(':') {
-            Some("an IPv6 address stands in brackets only when a port follows: [2001:db8::1]:22".to_owned())
-        } else {
-            None
-        };
-        (format!("`[{range}]`: {what}"), hint)
+        let hint = "an IPv6 address stands in brackets only when a port follows: [2001:db8::1]:22";
+        (format!("`[{range}]`: {what}"), is_ip(range).then(|| hint.to_owned()))
     })? {
         ranges(&format!("{head}{one}{tail}"), names)?;
     }
@@ -168,7 +164,9 @@ mod tests {
         assert_eq!(names("w[1:7:3]-[a:b]"), ["w1-a", "w1-b", "w4-a", "w4-b", "w7-a", "w7-b"]);
         assert_eq!(names("[y:B]"), ["y", "z", "A", "B"]);
         assert_eq!(names("w[:2]"), ["w0", "w1", "w2"]);
-        for wrong in ["w[3:1]", "w[1:2:0]", "w[01:100]", "w[1]", "w[1:2", "w[a:9]", "w:0", "w:70000", "[::1]", "w[0:999999]"] {
+        for wrong in
+            ["w[3:1]", "w[1:2:0]", "w[01:100]", "w[1]", "w[1:2", "w[a:9]", "w:0", "w:70000", "[::1]", "w[0:999999]"]
+        {
             assert!(expand(wrong).is_err(), "{wrong}");
         }
     }

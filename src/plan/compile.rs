@@ -38,6 +38,8 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
         return Err(faults);
     }
     let mut plan = hosts(inventory, &selected, options);
+    // What the inventory says of a chosen host and cannot be done here (another become method, a vaulted address).
+    faults.extend(plan.hosts.iter().flat_map(|host| host.connection.trouble.iter().cloned()));
     let mut seen: HashSet<String> = HashSet::new();
     for (play, (playbook, names)) in playbooks.iter().zip(&selected).enumerate() {
         let members: Vec<usize> =

@@ -79,7 +79,8 @@ pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decisi
             Err(gap) => gaps.push(gap),
         }
     }
-    if let (Some(after), false) = (tainted_by, gaps.is_empty()) {
+    // What is missing may be brought by an earlier task; what may not be read stays unread.
+    if let Some(after) = tainted_by.filter(|_| gaps.iter().any(|gap| !matches!(gap, Gap::Unknown(_)))) {
         return Decision::Pending { after };
     }
     if made.iter().any(|one| one.kind.blind()) {

@@ -8,7 +8,6 @@ use crate::fault::{Fault, Faults, Place, Source};
 use crate::yaml::{self, Node, Value};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;

@@ -5,7 +5,7 @@ use super::{Made, Step};
 use crate::expr::{Condition, Scope, Template};
 use crate::fault::{Fault, Faults, Place};
 use crate::step;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -124,7 +124,38 @@ impl Step {
         let body: Node = self.filled.node(scope)?;
         let entry = step::kind(self.kind)
             .ok_or_else(|| Fault::new(format!("there is no kind `{}`", self.kind)).at(&self.place))?;
-        entry.parse(&body).map(Arc::from)
+        entry.parse(&body).map(Arc::from).map_err(|faults| {
+            let faults = faults.into_vec().into_iter().map(|fault| veiled(fault, &body));
+            Faults::some(faults.collect()).unwrap_or_else(|| Fault::new("this cannot be read").at(&self.place).into())
+        })
+    }
+}
+
+/// A fault about a filled-in value without the value: it may be a secret, or what a host said.
+fn veiled(fault: Fault, body: &Node) -> Fault {
+    let Some(place) = fault.place() else { return fault };
+    if !place.source.text.get(place.start..place.end).is_some_and(Template::is_one) {
+        return fault;
+    }
+    let mut values = Vec::new();
+    values_at(body, place, &mut values);
+    let mut what = fault.what().to_owned();
+    for value in values.iter().filter(|value| !value.is_empty()) {
+        what = what.replace(&format!("`{value}`"), "what was filled in");
+        if value.len() > 2 {
+            what = what.replace(*value, "…");
+        }
+    }
+    let veiled = Fault::new(what).at(place);
+    fault.hints().iter().fold(veiled, |veiled, hint| veiled.hint(hint))
+}
+
+fn values_at<'n>(node: &'n Node, place: &Place, values: &mut Vec<&'n str>) {
+    match &node.value {
+        Value::Scalar { text, .. } if node.place == *place => values.push(text),
+        Value::List(items) => items.iter().for_each(|item| values_at(item, place, values)),
+        Value::Map(entries) => entries.iter().for_each(|(_, value)| values_at(value, place, values)),
+        _ => {}
     }
 }
 

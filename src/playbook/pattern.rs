@@ -20,6 +20,34 @@ pub(super) fn is_open(node: &Node) -> bool {
     node.text().is_some_and(Template::is_one)
 }
 
+/// The faults of templates in fields where none may be.
+pub(super) fn closed_faults(body: &Node, closed: &[&str]) -> Vec<Fault> {
+    // `shell.run` is `run` inside of `shell`, which then is no template either.
+    let inside = |field: &str| {
+        field.split('.').try_fold(body, |node, part| if is_open(node) { Some(node) } else { node.get(part) })
+    };
+    let fields = closed.iter().filter_map(|field| Some((field, inside(field)?)));
+    let mut faults: Vec<Fault> = fields
+        .filter_map(|(field, value)| {
+            Some(Fault::new(format!("a template in `{field}`, which is shell text")).at(first_open(value)?))
+        })
+        .map(|fault| fault.hint("hand the value over by `env:` and write \"$NAME\": text is never filled into a shell's"))
+        .collect();
+    if !closed.is_empty() && is_open(body) {
+        faults.push(Fault::new("this kind cannot be a template as a whole").at(&body.place));
+    }
+    faults
+}
+
+fn first_open(node: &Node) -> Option<&Place> {
+    match &node.value {
+        Value::Scalar { .. } => is_open(node).then_some(&node.place),
+        Value::List(items) => items.iter().find_map(first_open),
+        Value::Map(entries) => entries.iter().find_map(|(_, value)| first_open(value)),
+        Value::Null => None,
+    }
+}
+
 impl Pattern {
     /// Parses the templates in a value; what is wrong in them goes to `faults`.
     pub fn parse(node: &Node, faults: &mut Vec<Fault>) -> Self {
@@ -124,4 +152,22 @@ pub(super) fn as_node(value: &Json, place: &Place) -> Node {
         }
     };
     Node { value, place: place.clone() }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::fault::Source;
+
+    #[test]
+    fn shell_text_is_never_filled_in() {
+        let body = |text: &str| crate::yaml::parse(&Source::new("t", text)).unwrap();
+        let told = closed_faults(&body("{run: 'rm {{ x }}', env: {X: '{{ x }}'}}"), &["run", "check"]);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].to_string().starts_with("t:1:7: a template in `run`"), "{told:?}");
+        assert_eq!(closed_faults(&body("{run: [a, {b: '{{ x }}'}]}"), &["run"]).len(), 1);
+        assert_eq!(closed_faults(&body("'{{ x }}'"), &["run"]).len(), 1);
+        assert!(closed_faults(&body("'{{ x }}'"), &[]).is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! Steps as written.
 
 use super::make::{Each, ITEM};
-use super::pattern::{Pattern, is_open};
+use super::pattern::{Pattern, closed_faults, is_open};
 use super::raw::{Fields, KINDS_HINT, Text, head, named, told};
 use super::vars::Vars;
 use super::{Control, Need, Reference};
@@ -109,6 +109,7 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
         kind.filter(|_| each.is_none())
     } else {
         fields.faults.extend(entry.open_faults(body, is_open));
+        fields.faults.extend(closed_faults(body, entry.closed));
         None
     };
     let place = id.as_ref().map_or_else(|| key.place.clone(), |id| id.place.clone());

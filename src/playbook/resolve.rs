@@ -13,18 +13,22 @@ use std::sync::Arc;
 /// Gives meaning to what was read, or tells every mistake, those of reading included.
 pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Playbook>, Faults> {
     let known = ids(&plays, &mut faults);
-    let mut taken: HashSet<String> = known.keys().map(|id| (*id).to_owned()).collect();
+    // How often an id was given; those that are written are taken already.
+    let mut taken: HashMap<String, usize> = known.keys().map(|id| ((*id).to_owned(), 1)).collect();
     let known: HashMap<String, (usize, Place)> = known.into_iter().map(|(id, at)| (id.to_owned(), at)).collect();
     let mut playbooks = Vec::new();
     for (n, play) in plays.into_iter().enumerate() {
         let Play { raw, file, steps: drafts, digest } = play;
         let mut told: HashSet<Spot> = HashSet::new();
-        faults.extend(raw.vars.circle().inspect(|fault| drop(fault.place().map(|place| told.insert(spot(place))))));
+        let circle = raw.vars.circle();
+        told.extend(circle.iter().filter_map(Fault::place).map(spot));
+        faults.extend(circle);
         let mut steps = Vec::with_capacity(drafts.len());
         for (draft, around) in drafts {
             references(&draft, n, &known, &mut faults);
+            let own = !around.vars.is_empty();
             let step = step(*draft, around, &raw.vars, &mut taken, &mut faults);
-            let circle = step.within.circle();
+            let circle = own.then(|| step.within.circle()).flatten();
             faults.extend(circle.filter(|fault| fault.place().is_none_or(|place| told.insert(spot(place)))));
             steps.push(Arc::new(step));
         }
@@ -121,7 +125,13 @@ fn references(draft: &Draft, play: usize, known: &HashMap<String, (usize, Place)
     }
 }
 
-fn step(draft: Draft, around: Around, play: &Vars, taken: &mut HashSet<String>, faults: &mut Vec<Fault>) -> Step {
+fn step(
+    draft: Draft,
+    around: Around,
+    play: &Vars,
+    taken: &mut HashMap<String, usize>,
+    faults: &mut Vec<Fault>,
+) -> Step {
     let within = play.with(&around.vars);
     let mut names: Vec<(String, Place)> =
         around.when.iter().flat_map(|condition| condition.places().to_vec()).collect();
@@ -162,12 +172,15 @@ fn step(draft: Draft, around: Around, play: &Vars, taken: &mut HashSet<String>, 
 }
 
 /// An id that no other step has.
-fn fresh(wish: &str, taken: &mut HashSet<String>) -> String {
-    let mut id = wish.to_owned();
-    let mut n = 2;
-    while !taken.insert(id.clone()) {
-        id = format!("{wish}-{n}");
+fn fresh(wish: &str, taken: &mut HashMap<String, usize>) -> String {
+    let mut n = taken.get(wish).copied().unwrap_or(0);
+    loop {
         n += 1;
+        let id = if n == 1 { wish.to_owned() } else { format!("{wish}-{n}") };
+        if n == 1 || !taken.contains_key(&id) {
+            taken.insert(wish.to_owned(), n);
+            taken.entry(id.clone()).or_insert(1);
+            return id;
+        }
     }
-    id
 }

@@ -80,32 +80,40 @@ impl Vars {
 
     /// The fault of variables whose templates need each other.
     pub fn circle(&self) -> Option<Fault> {
+        let mut clear = HashSet::new();
         self.0.iter().find_map(|var| {
             let mut way = vec![var.name.clone()];
-            self.leads_back(var, &mut way).then(|| {
-                let circle = way.join("` → `");
-                let fault = Fault::new(format!("variables need each other in a circle: `{circle}`")).at(&var.place);
-                let others = way[1..way.len() - 1].iter().filter_map(|name| self.get(name));
-                others.fold(fault, |fault, other| fault.also(&other.place, "goes on here"))
-            })
+            let circle = self.leads_back(self.get(&var.name)?, &mut way, &mut clear)?;
+            let names = circle.join("` → `");
+            let first = self.get(circle.first()?)?;
+            let fault = Fault::new(format!("variables need each other in a circle: `{names}`")).at(&first.place);
+            let others = circle[1..circle.len() - 1].iter().filter_map(|name| self.get(name));
+            Some(others.fold(fault, |fault, other| fault.also(&other.place, "goes on here")))
         })
     }
 
-    fn leads_back(&self, var: &Var, way: &mut Vec<String>) -> bool {
+    /// The circle that a variable leads into. Those that are `clear` lead into none.
+    fn leads_back(&self, var: &Var, way: &mut Vec<String>, clear: &mut HashSet<String>) -> Option<Vec<String>> {
         for (next, _) in var.pattern.as_ref().map(Pattern::names).unwrap_or_default() {
-            if way.first() == Some(&next) {
-                way.push(next);
-                return true;
+            if let Some(start) = way.iter().position(|name| *name == next) {
+                let mut circle = way[start..].to_vec();
+                circle.push(next);
+                return Some(circle);
             }
-            if let Some(var) = self.get(&next).filter(|_| !way.contains(&next)) {
+            if let Some(var) = self.get(&next).filter(|_| !clear.contains(&next)) {
                 way.push(next);
-                if self.leads_back(var, way) {
-                    return true;
+                if let Some(circle) = self.leads_back(var, way, clear) {
+                    return Some(circle);
                 }
                 way.pop();
             }
         }
-        false
+        clear.insert(var.name.clone());
+        None
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Fills in the variables of these names. A name whose value in the scope is not what is written here belongs to

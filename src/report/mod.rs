@@ -1,3 +1,12 @@
-//! What people and programs read: folds over events, and faults.
+//! What is told of a run: folds over events. A report never runs anything.
 
+mod diff;
 pub mod fault;
+mod group;
+mod json;
+mod live;
+mod text;
+
+pub use json::line;
+pub use live::Live;
+pub use text::{Style, Text};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+pub mod lines;
 mod site;
 mod voice;
 
@@ -111,3 +112,9 @@ fn millis(since: Instant) -> u64 {
 
 /// How long one reading of a host may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The name of a run: when it began, and a word that makes it the only one.
+pub fn new_id() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format!("{since}-{}", &crate::host::random_word()[..6])
+}

@@ -64,7 +64,7 @@ fn two_minutes() -> u64 {
 }
 
 impl Check for Command {
-    const LITERAL: &'static [&'static str] = &["run", "check", "undo"];
+    const CLOSED: &'static [&'static str] = &["run", "check", "undo"];
 
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = env_faults(body, &self.env);

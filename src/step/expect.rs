@@ -109,7 +109,7 @@ impl Expect {
 }
 
 impl Check for Expect {
-    const LITERAL: &'static [&'static str] = &["shell.run"];
+    const CLOSED: &'static [&'static str] = &["shell.run"];
 
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let (word, subject) = self.subject();

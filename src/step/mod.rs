@@ -97,6 +97,8 @@ pub struct Entry {
     file: &'static str,
     parse: fn(&Node) -> Result<Box<dyn Kind>, Faults>,
     open: fn(&Node, Open) -> Vec<Fault>,
+    /// Fields that must not be templates.
+    pub closed: &'static [&'static str],
     schema: fn() -> serde_json::Value,
 }
 
@@ -138,37 +140,11 @@ where
     Ok(Box::new(kind))
 }
 
-/// What can be told of a body before its templates are filled in.
-fn open_as<K: for<'de> Deserialize<'de> + Check>(body: &Node, open: Open) -> Vec<Fault> {
-    let mut faults = open_faults::<K>(body, open);
-    for path in K::LITERAL {
-        let mut node = Some(body);
-        let mut parts = path.split('.');
-        let templated = loop {
-            match node {
-                Some(node) if open(node) => break Some(node),
-                Some(inner) => match parts.next() {
-                    Some(part) => node = inner.get(part),
-                    None => break None,
-                },
-                None => break None,
-            }
-        };
-        let fault = |node: &Node| {
-            Fault::new(format!("`{path}` is shell text, and no template is ever filled into shell text"))
-                .at(&node.place)
-                .hint("put the value under `env:` and write \"$NAME\" in the text")
-        };
-        faults.extend(templated.map(fault));
-    }
-    faults
-}
-
 /// What serde cannot see: rules between fields. The default finds nothing wrong.
 pub trait Check {
-    /// Fields that are shell text (`shell.run` for one inside another): a template in them is a mistake, for what is
-    /// filled in could be read as a command.
-    const LITERAL: &'static [&'static str] = &[];
+    /// Fields that must not be templates, nor hold any: shell text (`shell.run` for one inside another). Values reach
+    /// a shell by its environment.
+    const CLOSED: &'static [&'static str] = &[];
 
     /// # Errors
     /// Every rule that is broken, at its place in `body`.
@@ -186,13 +162,18 @@ macro_rules! kinds {
             name: stringify!($room),
             file: include_str!(concat!(stringify!($room), ".rs")),
             parse: parse_as::<$room::$Kind>,
-            open: open_as::<$room::$Kind>,
+            open: open_faults::<$room::$Kind>,
+            closed: <$room::$Kind as Check>::CLOSED,
             schema: || schemars::schema_for!($room::$Kind).to_value(),
         }),*];
     };
 }
 
 kinds! {
+    file::File,
+    directory::Directory,
+    line::Line,
+    key_value::KeyValue,
     sysctl::Sysctl,
     kernel_module::KernelModule,
     package::Package,

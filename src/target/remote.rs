@@ -3,7 +3,7 @@
 use super::{Done, Reader, Target};
 use crate::act::{self, Act};
 use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, Reply, Request};
+use crate::host::{Host, Later, Loss, Reply, Request, random_word};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Remote {
 impl Reader for Remote {
     fn read<'a>(&'a self, queries: &'a [Query]) -> Later<'a, Result<Facts, Loss>> {
         Box::pin(async move {
-            let nonce = nonce();
+            let nonce = random_word();
             let mut waiting = Vec::new();
             for reading in fact::script(queries, &nonce) {
                 let request = Request { script: reading.script().to_owned(), timeout: self.patience };
@@ -52,7 +52,7 @@ impl Target for Remote {
         timeout: Duration,
     ) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
-            let readings = fact::script(queries, &nonce());
+            let readings = fact::script(queries, &random_word());
             let [reading] = readings.as_slice() else {
                 let done = self.set(acts, timeout).await?;
                 let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
@@ -77,17 +77,11 @@ fn done(reply: &Reply) -> Done {
     if reply.timed_out {
         return Done::TimedOut;
     }
-    match act::failure(&reply.err) {
-        Some(failure) => Done::Failed { act: failure.act, why: failure.why },
-        None if reply.code == 0 => Done::All,
-        None => Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+    if reply.code == 0 {
+        return Done::All;
     }
-}
-
-/// A word that no host can guess before it sees it.
-fn nonce() -> String {
-    let mut bytes = [0u8; 12];
-    // Without randomness a host could forge section marks; it could lie in its answers just as well, so go on.
-    let _ = getrandom::fill(&mut bytes);
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    act::failure(&reply.err).map_or_else(
+        || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
+        |failure| Done::Failed { act: failure.act, why: failure.why },
+    )
 }

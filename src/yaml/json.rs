@@ -106,9 +106,9 @@ fn int11(text: &str) -> Option<i128> {
         fits.then(|| i128::from_str_radix(&clean, radix).ok()).flatten()
     };
     match text.as_bytes() {
-        [b'0'] => Some(0),
         [b'0', b'b', ..] => radix(&text[2..], 2),
         [b'0', b'x', ..] => radix(&text[2..], 16),
+        [b'0', rest @ ..] if rest.iter().all(|b| *b == b'_') => Some(0),
         [b'0', ..] => radix(&text[1..], 8),
         [b'1'..=b'9', ..] if text.contains(':') => {
             let (first, rest) = text.split_once(':')?;

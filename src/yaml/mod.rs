@@ -18,7 +18,7 @@ mod wrong;
 
 pub use de::{from_field, from_node, open_faults, unknown_fields};
 pub use json::{Json, to_json, to_json_yaml11};
-pub use parse::parse;
+pub use parse::{parse, parse_ansible};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]

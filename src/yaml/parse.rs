@@ -21,6 +21,18 @@ const MAX_FAULTS: usize = 100;
 /// # Errors
 /// Every mistake found, each with its place; a syntax error is the last of them.
 pub fn parse(source: &Arc<Source>) -> Result<Node, Faults> {
+    document(source, Tree::new(source))
+}
+
+/// Reads one document of Ansible's: a scalar tagged `!vault` or `!unsafe` is its text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_ansible(source: &Arc<Source>) -> Result<Node, Faults> {
+    document(source, Tree { ansible: true, ..Tree::new(source) })
+}
+
+fn document(source: &Arc<Source>, mut tree: Tree<'_>) -> Result<Node, Faults> {
     if source.text.len() > MAX_BYTES {
         let what = format!("the file has {} bytes, more than the {MAX_BYTES} that are read", source.text.len());
         return Err(Fault::new(what).at(&Place { source: source.clone(), start: 0, end: 0 }).into());
@@ -32,7 +44,6 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Faults> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut tree = Tree::new(source);
     for next in Parser::new_from_str_with_options(&source.text, options) {
         let step = next.map_err(|error| explain(source, &error)).and_then(|(event, span)| tree.take(event, &span));
         if let Err(last) = step {
@@ -93,12 +104,15 @@ struct Tree<'s> {
     anchors: HashMap<usize, Part>,
     nodes: usize,
     documents: usize,
+    /// Ansible's own tags are known.
+    ansible: bool,
     faults: Vec<Fault>,
 }
 
 impl<'s> Tree<'s> {
     fn new(source: &'s Arc<Source>) -> Self {
-        Self { source, stack: vec![], root: None, anchors: HashMap::new(), nodes: 0, documents: 0, faults: vec![] }
+        let anchors = HashMap::new();
+        Self { source, stack: vec![], root: None, anchors, nodes: 0, documents: 0, ansible: false, faults: vec![] }
     }
 
     fn place(&self, span: &Span) -> Place {
@@ -169,6 +183,7 @@ impl<'s> Tree<'s> {
         let core = match tag {
             None => None,
             Some(tag) if tag.original() == "!" => Some("str"),
+            Some(tag) if self.ansible && matches!(tag.original().as_str(), "!vault" | "!unsafe") => Some("str"),
             Some(tag) => match tag.core_suffix() {
                 Some("map" | "seq") | None => {
                     self.refuse(tag, span);

@@ -82,6 +82,17 @@ fn bombs_are_refused() {
 }
 
 #[test]
+fn the_deepest_tree_fits_on_a_small_stack() {
+    let deep = || {
+        let text = "{a: ".repeat(63) + "1" + &"}".repeat(63);
+        let tree = node(&text);
+        assert_eq!(from_node::<Json>(&tree).unwrap().0, to_json(&tree));
+        assert!(from_node::<Outer>(&tree).is_err());
+    };
+    std::thread::Builder::new().stack_size(1_000_000).spawn(deep).unwrap().join().unwrap();
+}
+
+#[test]
 fn slips_are_explained() {
     let cases = [
         ("a: {{ x }}\n", "quote the whole value"),
@@ -233,6 +244,7 @@ fn variables_by_the_rules_of_pyyaml() {
         ("Null", json!(null)),
         ("22", json!(22)),
         ("0", json!(0)),
+        ("0_", json!(0)),
         ("_1", json!("_1")),
     ];
     for (text, wanted) in cases {

@@ -1,0 +1,31 @@
+//! `explain`: handbook pages.
+
+use super::say;
+use crate::fault::{Fault, Faults};
+use crate::step::{KINDS, kind};
+
+/// The handbook page of a kind, or the list of all.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// A kind of step, as written in a playbook.
+    kind: Option<String>,
+}
+
+impl Explain {
+    pub fn run(self) -> Result<u8, Faults> {
+        let Some(name) = self.kind else {
+            let width = KINDS.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+            let line = |entry: &crate::step::Entry| {
+                let page = entry.page();
+                format!("{:width$}  {}\n", entry.name, page.lines().next().unwrap_or_default())
+            };
+            say(&KINDS.iter().map(line).collect::<String>())?;
+            return Ok(0);
+        };
+        let entry = kind(&name).ok_or_else(|| {
+            Fault::new(format!("there is no kind `{name}`")).nearest(&name, KINDS.iter().map(|entry| entry.name))
+        })?;
+        say(&format!("{}\n\n{}\n", entry.name, entry.page()))?;
+        Ok(0)
+    }
+}

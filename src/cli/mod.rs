@@ -1,0 +1,146 @@
+//! The command line: one file a command; here what they share.
+
+use crate::fault::{Fault, Faults};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+mod explain;
+mod graph;
+mod inventory;
+mod lab;
+mod load;
+mod run;
+mod schema;
+mod validate;
+
+/// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
+#[derive(Debug, Parser)]
+#[command(name = "steadfast", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    look: Look,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How things are told.
+#[derive(Debug, Clone, Args)]
+struct Look {
+    /// Plain text without colours (as the variable NO_COLOR).
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// More detail: -v what is in order as well, -vv what the program does.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read playbooks and inventory and tell every mistake; no host is contacted.
+    Validate(validate::Validate),
+    /// Dry run: read every host, tell what differs (exit 2), change nothing.
+    Check(run::Check),
+    /// Show what `apply` would do; change nothing.
+    Plan(run::Plan),
+    /// Plan, show, ask, change, read again.
+    Apply(run::Apply),
+    /// The graph of tasks, as dot, mermaid or json.
+    Graph(graph::Graph),
+    /// What the inventory says, in the forms of `ansible-inventory`.
+    Inventory(inventory::Inventory),
+    /// The handbook page of a kind of step, or the list of all.
+    Explain(explain::Explain),
+    /// The JSON Schema of playbooks or inventories, for editors.
+    Schema(schema::Schema),
+    /// Throw-away real hosts to try playbooks on.
+    Lab(lab::Lab),
+    /// Completions for a shell, to standard output.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Which playbooks, on which hosts, with which variables.
+#[derive(Debug, Clone, Args)]
+struct Scope {
+    /// Playbook files.
+    #[arg(required = true, value_name = "PLAYBOOK")]
+    playbooks: Vec<PathBuf>,
+    /// Inventory file, directory, executable or `host1,host2,`; may be given again.
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
+    inventory: Vec<String>,
+    /// Only hosts within this pattern.
+    #[arg(short, long, value_name = "PATTERN")]
+    limit: Option<String>,
+    /// Only steps with one of these tags, and what they need.
+    #[arg(short, long, value_name = "TAG", value_delimiter = ',')]
+    tags: Vec<String>,
+    /// No steps with one of these tags.
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    skip_tags: Vec<String>,
+    /// Variables that win over all others: `name=value`, a JSON or YAML map, or `@FILE`.
+    #[arg(short, long, value_name = "VARS")]
+    extra_vars: Vec<String>,
+    /// Act as root by sudo where neither playbook nor inventory says.
+    #[arg(short = 'b', long = "become")]
+    become_root: bool,
+}
+
+/// Reads the command line, does what it says, gives the exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own code for a usage error is 2, which here means drift.
+            let code = u8::from(error.use_stderr());
+            let _ = error.print();
+            return code;
+        }
+    };
+    let color = !cli.look.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let look = Told { color, verbose: cli.look.verbose };
+    let done = match cli.command {
+        Command::Validate(command) => command.run(look),
+        Command::Check(command) => command.run(look),
+        Command::Plan(command) => command.run(look),
+        Command::Apply(command) => command.run(look),
+        Command::Graph(command) => command.run(),
+        Command::Inventory(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Schema(command) => command.run(),
+        Command::Lab(command) => command.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut std::io::stdout());
+            Ok(0)
+        }
+    };
+    done.unwrap_or_else(|faults| {
+        for fault in faults.iter() {
+            say_error(&crate::report::fault::render(fault, color && std::io::stderr().is_terminal()));
+        }
+        1
+    })
+}
+
+/// How this call tells things.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// Colours are wanted, where there is a terminal.
+    color: bool,
+    verbose: u8,
+}
+
+/// Writes a result to standard output. A reader who went away is no fault.
+fn say(text: &str) -> Result<(), Faults> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fault::new("cannot write to standard output").why(error.to_string()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error.
+fn say_error(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+}

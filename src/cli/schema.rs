@@ -1,0 +1,30 @@
+//! `schema`: JSON Schemas for editors.
+
+use super::say;
+use crate::fault::Faults;
+use crate::{inventory, playbook};
+
+/// A JSON Schema, to standard output.
+#[derive(Debug, clap::Args)]
+pub struct Schema {
+    /// Of what.
+    #[arg(value_enum)]
+    of: Of,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Of {
+    Playbook,
+    Inventory,
+}
+
+impl Schema {
+    pub fn run(self) -> Result<u8, Faults> {
+        let schema = match self.of {
+            Of::Playbook => playbook::schema(),
+            Of::Inventory => inventory::schema(),
+        };
+        say(&format!("{schema:#}\n"))?;
+        Ok(0)
+    }
+}

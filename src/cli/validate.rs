@@ -1,0 +1,22 @@
+//! `validate`: everything that can be told without a host.
+
+use super::{Scope, Told, load, say};
+use crate::fault::Faults;
+
+/// Read playbooks and inventory and tell every mistake.
+#[derive(Debug, clap::Args)]
+pub struct Validate {
+    #[command(flatten)]
+    scope: Scope,
+}
+
+impl Validate {
+    pub fn run(self, _: Told) -> Result<u8, Faults> {
+        let plan = load::plan(&self.scope)?;
+        let mut steps: Vec<&str> = plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        say(&format!("valid: {} steps, {} hosts, {} tasks\n", steps.len(), plan.hosts.len(), plan.tasks.len()))?;
+        Ok(0)
+    }
+}

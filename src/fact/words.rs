@@ -1,0 +1,103 @@
+//! Facts in words for people, and as one number for saved plans.
+
+use super::{Answer, Content, Facts, Query};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+impl Query {
+    /// What is asked about, for a report (`kernel parameter net.ipv4.ip_forward`).
+    pub fn words(&self) -> String {
+        match self {
+            Self::Os => "the system".into(),
+            Self::Sysctl(key) => format!("kernel parameter {key}"),
+            Self::Stat(path) => format!("what stands at {path}"),
+            Self::File(path) => format!("file {path}"),
+            Self::Unit(name) => format!("unit {name}"),
+            Self::Package(name) => format!("package {name}"),
+            Self::Module(name) => format!("kernel module {name}"),
+            Self::Sshd { user: Some(user) } => format!("sshd's configuration for {user}"),
+            Self::Sshd { user: None } => "sshd's configuration".into(),
+            Self::Sockets => "listening sockets".into(),
+            Self::Accounts => "users and groups".into(),
+            Self::Mounts => "mounts".into(),
+            Self::Due(name) => format!("whether {name} is due"),
+            Self::Shell(_) => "the step's own script".into(),
+        }
+    }
+}
+
+impl Facts {
+    /// SHA-256 over a canonical form, in hexadecimal digits. What moves by itself does not count: the host's clock and
+    /// the numbers of processes.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (query, reading) in self.iter() {
+            feed(&mut hash, &serde_json::to_vec(query).unwrap_or_default());
+            match reading {
+                Ok(Answer::File(Content::Regular(bytes))) => {
+                    feed(&mut hash, b"file");
+                    feed(&mut hash, bytes);
+                }
+                Ok(answer) => {
+                    feed(&mut hash, b"known");
+                    feed(&mut hash, &serde_json::to_vec(&still(answer)).unwrap_or_default());
+                }
+                Err(reason) => {
+                    feed(&mut hash, b"unknown");
+                    feed(&mut hash, reason.as_bytes());
+                }
+            }
+        }
+        hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+/// Each part with its length before it, so that no two lists of parts are the same bytes.
+fn feed(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_le_bytes());
+    hash.update(part);
+}
+
+/// The answer without what moves by itself.
+fn still(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    match &mut answer {
+        Answer::Os(os) => os.clock = 0,
+        Answer::Sockets(sockets) => {
+            sockets.iter_mut().for_each(|socket| socket.pid = None);
+            sockets.sort();
+            sockets.dedup();
+        }
+        _ => {}
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{Os, Socket};
+
+    fn print(query: Query, answer: Answer) -> String {
+        Facts::from_iter([(query, Ok(answer))]).fingerprint()
+    }
+
+    #[test]
+    fn only_what_moves_by_itself_does_not_count() {
+        let os = |clock, hostname: &str| Answer::Os(Os { clock, hostname: hostname.into(), ..Os::default() });
+        assert_eq!(print(Query::Os, os(1, "a")), print(Query::Os, os(2, "a")));
+        assert_ne!(print(Query::Os, os(1, "a")), print(Query::Os, os(1, "b")));
+        let socket = |pid, port| {
+            let (protocol, address) = ("tcp".into(), "::".into());
+            Answer::Sockets(vec![Socket { protocol, address, port, process: None, pid: Some(pid) }])
+        };
+        assert_eq!(print(Query::Sockets, socket(1, 22)), print(Query::Sockets, socket(2, 22)));
+        assert_ne!(print(Query::Sockets, socket(1, 22)), print(Query::Sockets, socket(1, 23)));
+        let file = |text: &[u8]| print(Query::File("/x".into()), Answer::File(Content::Regular(text.to_vec())));
+        assert_ne!(file(b"a"), file(b"b"));
+        assert_ne!(file(b""), print(Query::File("/x".into()), Answer::File(Content::Absent)));
+    }
+}

@@ -1,0 +1,72 @@
+//! The directory for control sockets: ours alone, and short enough for a socket's path.
+
+use crate::fault::{Fault, Result};
+use rustix::process::geteuid;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// ssh binds `DIR/m-XXXXXX/master` plus 17 characters of its own, and the kernel takes 107.
+const MOST: usize = 107 - 17 - "/m-XXXXXX/master".len();
+
+/// Makes the directory, or takes the one that is there when nobody else can touch it.
+///
+/// # Errors
+/// No place is good enough, with the reason.
+pub fn runtime() -> Result<PathBuf> {
+    let uid = geteuid().as_raw();
+    let mut bases: Vec<PathBuf> = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().collect();
+    bases
+        .extend([PathBuf::from(format!("/run/user/{uid}")), PathBuf::from(if uid == 0 { "/run" } else { "/nowhere" })]);
+    for base in bases.iter().filter(|base| base.is_dir()) {
+        if let Ok(dir) = ours(&base.join("steadfast"), uid) {
+            return Ok(dir);
+        }
+    }
+    // A name that others could guess, in a place where they can write: it is checked to be ours.
+    ours(&PathBuf::from(format!("/tmp/steadfast-{uid}")), uid)
+}
+
+fn ours(dir: &Path, uid: u32) -> Result<PathBuf> {
+    let no = |why: String| {
+        Fault::new(format!("no place for control sockets: {}", dir.display()))
+            .why(why)
+            .hint("set XDG_RUNTIME_DIR to a short directory of your own")
+    };
+    if dir.as_os_str().len() > MOST {
+        return Err(no(format!("its path has more than {MOST} characters")));
+    }
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(no(error.to_string())),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(dir).map_err(|error| no(error.to_string()))?;
+    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+        return Err(no("somebody else can write to it".into()));
+    }
+    Ok(dir.to_owned())
+}
+
+/// Takes away directories of masters that are gone, and files that point to them.
+pub fn sweep(runtime: &Path) {
+    for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if name.starts_with("m-") && !lives(&path) && old(&path) {
+            let _ = fs::remove_dir_all(&path);
+        } else if name.starts_with("p-") && !path.exists() {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Whether a master listens in this directory.
+pub fn lives(dir: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(dir.join("master")).is_ok()
+}
+
+/// A directory may be so young that its master has yet to come.
+fn old(dir: &Path) -> bool {
+    let age = fs::metadata(dir).and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
+    age.is_some_and(|age| age.as_secs() > 120)
+}

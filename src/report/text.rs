@@ -1,0 +1,340 @@
+//! The report for people: grouped, odd ones by name, what to do next at the end.
+
+use super::diff::unified;
+use super::group::{Group, group, name_hosts};
+use crate::event::{Event, Mode, Outcome, Summary, TaskDone, What};
+use crate::host::{LossKind, show};
+use crate::step::{Row, Undo, Val};
+use anstyle::{AnsiColor, Style as Ansi};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// How a report looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub color: bool,
+    /// Columns.
+    pub width: usize,
+    /// Contents of files as diffs.
+    pub diff: bool,
+    /// 0: what differs. 1: what is in order as well.
+    pub verbose: u8,
+}
+
+/// Gathers events, then tells them.
+#[derive(Debug, Default)]
+pub struct Text {
+    mode: Option<Mode>,
+    playbooks: Vec<String>,
+    hosts: Vec<String>,
+    steps: usize,
+    tasks: Vec<TaskDone>,
+    lost: Vec<(String, LossKind, String)>,
+    stopped: Vec<(String, Vec<String>)>,
+    end: Option<(Summary, u8, bool, u64)>,
+}
+
+impl Text {
+    /// Takes one event.
+    pub fn take(&mut self, event: &Event) {
+        match &event.what {
+            What::RunStarted { mode, hosts, playbooks, steps, .. } => {
+                (self.mode, self.hosts, self.playbooks, self.steps) =
+                    (Some(*mode), hosts.clone(), playbooks.clone(), *steps);
+            }
+            What::TaskDone(done) => self.tasks.push((**done).clone()),
+            What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
+            What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
+            What::RunDone { summary, exit, interrupted, ms } => {
+                self.end = Some((summary.clone(), *exit, *interrupted, *ms));
+            }
+            _ => {}
+        }
+    }
+
+    /// The whole report.
+    pub fn tell(&self, style: Style) -> String {
+        let mut page = Page { out: String::new(), style };
+        self.head(&mut page);
+        // Hosts answer in any order; the report keeps the inventory's.
+        let mut tasks = self.tasks.clone();
+        let place: BTreeMap<&str, usize> = self.hosts.iter().enumerate().map(|(n, h)| (h.as_str(), n)).collect();
+        tasks.sort_by_key(|task| place.get(task.host.as_str()).copied());
+        let groups = group(&tasks);
+        let verbose = style.verbose > 0;
+        let shown = |outcome: &Outcome| match outcome {
+            Outcome::Unchanged => verbose,
+            Outcome::Skipped { blocked, .. } => verbose || *blocked,
+            _ => true,
+        };
+        let mut any = false;
+        for group in groups.iter().filter(|group| shown(&group.task.outcome)) {
+            any = true;
+            page.group(group, self.hosts.len());
+        }
+        if any {
+            page.line("");
+        }
+        self.losses(&mut page);
+        self.recap(&mut page);
+        page.out
+    }
+
+    fn head(&self, page: &mut Page) {
+        let mode = match self.mode {
+            Some(Mode::Apply) => "apply",
+            Some(Mode::Plan) => "plan",
+            _ => "check",
+        };
+        let what = format!("steadfast {mode}");
+        let (hosts, steps) = (count(self.hosts.len(), "host"), count(self.steps, "step"));
+        let head = format!(
+            "{} · {} · {hosts} · {steps}",
+            page.paint(BOLD, &what),
+            show(self.playbooks.join(", ").as_bytes(), 400)
+        );
+        page.line(&head);
+        page.line("");
+    }
+
+    fn losses(&self, page: &mut Page) {
+        let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (host, kind, why) in &self.lost {
+            let loss = crate::host::Loss { kind: *kind, why: why.clone() };
+            by_reason.entry(loss.to_string()).or_default().push(host.clone());
+        }
+        for (reason, hosts) in &by_reason {
+            let word = page.paint(RED, &format!("{:<11}", "unreachable"));
+            page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
+            page.wrapped(14, &show(reason.as_bytes(), 600));
+        }
+        for (why, hosts) in &self.stopped {
+            let word = page.paint(RED, &format!("{:<11}", "not started"));
+            page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
+            page.wrapped(14, why);
+        }
+        if !by_reason.is_empty() || !self.stopped.is_empty() {
+            page.line("");
+        }
+    }
+
+    /// One line for hosts that did equally, then the sum and what to do next.
+    fn recap(&self, page: &mut Page) {
+        let mut by_host: BTreeMap<&str, Summary> = BTreeMap::new();
+        for task in &self.tasks {
+            by_host.entry(&task.host).or_default().count(&task.outcome);
+        }
+        let mut alike: Vec<(String, Vec<String>)> = Vec::new();
+        for host in &self.hosts {
+            let lost = self.lost.iter().any(|(name, ..)| name == host);
+            let mut words = by_host.get(host.as_str()).map(counts).unwrap_or_default();
+            if lost {
+                words.push("unreachable".into());
+            }
+            if words.is_empty() {
+                continue;
+            }
+            let words = words.join("  ");
+            match alike.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, hosts)) => hosts.push(host.clone()),
+                None => alike.push((words, vec![host.clone()])),
+            }
+        }
+        let names: Vec<String> = alike.iter().map(|(_, hosts)| name_hosts(hosts, self.hosts.len(), 4)).collect();
+        let width = names.iter().map(|name| wide(name)).max().unwrap_or(0).min(page.style.width / 2);
+        for (name, (words, _)) in names.iter().zip(&alike) {
+            page.line(&format!("  {name}{}  {words}", " ".repeat(width.saturating_sub(wide(name)))));
+        }
+        let Some((summary, exit, interrupted, ms)) = &self.end else { return };
+        page.line("");
+        #[expect(clippy::cast_precision_loss, reason = "for reading")]
+        let seconds = *ms as f64 / 1000.0;
+        let (word, next) = self.verdict(summary, *exit, *interrupted);
+        let color = match exit {
+            0 => GREEN,
+            2 => YELLOW,
+            _ => RED,
+        };
+        let line = format!("{} in {seconds:.1} s{next}", page.paint(color, &word));
+        page.line(&line);
+    }
+
+    fn verdict(&self, summary: &Summary, exit: u8, interrupted: bool) -> (String, String) {
+        let apply = self.mode == Some(Mode::Apply);
+        let drift = summary.drift + summary.manual + summary.pending;
+        if interrupted {
+            return ("interrupted".into(), ": running steps were finished, no further ones were started".into());
+        }
+        match exit {
+            0 if apply && summary.changed > 0 => {
+                (format!("{} changed", summary.changed), ", each read again as wanted".into())
+            }
+            0 if drift > 0 => (format!("{drift} of {} differ", total(summary)), " (report only)".into()),
+            0 => ("in sync".into(), String::new()),
+            2 => (format!("{drift} of {} differ", total(summary)), "; `steadfast apply` sets them (exit 2)".into()),
+            3 => {
+                let bad = summary.failed + if apply { summary.manual } else { 0 };
+                (format!("{bad} failed"), " (exit 3)".into())
+            }
+            4 => (format!("{} unreachable, {} unknown", summary.unreachable, summary.unknown), " (exit 4)".into()),
+            6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
+            other => (format!("exit {other}"), String::new()),
+        }
+    }
+}
+
+fn total(summary: &Summary) -> usize {
+    let s = summary;
+    s.unchanged + s.changed + s.drift + s.manual + s.pending + s.unknown + s.failed + s.stale + s.skipped
+}
+
+fn counts(summary: &Summary) -> Vec<String> {
+    let s = summary;
+    [
+        ("ok", s.unchanged),
+        ("changed", s.changed),
+        ("drift", s.drift),
+        ("manual", s.manual),
+        ("pending", s.pending),
+        ("unknown", s.unknown),
+        ("failed", s.failed),
+        ("stale", s.stale),
+        ("skipped", s.skipped),
+    ]
+    .iter()
+    .filter(|(word, n)| *n > 0 || *word == "ok")
+    .map(|(word, n)| format!("{word}={n}"))
+    .collect()
+}
+
+fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+const BOLD: Ansi = Ansi::new().bold();
+const DIM: Ansi = Ansi::new().dimmed();
+const RED: Ansi = AnsiColor::Red.on_default();
+const GREEN: Ansi = AnsiColor::Green.on_default();
+const YELLOW: Ansi = AnsiColor::Yellow.on_default();
+const CYAN: Ansi = AnsiColor::Cyan.on_default();
+
+fn color(outcome: &Outcome) -> Ansi {
+    match outcome {
+        Outcome::Unchanged | Outcome::Changed => GREEN,
+        Outcome::Drift | Outcome::Manual => YELLOW,
+        Outcome::Pending { .. } | Outcome::Skipped { .. } => CYAN,
+        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Stale { .. } => RED,
+    }
+}
+
+/// The columns a text takes on a terminal.
+fn wide(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// A value in a few words: of a short text the one line that says something, else its size.
+fn brief(val: &Val) -> String {
+    let Val::Data(data) = val else { return val.to_string() };
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    let mut telling = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (telling.next(), telling.next()) {
+        (Some(line), None) if line.len() <= 80 => format!("`{line}`"),
+        _ => val.to_string(),
+    }
+}
+
+struct Page {
+    out: String,
+    style: Style,
+}
+
+impl Page {
+    fn paint(&self, ansi: Ansi, text: &str) -> String {
+        if self.style.color { format!("{ansi}{text}{ansi:#}") } else { text.to_owned() }
+    }
+
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{}", text.trim_end());
+    }
+
+    /// Breaks at blanks so that nothing runs over the width, all lines indented alike.
+    fn wrapped(&mut self, indent: usize, text: &str) {
+        let room = self.style.width.saturating_sub(indent).max(30);
+        for line in text.lines() {
+            let mut rest = String::new();
+            for word in line.split(' ') {
+                if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
+                    self.line(&format!("{}{rest}", " ".repeat(indent)));
+                    rest.clear();
+                }
+                if !rest.is_empty() {
+                    rest.push(' ');
+                }
+                rest.push_str(word);
+            }
+            self.line(&format!("{}{rest}", " ".repeat(indent)));
+        }
+    }
+
+    fn group(&mut self, group: &Group, hosts: usize) {
+        let task = &group.task;
+        let word = self.paint(color(&task.outcome), &format!("{:<11}", task.outcome.word()));
+        let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&group.hosts, hosts, 4)) };
+        let id = self.paint(BOLD, &task.step);
+        let control = task.control.as_ref().map(|c| format!("{} ", c.id)).unwrap_or_default();
+        let title = self.paint(DIM, &format!("{control}{}", task.title));
+        self.line(&format!("  {word} {id}  {title}{who}"));
+        match &task.outcome {
+            Outcome::Pending { after } => {
+                let after = if group.hosts.len() > 1 { after.rsplit('/').next().unwrap_or(after) } else { after };
+                self.wrapped(14, &format!("after {after}"));
+            }
+            outcome => {
+                if let Some(why) = outcome.why() {
+                    self.wrapped(14, &show(why.as_bytes(), 2000));
+                }
+            }
+        }
+        for row in task.rows.iter() {
+            self.row(row);
+        }
+        if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
+            let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
+            let note = self.paint(DIM, &format!("way back: {class}, {why}"));
+            self.line(&format!("              {note}"));
+        }
+        if matches!(task.outcome, Outcome::Manual) {
+            self.wrapped(14, "steadfast does not change this; a person must");
+        }
+    }
+
+    fn row(&mut self, row: &Row) {
+        let object = show(row.object.as_bytes(), 200);
+        let field = show(row.field.as_bytes(), 80);
+        let data = |val: &Val| match val {
+            Val::Data(data) => Some(data.to_vec()),
+            _ => None,
+        };
+        let (found, wanted) = (data(&row.found), data(&row.wanted));
+        if self.style.diff && (found.is_some() || wanted.is_some()) {
+            self.line(&format!("              {object} {field}"));
+            for line in unified(found.as_deref(), wanted.as_deref()) {
+                let ansi = match line.as_bytes().first() {
+                    Some(b'+') => GREEN,
+                    Some(b'-') => RED,
+                    Some(b'@') => CYAN,
+                    _ => Ansi::new(),
+                };
+                let line = self.paint(ansi, &show(line.as_bytes(), 400));
+                self.line(&format!("                {line}"));
+            }
+            return;
+        }
+        let value = |val: &Val| show(brief(val).as_bytes(), 160).replace('\n', "\\n");
+        let (found, wanted) = match (&found, &wanted) {
+            (Some(a), Some(b)) if a.len() == b.len() => (value(&row.found), "other content".to_owned()),
+            _ => (value(&row.found), value(&row.wanted)),
+        };
+        self.wrapped(14, &format!("{object} {field}: {found} → {wanted}"));
+    }
+}

@@ -1,0 +1,50 @@
+//! Lines to real hosts, as the inventory says to reach them.
+
+use super::{Opener, PATIENCE};
+use crate::host::{Become, Later, Lines, Login, Loss};
+use crate::plan::Host;
+use crate::target::{Remote, Target};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Opens lines by the user's own ssh, or on this machine.
+pub struct Ssh {
+    lines: Arc<Lines>,
+    become_root: Become,
+    user: Option<String>,
+    private_key: Option<PathBuf>,
+}
+
+impl Ssh {
+    /// `become_root` is how to become root where a task asks for it; user and key serve where the inventory names none.
+    pub fn new(lines: Arc<Lines>, become_root: Become, user: Option<String>, private_key: Option<PathBuf>) -> Self {
+        Self { lines, become_root, user, private_key }
+    }
+}
+
+impl Opener for Ssh {
+    fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+        Box::pin(async move {
+            let to = &host.connection;
+            let user = to.user.clone().or_else(|| self.user.clone());
+            let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
+            let r#become = if as_root && !is_root { self.become_root.clone() } else { Become::No };
+            let line = if to.local {
+                self.lines.local(&r#become).await?
+            } else {
+                self.lines
+                    .open(&Login {
+                        address: to.address.clone(),
+                        port: to.port,
+                        user,
+                        private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
+                        known_hosts: to.known_hosts.clone(),
+                        ssh_args: to.ssh_args.clone(),
+                        r#become,
+                    })
+                    .await?
+            };
+            Ok(Arc::new(Remote::new(line, PATIENCE)) as Arc<dyn Target>)
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Directories: that they are there, with which mode and owner; or that they are not.
+//!
+//! The parent must exist: an earlier `directory` step may bring it. With `state: absent` an empty directory is removed;
+//! one that holds something is refused. A symbolic link is never followed.
+//!
+//! ```yaml
+//! - id: audit-dir
+//!   directory: {path: /var/log/audit, mode: "0750", owner: root, group: root}
+//! ```
+//!
+//! Drift is told by field: `exists`, `mode`, `owner`, `group`.
+//!
+//! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none.
+
+use super::file::held;
+use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val};
+use crate::act::Act;
+use crate::fact::{Entry, EntryKind, Facts, Gap, Query};
+use crate::fault::{Fault, Faults};
+use crate::yaml::Node;
+use serde::Deserialize;
+
+/// A directory.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// One path or several, absolute, without globs.
+    path: Many,
+    /// Permission bits; a new directory has 0755 unless told.
+    #[serde(default)]
+    mode: Option<Mode>,
+    /// The owner's name.
+    #[serde(default)]
+    owner: Option<String>,
+    /// The group's name.
+    #[serde(default)]
+    group: Option<String>,
+    /// A directory that does not exist is not made; one that does is looked after.
+    #[serde(default)]
+    if_present: bool,
+    /// `present`, or `absent`.
+    #[serde(default)]
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Present,
+    Absent,
+}
+
+impl Check for Directory {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let bad = |path: &&String| !path.starts_with('/') || super::file::is_glob(path) || path.len() < 2;
+        if let Some(path) = self.path.0.iter().find(bad) {
+            let place = &body.get("path").unwrap_or(body).place;
+            faults.push(Fault::new(format!("`{path}` is no absolute path without a glob")).at(place));
+        }
+        let sets = self.mode.is_some() || self.owner.is_some() || self.group.is_some();
+        if self.state == State::Absent && sets {
+            let place = &body.get("state").unwrap_or(body).place;
+            faults.push(Fault::new("a directory that is absent has no mode or owner").at(place));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+impl Directory {
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.path.0.iter().map(|path| path.trim_end_matches('/'))
+    }
+
+    fn mode_or(&self, entry: Option<&Entry>) -> Option<Mode> {
+        self.mode.or_else(|| entry.is_none().then_some(Mode(0o755)))
+    }
+}
+
+impl Kind for Directory {
+    fn facts(&self) -> Vec<Query> {
+        let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned()).filter(|p| !p.is_empty());
+        self.paths().flat_map(|path| [Some(path.to_owned()), parent(path)]).flatten().map(Query::Stat).collect()
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let mut rows = Vec::new();
+        for path in self.paths() {
+            let entry = found.stat(path)?.first();
+            if let Some(other) = entry.filter(|entry| entry.kind != EntryKind::Directory) {
+                let what = if other.kind == EntryKind::Symlink { "a symbolic link" } else { "no directory" };
+                return Err(Gap::Impossible(format!("{path} is {what}")));
+            }
+            match (entry, self.state) {
+                (None, State::Absent) => {}
+                (None, _) if self.if_present => {}
+                (Some(entry), State::Absent) => {
+                    rows.push(Row::new(path, "exists", "yes", "no"));
+                    let mut was = Vec::new();
+                    held(path, Some(entry), Some(Mode(0o10000)), Some(""), Some(""), &mut was);
+                    rows.extend(was.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
+                }
+                (entry, State::Present) => {
+                    if entry.is_none() {
+                        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                        if !parent.is_empty() && found.stat(parent)?.is_empty() && !self.paths().any(|own| own == parent) {
+                            return Err(Gap::Missing(format!("its parent {parent} does not exist")));
+                        }
+                        rows.push(Row::new(path, "exists", "no", "yes"));
+                    }
+                    let (owner, group) = (self.owner.as_deref(), self.group.as_deref());
+                    held(path, entry, self.mode_or(entry), owner, group, &mut rows);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        let mut paths: Vec<&str> = to.iter().map(|setting| setting.object.as_str()).collect();
+        paths.dedup();
+        let mut acts = Vec::new();
+        for path in paths {
+            let text = |field: &str| {
+                let setting = to.iter().find(|setting| setting.object == path && setting.field == field)?;
+                setting.to.as_text().map(ToOwned::to_owned)
+            };
+            let mode = text("mode").and_then(|mode| Mode::parse(&mode).ok()).map(|mode| mode.0);
+            let (path, owner, group) = (path.to_owned(), text("owner"), text("group"));
+            match text("exists").as_deref() {
+                Some("yes") => acts.push(Act::MakeDir { path, mode: mode.unwrap_or(0o755), owner, group }),
+                Some(_) => acts.push(Act::RemoveDir { path }),
+                None => {
+                    if owner.is_some() || group.is_some() {
+                        acts.push(Act::Chown { path: path.clone(), owner, group });
+                    }
+                    acts.extend(mode.map(|mode| Act::Chmod { path, mode }));
+                }
+            }
+        }
+        acts
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for path in self.paths() {
+            let object = || Object::Path(path.to_owned());
+            let state = if self.state == State::Absent { "absent" } else { "present" };
+            claims.push(Claim::owns(object(), "exists", state));
+            claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
+            for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
+                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
+            }
+        }
+        claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));
+        claims.extend(self.group.iter().map(|group| Claim::Reads(Object::Group(group.clone()))));
+        claims
+    }
+}

@@ -1,0 +1,257 @@
+//! Files: what they hold, their mode, their owner; or that they are not there.
+//!
+//! With `content` the file is made or replaced whole (a temporary file beside it, fsync, rename). Without, only mode and
+//! owner are looked after, and `path` may be a glob (`*`, `?`, `[…]`) or a list; what a glob does not match needs nothing.
+//! Symbolic links are never followed: a glob leaves them out, a path that is one is refused.
+//!
+//! ```yaml
+//! - id: private-keys
+//!   title: Private keys are readable by their owner alone
+//!   file: {path: ["/etc/ssh/ssh_host_*_key", "/root/.ssh/id_*"], exclude: ["*.pub"], mode: "0600"}
+//! ```
+//!
+//! ```yaml
+//! - id: motd
+//!   file: {path: /etc/motd, content: "Authorised use only.\n", mode: "0644", owner: root, group: root}
+//! ```
+//!
+//! Drift is told by field: `content`, `mode`, `owner`, `group`, or `exists` where the file should not be there. A path
+//! without a glob that does not exist, and has no `content`, is missing: an earlier step may bring it; with
+//! `if_present: true` it needs nothing.
+//!
+//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none.
+
+use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val};
+use crate::act::Act;
+use crate::fact::{Content, Entry, EntryKind, Facts, Gap, Query};
+use crate::fault::{Fault, Faults};
+use crate::yaml::Node;
+use globset::Glob;
+use serde::Deserialize;
+
+/// A file, or all that match.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// One path or several, absolute; globs where nothing is made.
+    path: Many,
+    /// Globs of names (or whole paths) to leave out.
+    #[serde(default)]
+    exclude: Many,
+    /// All that the file holds.
+    #[serde(default)]
+    content: Option<String>,
+    /// Permission bits.
+    #[serde(default)]
+    mode: Option<Mode>,
+    /// The owner's name.
+    #[serde(default)]
+    owner: Option<String>,
+    /// The group's name.
+    #[serde(default)]
+    group: Option<String>,
+    /// A path that does not exist needs nothing.
+    #[serde(default)]
+    if_present: bool,
+    /// `present`, or `absent`: neither a file nor a link is there.
+    #[serde(default)]
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Present,
+    Absent,
+}
+
+impl Check for File {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let mut wrong = |field: &str, what: &str, hint: &str| {
+            let place = &body.get(field).unwrap_or(body).place;
+            faults.push(Fault::new(what).at(place).hint(hint));
+        };
+        if self.path.0.is_empty() || self.path.0.iter().any(|path| !path.starts_with('/') || path.ends_with('/')) {
+            wrong("path", "a path must be absolute and name a file", "write it from `/` on, without a `/` at its end");
+        }
+        if self.content.is_some() && (self.path.0.len() != 1 || self.path.0.iter().any(|path| is_glob(path))) {
+            wrong("path", "`content` needs exactly one path without a glob", "make a step for each file, or a `loop`");
+        }
+        let sets = self.content.is_some() || self.mode.is_some() || self.owner.is_some() || self.group.is_some();
+        if self.state == State::Absent && sets {
+            wrong("state", "a file that is absent has no content, mode or owner", "take the other fields away");
+        }
+        if self.state == State::Present && !sets {
+            wrong("path", "this looks after nothing", "say `content`, `mode`, `owner`, `group` or `state: absent`");
+        }
+        if let Some(bad) = self.exclude.0.iter().find(|glob| Glob::new(glob).is_err()) {
+            wrong("exclude", &format!("`{bad}` is no glob"), "for example \"*.pub\"");
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+pub(super) fn is_glob(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+impl File {
+    fn excluded(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let globs = self.exclude.0.iter().filter_map(|glob| Glob::new(glob).ok());
+        globs.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(name) || glob.is_match(path))
+    }
+
+    /// What is at the paths, without what is left out.
+    fn entries<'a>(&self, found: &'a Facts, path: &str) -> Result<Vec<&'a Entry>, Gap> {
+        let mut entries = Vec::new();
+        for entry in found.stat(path)? {
+            match entry.kind {
+                _ if self.excluded(&entry.path) => {}
+                EntryKind::File => entries.push(entry),
+                EntryKind::Symlink if self.state == State::Absent => entries.push(entry),
+                _ if is_glob(path) => {}
+                EntryKind::Symlink => {
+                    return Err(Gap::Impossible(format!("{path} is a symbolic link, which is not followed")));
+                }
+                _ => return Err(Gap::Impossible(format!("{path} is no regular file"))),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Rows for mode and owner of what is there.
+    fn held(&self, entry: &Entry, rows: &mut Vec<Row>) {
+        held(&entry.path, Some(entry), self.mode, self.owner.as_deref(), self.group.as_deref(), rows);
+    }
+}
+
+/// Rows for mode, owner and group; `None` is an entry that is yet to be made.
+pub(super) fn held(
+    path: &str,
+    entry: Option<&Entry>,
+    mode: Option<Mode>,
+    owner: Option<&str>,
+    group: Option<&str>,
+    rows: &mut Vec<Row>,
+) {
+    let mut field = |name: &str, found: Option<String>, wanted: Option<String>| {
+        if let Some(wanted) = wanted.filter(|wanted| found.as_ref() != Some(wanted)) {
+            rows.push(Row::new(path, name, found.map_or(Val::Absent, Val::Text), wanted));
+        }
+    };
+    field("mode", entry.map(|entry| Mode(entry.mode).to_string()), mode.map(|mode| mode.to_string()));
+    field("owner", entry.map(|entry| entry.owner.clone()), owner.map(ToOwned::to_owned));
+    field("group", entry.map(|entry| entry.group.clone()), group.map(ToOwned::to_owned));
+}
+
+impl Kind for File {
+    fn facts(&self) -> Vec<Query> {
+        let mut queries: Vec<Query> = self.path.0.iter().map(|path| Query::Stat(path.clone())).collect();
+        if self.content.is_some() || self.state == State::Absent {
+            // What goes away must be known, so that it can come back.
+            queries.extend(self.path.0.iter().filter(|path| !is_glob(path)).map(|path| Query::File(path.clone())));
+        }
+        queries
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let mut rows = Vec::new();
+        for path in &self.path.0 {
+            let entries = self.entries(found, path)?;
+            match (&self.content, self.state) {
+                (_, State::Absent) => {
+                    for entry in entries {
+                        let was = match found.file(&entry.path) {
+                            Ok(Content::Regular(bytes)) => Val::Data(bytes.as_slice().into()),
+                            _ => Val::text("something"),
+                        };
+                        let mut held_rows = Vec::new();
+                        held(&entry.path, Some(entry), Some(Mode(0)), Some(""), Some(""), &mut held_rows);
+                        rows.push(Row::new(&entry.path, "content", was, Val::Absent));
+                        rows.extend(held_rows.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
+                    }
+                }
+                (Some(content), _) => {
+                    let now = match found.file(path)? {
+                        Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
+                        Content::Absent => Val::Absent,
+                        Content::Other(what) => return Err(Gap::Impossible(format!("{path} is {what}"))),
+                    };
+                    let wanted = Val::Data(content.as_bytes().into());
+                    if now != wanted {
+                        rows.push(Row::new(path, "content", now, wanted));
+                    }
+                    held(path, entries.first().copied(), self.mode, self.owner.as_deref(), self.group.as_deref(), &mut rows);
+                }
+                (None, _) if entries.is_empty() && !is_glob(path) && !self.if_present => {
+                    return Err(Gap::Missing(format!("{path} does not exist")));
+                }
+                (None, _) => entries.iter().for_each(|entry| self.held(entry, &mut rows)),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        set_files(to, None)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for path in &self.path.0 {
+            let object = || Object::Path(path.clone());
+            if self.state == State::Absent {
+                claims.push(Claim::owns(object(), "content", "absent"));
+            }
+            if let Some(content) = &self.content {
+                claims.push(Claim::owns(object(), "content", content));
+            }
+            if let Some(mode) = self.mode {
+                claims.push(Claim::owns(object(), "mode", mode.to_string()));
+            }
+            for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
+                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
+            }
+        }
+        claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));
+        claims.extend(self.group.iter().map(|group| Claim::Reads(Object::Group(group.clone()))));
+        claims
+    }
+}
+
+/// The acts for settings of files: content first, with all that belongs to it in one go, then what is left.
+pub(super) fn set_files(to: &[Setting], check: Option<&str>) -> Vec<Act> {
+    let mut paths: Vec<&str> = to.iter().map(|setting| setting.object.as_str()).collect();
+    paths.dedup();
+    let mut acts = Vec::new();
+    for path in paths {
+        let get = |field: &str| to.iter().find(|s| s.object == path && s.field == field).map(|s| &s.to);
+        let text = |field: &str| get(field).and_then(Val::as_text).map(ToOwned::to_owned);
+        let mode = text("mode").and_then(|mode| Mode::parse(&mode).ok()).map(|mode| mode.0);
+        let (owner, group) = (text("owner"), text("group"));
+        match get("content") {
+            Some(Val::Data(content)) => acts.push(Act::Write {
+                path: path.to_owned(),
+                content: content.to_vec(),
+                mode,
+                owner,
+                group,
+                check: check.map(ToOwned::to_owned),
+            }),
+            Some(Val::Absent) => acts.push(Act::Remove { path: path.to_owned() }),
+            // What was there and was never read cannot come back.
+            Some(Val::Text(_)) => {}
+            None => {
+                if owner.is_some() || group.is_some() {
+                    acts.push(Act::Chown { path: path.to_owned(), owner, group });
+                }
+                // After the owner: a new owner takes setuid and setgid away.
+                acts.extend(mode.map(|mode| Act::Chmod { path: path.to_owned(), mode }));
+            }
+        }
+    }
+    acts
+}

@@ -1,0 +1,220 @@
+//! One setting in a file of settings: `KEY value`, `key = value`, with sections or without.
+//!
+//! The first line that sets the key gets the value, further ones that set it go away; where none does, the setting is
+//! added at the end of its section. Comments stay as they are. `separator` is what stands between: a blank by default
+//! (login.defs), `=` or ` = ` for ini-like files. Keys are compared without regard to case when `ignore_case: true`.
+//!
+//! ```yaml
+//! - id: umask
+//!   key_value: {path: /etc/login.defs, key: UMASK, value: "027", separator: "\t"}
+//! ```
+//!
+//! ```yaml
+//! - id: journal-persistent
+//!   key_value: {path: /etc/systemd/journald.conf, section: Journal, key: Storage, value: persistent, separator: "="}
+//! ```
+//!
+//! Drift is told as the whole `content` of the file; `--diff` shows the lines.
+//!
+//! Way back: exact, the whole file as it was. Disruption: none.
+
+use super::file::set_files;
+use super::line::change;
+use super::{Check, Claim, Kind, Mode, Object, Row, Setting};
+use crate::act::Act;
+use crate::fact::{Facts, Gap, Query};
+use crate::fault::{Fault, Faults};
+use crate::yaml::Node;
+use serde::Deserialize;
+
+/// A setting in a file.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyValue {
+    /// The file, absolute.
+    path: String,
+    /// The setting's name.
+    key: String,
+    /// Its value; needed unless it should be absent.
+    #[serde(default)]
+    value: Option<String>,
+    /// The section of an ini file, without brackets.
+    #[serde(default)]
+    section: Option<String>,
+    /// What stands between key and value.
+    #[serde(default = "blank")]
+    separator: String,
+    /// `KEY` and `key` are the same.
+    #[serde(default)]
+    ignore_case: bool,
+    /// `present`, or `absent`: no line sets the key.
+    #[serde(default)]
+    state: State,
+    /// A file that does not exist is made.
+    #[serde(default)]
+    create: bool,
+    /// Permission bits of a file that is made; 0644 unless told.
+    #[serde(default)]
+    mode: Option<Mode>,
+    /// A command that must accept the file in its place.
+    #[serde(default)]
+    check: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Present,
+    Absent,
+}
+
+fn blank() -> String {
+    " ".into()
+}
+
+impl Check for KeyValue {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let place = |field: &str| &body.get(field).unwrap_or(body).place;
+        let lines = |text: &str| text.contains(['\n', '\r']);
+        if self.key.trim() != self.key || self.key.is_empty() || lines(&self.key) || self.key.starts_with(['#', ';', '[']) {
+            faults.push(Fault::new("this cannot be a key").at(place("key")));
+        }
+        if self.value.as_deref().is_some_and(lines) {
+            faults.push(Fault::new("a value cannot hold the end of a line").at(place("value")));
+        }
+        if (self.state == State::Present) != self.value.is_some() {
+            let fault = Fault::new("a setting has a `value`, or is `state: absent`").at(&body.place);
+            faults.push(fault.hint("say exactly one of the two"));
+        }
+        if !self.path.starts_with('/') {
+            faults.push(Fault::new("a path must be absolute").at(place("path")));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+impl KeyValue {
+    /// The value that a line gives to our key.
+    fn value_of<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let line = line.trim_start();
+        let (head, rest) = line.split_at_checked(self.key.len())?;
+        let same = if self.ignore_case { head.eq_ignore_ascii_case(&self.key) } else { head == self.key };
+        let mark = self.separator.trim();
+        let rest = if mark.is_empty() {
+            (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(rest)
+        } else {
+            rest.trim_start().strip_prefix(mark)
+        };
+        rest.filter(|_| same).map(str::trim)
+    }
+
+    fn wanted(&self, text: &str) -> String {
+        let lines: Vec<&str> = text.lines().collect();
+        let mut section: Option<&str> = None;
+        let mut first = None;
+        let mut end = self.section.is_none().then_some(lines.len());
+        let mut ours = vec![false; lines.len()];
+        for (n, line) in lines.iter().enumerate() {
+            let bare = line.trim();
+            if let Some(name) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|_| self.section.is_some()) {
+                section = Some(name.trim());
+            }
+            if section == self.section.as_deref() {
+                // Behind the last line of the section that says something.
+                if self.section.is_some() && (!bare.is_empty() || end.is_none()) {
+                    end = Some(n + 1);
+                }
+                ours[n] = self.value_of(line).is_some();
+                first = first.or(ours[n].then_some(n));
+            }
+        }
+        let right = self.value.as_deref();
+        let mut out: Vec<String> = Vec::new();
+        let setting = right.map(|value| format!("{}{}{value}", self.key, self.separator));
+        for (n, line) in lines.iter().enumerate() {
+            match (&setting, first == Some(n)) {
+                // A line that says the same in another way stays as it is.
+                (Some(_), true) if self.value_of(line) == right => out.push((*line).to_owned()),
+                (Some(setting), true) => out.push(setting.clone()),
+                _ if ours[n] => {}
+                _ => out.push((*line).to_owned()),
+            }
+            if let (Some(setting), None) = (&setting, first)
+                && end == Some(n + 1)
+            {
+                out.push(setting.clone());
+            }
+        }
+        if let (Some(setting), None) = (setting, first) {
+            match (&self.section, end) {
+                (Some(name), None) => {
+                    out.extend([format!("[{name}]"), setting]);
+                }
+                (None, _) if lines.is_empty() => out.push(setting),
+                _ => {}
+            }
+        }
+        if out.iter().map(String::as_str).eq(lines.iter().copied()) {
+            return text.to_owned();
+        }
+        out.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+impl Kind for KeyValue {
+    fn facts(&self) -> Vec<Query> {
+        vec![Query::File(self.path.clone())]
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let absent = self.state == State::Absent;
+        change(&self.path, found, self.create && !absent, self.mode, |text| self.wanted(text.unwrap_or_default()), absent)
+    }
+
+    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        set_files(to, self.check.as_deref())
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let section = self.section.as_ref().map(|section| format!("[{section}] ")).unwrap_or_default();
+        let key = if self.ignore_case { self.key.to_lowercase() } else { self.key.clone() };
+        let value = self.value.clone().unwrap_or_else(|| "absent".into());
+        vec![Claim::owns(Object::Path(self.path.clone()), format!("{section}{key}"), value)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(section: Option<&str>, key: &str, value: Option<&str>, separator: &str) -> KeyValue {
+        KeyValue {
+            path: "/f".into(),
+            key: key.into(),
+            value: value.map(Into::into),
+            section: section.map(Into::into),
+            separator: separator.into(),
+            ignore_case: false,
+            state: if value.is_some() { State::Present } else { State::Absent },
+            create: false,
+            mode: None,
+            check: None,
+        }
+    }
+
+    #[test]
+    fn settings_are_found_replaced_and_added() {
+        let umask = one(None, "UMASK", Some("027"), "\t");
+        assert_eq!(umask.wanted("# UMASK 022\nUMASK\t\t022\nUMASKX 1\nUMASK 1\n"), "# UMASK 022\nUMASK\t027\nUMASKX 1\n");
+        assert_eq!(umask.wanted("UMASK     027\n"), "UMASK     027\n", "other blanks are the same value");
+        assert_eq!(umask.wanted(""), "UMASK\t027\n");
+        let storage = one(Some("Journal"), "Storage", Some("persistent"), "=");
+        assert_eq!(storage.wanted("[Journal]\n#Storage=auto\n"), "[Journal]\n#Storage=auto\nStorage=persistent\n");
+        assert_eq!(storage.wanted("[A]\nStorage=x\n"), "[A]\nStorage=x\n[Journal]\nStorage=persistent\n");
+        assert_eq!(storage.wanted("[Journal]\na=1\n\n[B]\nb=1\n"), "[Journal]\na=1\nStorage=persistent\n\n[B]\nb=1\n");
+        assert_eq!(storage.wanted("[Journal]\n Storage = persistent\n"), "[Journal]\n Storage = persistent\n");
+        assert_eq!(one(None, "x", None, "=").wanted("a=1\nx = 2\nxy=3\n"), "a=1\nxy=3\n");
+    }
+}

@@ -1,0 +1,164 @@
+//! What several tests need: the program, a lab of its own for a test, a picture of a tree.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use steadfast::lab::{self, Lab, Options};
+
+/// What the program did.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// A call of the program with a plain terminal.
+pub fn call(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    command.args(words).env("NO_COLOR", "1").env_remove("STEADFAST_INVENTORY").stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn steadfast(words: &[&str]) -> Run {
+    told(&call(words).output().unwrap())
+}
+
+pub fn told(output: &Output) -> Run {
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A lab that goes away with its test.
+pub struct Fleet(pub Lab);
+
+impl Fleet {
+    pub fn up(hosts: usize) -> Self {
+        Self::of("bookworm", hosts)
+    }
+
+    pub fn of(release: &str, hosts: usize) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}{}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
+        let options = Options { name, hosts, release: release.into() };
+        Self(lab::up(&options, &|_| {}).unwrap_or_else(|fault| panic!("a fleet is needed: {fault}")))
+    }
+
+    pub fn inventory(&self) -> String {
+        self.0.inventory().display().to_string()
+    }
+
+    /// Runs a shell text inside a host, past its sshd.
+    pub fn inside(&self, host: &str, script: &str) -> Run {
+        let command = ["lab", "exec", "--name", &self.0.name, host, "sh", "-c", script];
+        steadfast(&command)
+    }
+
+    /// The root of a host as this machine sees it.
+    pub fn root(&self, host: &str) -> std::path::PathBuf {
+        self.0.root(self.0.host(host).unwrap())
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = lab::down(&self.0.name);
+    }
+}
+
+/// Every entry of a tree with kind, mode, owner, size, time and content; the directories named are left out.
+pub fn picture(root: &Path, without: &[&str]) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    walk(root, root, without, &mut all);
+    all
+}
+
+fn walk(root: &Path, at: &Path, without: &[&str], all: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(at).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("/{}", path.strip_prefix(root).unwrap().display());
+        if without.iter().any(|skip| name == *skip || name.starts_with(&format!("{skip}/"))) {
+            continue;
+        }
+        let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+        let content = if found.is_file() {
+            digest(&std::fs::read(&path).unwrap_or_default())
+        } else if found.is_symlink() {
+            std::fs::read_link(&path).unwrap().display().to_string()
+        } else {
+            String::new()
+        };
+        let fields = (found.mode(), found.uid(), found.gid(), found.len(), found.mtime(), found.mtime_nsec());
+        all.insert(name, format!("{fields:?} {content}"));
+        if found.is_dir() {
+            walk(root, &path, without, all);
+        }
+    }
+}
+
+fn digest(content: &[u8]) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{:x}", hasher.finish())
+}
+
+/// What differs between two pictures, by path.
+pub fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let mut paths: Vec<String> =
+        before.iter().filter(|(path, was)| after.get(*path) != Some(was)).map(|(p, _)| p.clone()).collect();
+    paths.extend(after.keys().filter(|path| !before.contains_key(*path)).cloned());
+    paths.sort();
+    paths
+}
+
+/// The program on a terminal of its own.
+pub struct Terminal {
+    child: Child,
+    shown: String,
+}
+
+impl Terminal {
+    pub fn start(words: &[&str]) -> Self {
+        let line = [&[env!("CARGO_BIN_EXE_steadfast")], words].concat().join(" ");
+        let child = Command::new("script")
+            .args(["-qefc", &line, "/dev/null"])
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { child, shown: String::new() }
+    }
+
+    /// Waits until the terminal shows a text.
+    pub fn wait_for(&mut self, text: &str) {
+        let out = self.child.stdout.as_mut().unwrap();
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let mut byte = [0u8; 1];
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+            seen.push(byte[0]);
+        }
+        self.shown.push_str(&String::from_utf8_lossy(&seen));
+    }
+
+    pub fn answer(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The exit code and all that was shown.
+    pub fn end(mut self) -> (i32, String) {
+        let mut rest = Vec::new();
+        self.child.stdout.as_mut().unwrap().read_to_end(&mut rest).unwrap();
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+        (self.child.wait().unwrap().code().unwrap_or(-1), self.shown)
+    }
+}

@@ -1,0 +1,216 @@
+//! The wire: exact answers over every shell, and a name for whatever goes wrong.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use steadfast::host::{CAP, Host, LossKind, Reply, Request, Streams, Wire, random_word};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub fn request(script: &str, seconds: u64) -> Request {
+    Request { script: script.to_owned(), timeout: Duration::from_secs(seconds) }
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A line to a shell of this machine.
+async fn line(shell: &[&str]) -> Wire {
+    line_with(shell, &random_word()).await.0
+}
+
+async fn line_with(shell: &[&str], token: &str) -> (Wire, tokio::process::Child) {
+    let mut child = tokio::process::Command::new(shell[0])
+        .args(&shell[1..])
+        .args(["-c", "IFS= read -r l; eval \"$l\""])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let streams = Streams {
+        input: Box::new(child.stdin.take().unwrap()),
+        output: Box::new(child.stdout.take().unwrap()),
+        errors: Box::new(child.stderr.take().unwrap()),
+    };
+    (Wire::open(streams, token, PATIENCE).await.unwrap(), child)
+}
+
+async fn say(wire: &Wire, script: &str) -> Reply {
+    wire.call(request(script, 20)).await.unwrap()
+}
+
+const SHELLS: &[&[&str]] = &[&["dash"], &["busybox", "ash"], &["bash"], &["bash", "--posix"]];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_shell_answers_exactly() {
+    for shell in SHELLS {
+        let wire = line(shell).await;
+        let reply = say(&wire, "echo hi; echo err >&2; exit 3").await;
+        assert_eq!(
+            (reply.code, reply.out.as_slice(), reply.err.as_slice()),
+            (3, &b"hi\n"[..], &b"err\n"[..]),
+            "{shell:?}"
+        );
+        for code in [0, 1, 126, 127, 255] {
+            assert_eq!(say(&wire, &format!("exit {code}")).await.code, code, "{shell:?}");
+        }
+        assert_eq!(say(&wire, "kill -9 $$").await.code, 137, "{shell:?}");
+        let torture = r#"s='it'\''s $HOME `x` "q" \\ tab	here'; printf %s "$s""#;
+        assert_eq!(say(&wire, torture).await.out, br#"it's $HOME `x` "q" \\ tab	here"#, "{shell:?}");
+        let reply = say(&wire, "printf '\\000\\001\\377\\n'; printf 'abc D 5 0 0 0 0 0\\n'; printf '\\033[2J'").await;
+        assert_eq!(reply.out, b"\0\x01\xff\nabc D 5 0 0 0 0 0\n\x1b[2J", "{shell:?}");
+        assert_eq!(say(&wire, "cat; echo end").await.out, b"end\n", "a step must not eat requests: {shell:?}");
+        let big = format!("printf %s '{}' | wc -c", "A".repeat(200_000));
+        assert_eq!(say(&wire, &big).await.out.trim_ascii(), b"200000", "{shell:?}");
+        wire.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_run_side_by_side() {
+    let wire = Arc::new(line(&["dash"]).await);
+    // Each waits for the other: one after the other they would never end.
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let meet = |mine: &std::path::Path, other: &std::path::Path| {
+        request(
+            &format!(": >{}; while [ ! -e {} ]; do sleep 0.05; done; echo met", mine.display(), other.display()),
+            20,
+        )
+    };
+    let (first, second) = tokio::join!(wire.call(meet(&a, &b)), wire.call(meet(&b, &a)));
+    assert_eq!((first.unwrap().out, second.unwrap().out), (b"met\n".to_vec(), b"met\n".to_vec()));
+    wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_left_behind_does_not_hold_the_line() {
+    let wire = line(&["dash"]).await;
+    let reply = say(&wire, "sleep 30 & echo $!").await;
+    let pid: i32 = String::from_utf8(reply.out).unwrap().trim().parse().unwrap();
+    wire.close().await;
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the daemon lives on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_outs_end_the_whole_group() {
+    for shell in SHELLS {
+        let wire = line(shell).await;
+        let began = Instant::now();
+        let reply = wire.call(request("sleep 61 | cat; echo never", 1)).await.unwrap();
+        assert!(reply.timed_out && reply.out.is_empty(), "{shell:?}: {reply:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{shell:?}");
+        let stubborn = wire.call(request("trap '' TERM; while :; do sleep 1; done", 1)).await.unwrap();
+        assert!(stubborn.timed_out, "{shell:?}");
+        assert_eq!(say(&wire, "echo on").await.out, b"on\n", "{shell:?}");
+        wire.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_is_capped_and_its_true_size_told() {
+    let wire = line(&["dash"]).await;
+    let reply = say(&wire, "head -c 30000000 /dev/zero; echo e >&2").await;
+    assert_eq!((reply.out.len(), reply.out_full, reply.err.as_slice()), (CAP, 30_000_000, &b"e\n"[..]));
+    assert_eq!(say(&wire, "echo still here").await.out, b"still here\n");
+    wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_on_the_host() {
+    let token = random_word();
+    let (wire, mut child) = line_with(&["dash"], &token).await;
+    say(&wire, "echo x").await;
+    wire.close().await;
+    tokio::time::timeout(PATIENCE, child.wait()).await.expect("the agent ends").unwrap();
+    assert!(!std::path::Path::new(&format!("/run/.steadfast-{token}")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ran_on_is_collected_once() {
+    let (token, dir) = (random_word(), tempfile::tempdir().unwrap());
+    let (go, count) = (dir.path().join("go"), dir.path().join("count"));
+    let (wire, _child) = line_with(&["dash"], &token).await;
+    let number = wire.number();
+    let script = format!(
+        "echo run >>{}; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit 4",
+        count.display(),
+        go.display()
+    );
+    let asked = request(&script, 30);
+    let begun = async {
+        while !count.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        reply = wire.run(number, &asked) => panic!("it cannot have ended: {reply:?}"),
+        () = begun => {}
+    }
+    // The line breaks while the step runs.
+    drop(wire);
+    let (wire, _child) = line_with(&["dash"], &token).await;
+    let (collected, ()) = tokio::join!(wire.collect(number, PATIENCE), async { std::fs::write(&go, "").unwrap() });
+    let collected = collected.unwrap().expect("it was begun");
+    assert_eq!((collected.code, collected.out.as_slice()), (4, &b"done\n"[..]));
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "run\n", "it ran once");
+    assert_eq!(wire.collect(number + 7, PATIENCE).await.unwrap(), None);
+    wire.close().await;
+}
+
+/// A host that says what it likes, after reading our hello; gives the line or the reason why there is none.
+async fn liar(words: &'static [u8], greet: bool) -> Result<Reply, steadfast::host::Loss> {
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (mut read, mut write) = tokio::io::split(theirs);
+    tokio::spawn(async move {
+        let mut hello = Vec::new();
+        let mut byte = [0u8; 1];
+        let mut lines = 0;
+        while lines < 2 && read.read(&mut byte).await.is_ok_and(|n| n == 1) {
+            hello.push(byte[0]);
+            lines += usize::from(byte[0] == b'\n');
+        }
+        let text = String::from_utf8(hello).unwrap();
+        let nonce = text.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        if greet {
+            write.write_all(format!("Welcome!\n{nonce} H 2 1\n").as_bytes()).await.unwrap();
+            // Wait for the request, so that the lie comes as an answer.
+            let _ = read.read(&mut byte).await;
+        }
+        let words = String::from_utf8_lossy(words).replace("NONCE", &nonce).into_bytes();
+        loop {
+            if write.write_all(&words).await.is_err() || !words.ends_with(b"FLOOD") {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    });
+    let (read, write) = tokio::io::split(ours);
+    let streams = Streams { input: Box::new(write), output: Box::new(read), errors: Box::new(tokio::io::empty()) };
+    let wire = Wire::open(streams, "t", Duration::from_secs(5)).await?;
+    wire.call(request("true", 5)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_lies_is_named_and_left() {
+    let lies: &[(&[u8], bool)] = &[
+        (b"garbage that is no frame\n", true),
+        (b"0123456789abcdef D 1 0 0 0 0 0\n", true),
+        (b"NONCE D 99 0 0 0 0 0\n", true),
+        (b"NONCE D 1 0 99999999999 0 99999999999 0\n", true),
+        (b"NONCE D 1 0 10 0 5 0\n", true),
+        (b"NONCE D 1 zero 0 0 0 0\n", true),
+        (b"NONCE D 1 0 0\n", true),
+        (b"NONCE Z\n", true),
+        (b"\xff\xfe\x00 binary\n", true),
+        (b"no line end at all FLOOD", true),
+        (b"talk and talk\nFLOOD", false),
+    ];
+    for (words, greet) in lies {
+        let loss = liar(words, *greet).await.unwrap_err();
+        assert_eq!(loss.kind, LossKind::Untrusted, "{}: {loss}", String::from_utf8_lossy(words));
+        assert!(!loss.to_string().contains(['\x1b', '\0']), "{loss:?}");
+    }
+    let loss = liar(b"\x1b[2Jall is well\n", true).await.unwrap_err();
+    assert!(loss.why.contains(r"\u{1b}[2J"), "{loss}");
+}
