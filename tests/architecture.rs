@@ -97,6 +97,10 @@ fn every_kind_is_listed_with_page_schema_and_example() {
     for file in fs::read_dir("src/step").unwrap() {
         let path = file.unwrap().path();
         let file = if path.is_dir() { path.join("mod.rs") } else { path.clone() };
+        // The rooms behind a kind's own file lie in a folder of its name.
+        if !file.is_file() {
+            continue;
+        }
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if name != "mod" && code(&file).contains("impl Kind for") {
             assert!(KINDS.iter().any(|entry| entry.name == name), "{name} is not in the list");

@@ -88,6 +88,8 @@ pub enum Act {
         name: String,
         create: bool,
         gid: Option<u32>,
+        /// A new group gets a number of the system's range.
+        system: bool,
     },
     DeleteGroup {
         name: String,

@@ -49,10 +49,11 @@ fn one(act: &Act) -> String {
         Act::Uninstall { packages } => words("uninstall", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
         Act::User { name, create, set } => user(name, *create, set),
         Act::DeleteUser { name } => words("userdel --", &[name]),
-        Act::Group { name, create, gid } => {
+        Act::Group { name, create, gid, system } => {
             let program = if *create { "groupadd" } else { "groupmod" };
             let gid = gid.map_or_else(String::new, |gid| format!(" -g {gid}"));
-            words(&format!("{program}{gid} --"), &[name])
+            let system = if *create && *system { " -r" } else { "" };
+            words(&format!("{program}{system}{gid} --"), &[name])
         }
         Act::DeleteGroup { name } => words("groupdel --", &[name]),
         Act::Member { user, group, present } => {

@@ -78,9 +78,10 @@ pub trait Kind: Debug + Send + Sync {
 }
 
 /// What a change disturbs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Disruption {
+    #[default]
     None,
     Reload,
     Restart,
@@ -141,7 +142,8 @@ where
 
 /// What serde cannot see: rules between fields. The default finds nothing wrong.
 pub trait Check {
-    /// Fields that must not be templates, nor hold any: shell text. Values reach a shell by its environment.
+    /// Fields that must not be templates, nor hold any: shell text (`shell.run` for one inside another). Values reach
+    /// a shell by its environment.
     const CLOSED: &'static [&'static str] = &[];
 
     /// # Errors
@@ -173,9 +175,14 @@ kinds! {
     line::Line,
     key_value::KeyValue,
     sysctl::Sysctl,
+    kernel_module::KernelModule,
     package::Package,
     service::Service,
+    user::User,
+    group::Group,
     sshd::Sshd,
+    command::Command,
+    expect::Expect,
 }
 
 /// The kind of this name.

@@ -1,72 +1,97 @@
-//! Packages: installed, or not installed.
-//!
-//! Uses the host's own manager (apt, dnf, apk), without questions and without replacing changed configuration files.
-//! When a package is not found, the lists are read anew once. Several names are installed in one go.
+//! Software packages, installed or gone, by the host's own manager (apt, dnf, apk).
 //!
 //! ```yaml
-//! - id: no-telnet
-//!   title: The telnet client is not installed
-//!   package: {name: telnet, state: absent}
+//! - id: no-cleartext-logins
+//!   package: {name: [telnetd, rsh-server], state: absent}
 //! ```
 //!
-//! Drift is told as `version`: the one that is installed, or none. Versions themselves are not compared; `expect` does that.
+//! `present` is satisfied by any version; updates are another matter, and a version that must at least be there is said
+//! by `expect: {package: {name: …, min_version: …}}`. `absent` removes a package and keeps its configuration files,
+//! so that what you wrote is not lost; a package of which only these are left counts as absent.
 //!
-//! Way back: partial. A package that was installed is removed again, what came with it stays; a package that was removed
-//! comes back in the version that the archive has then. Disruption: restart (packages start and stop their services).
+//! Drift is told as `version`: the one that is found, `any`, or absent.
+//!
+//! Way back: partial. What was installed is removed again, but what came along with it stays; what was removed is
+//! installed again in the version that the repositories have then. Disruption: restart, for services of a package start
+//! or end with it.
+//!
+//! Traps:
+//! - A virtual name (`mail-transport-agent`) is not a package: it is never found installed. Name a real one.
+//! - Removing a package removes what depends on it. See what that is with `apt-get -s remove NAME` first.
+//! - A service of the package is stopped by `service: {state: disabled}` as well, which also holds when somebody
+//!   installs the package again.
 
 use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
-use crate::fault::{Fault, Faults};
+use crate::fault::Faults;
 use crate::yaml::Node;
 use serde::Deserialize;
 
-/// Packages of the host's own manager.
+/// One or several packages.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
-    /// One name or several.
+    /// As the package manager names them.
     name: Many,
-    /// `present`, or `absent`.
     #[serde(default)]
     state: State,
 }
 
+/// What is wanted of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum State {
+    /// Installed, in any version.
     #[default]
     Present,
+    /// Not installed; configuration files may be left.
     Absent,
+}
+
+/// What one may come in by: removing it can cut the way in.
+const DOORS: [&str; 14] = [
+    "openssh-server",
+    "openssh",
+    "dropbear",
+    "sudo",
+    "doas",
+    "network-manager",
+    "NetworkManager",
+    "ifupdown",
+    "netplan.io",
+    "systemd",
+    "nftables",
+    "firewalld",
+    "sssd",
+    "libpam-modules",
+];
+
+pub(super) fn plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() < 200
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.:_~-".contains(&b))
 }
 
 impl Check for Package {
     fn check(&self, body: &Node) -> Result<(), Faults> {
-        let place = &body.get("name").unwrap_or(body).place;
-        let good = |name: &str| {
-            let rest = |c: char| c.is_ascii_alphanumeric() || "+-._:".contains(c);
-            name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(rest)
-        };
-        let bad = self.name.0.iter().filter(|name| !good(name));
-        let mut faults: Vec<Fault> = bad.map(|name| Fault::new(format!("`{name}` is no name of a package")).at(place)).collect();
-        if self.name.0.is_empty() {
-            faults.push(Fault::new("no package is named").at(place));
-        }
-        Faults::some(faults).map_or(Ok(()), Err)
+        Faults::some(self.name.faults(body, "name", plain)).map_or(Ok(()), Err)
     }
 }
 
 impl Kind for Package {
     fn facts(&self) -> Vec<Query> {
-        self.name.0.iter().map(|name| Query::Package(name.clone())).collect()
+        self.name.iter().map(|name| Query::Package(name.into())).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let mut rows = Vec::new();
-        for name in &self.name.0 {
+        for name in self.name.iter() {
             match (found.package(name)?, self.state) {
-                (None, State::Present) => rows.push(Row::new(name, "version", Val::Absent, "installed")),
-                (Some(version), State::Absent) => rows.push(Row::new(name, "version", version.as_str(), Val::Absent)),
+                (None, State::Present) => rows.push(Row::new(name, "version", Val::Absent, "any")),
+                (Some(version), State::Absent) => {
+                    rows.push(Row::new(name, "version", version.as_str(), Val::Absent));
+                }
                 _ => {}
             }
         }
@@ -74,23 +99,26 @@ impl Kind for Package {
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
-        let names = |absent: bool| -> Vec<String> {
-            to.iter().filter(|s| (s.to == Val::Absent) == absent).map(|s| s.object.clone()).collect()
-        };
-        let (gone, here) = (names(true), names(false));
+        // One call of the manager for all, so that it can see the whole.
+        let (gone, wanted): (Vec<_>, Vec<_>) = to.iter().partition(|setting| setting.to == Val::Absent);
+        let names = |settings: Vec<&Setting>| settings.iter().map(|s| s.object.clone()).collect::<Vec<_>>();
         let mut acts = Vec::new();
         if !gone.is_empty() {
-            acts.push(Act::Uninstall { packages: gone });
+            acts.push(Act::Uninstall { packages: names(gone) });
         }
-        if !here.is_empty() {
-            acts.push(Act::Install { packages: here });
+        if !wanted.is_empty() {
+            acts.push(Act::Install { packages: names(wanted) });
         }
         acts
     }
 
     fn claims(&self) -> Vec<Claim> {
         let state = if self.state == State::Present { "present" } else { "absent" };
-        self.name.0.iter().map(|name| Claim::owns(Object::Package(name.clone()), "state", state)).collect()
+        self.name.iter().map(|name| Claim::owns(Object::Package(name.into()), "state", state)).collect()
+    }
+
+    fn access(&self) -> bool {
+        self.state == State::Absent && self.name.iter().any(|name| DOORS.contains(&name))
     }
 
     fn disruption(&self) -> Disruption {
@@ -98,13 +126,13 @@ impl Kind for Package {
     }
 
     fn undo(&self) -> Undo {
-        match self.state {
-            State::Present => Undo::Partial("packages that came with it stay".into()),
-            State::Absent => Undo::Partial("it comes back in the version that the archive has then".into()),
-        }
+        Undo::Partial(match self.state {
+            State::Present => "packages that were installed along with it stay".into(),
+            State::Absent => "it comes back in the version that the repositories have then".into(),
+        })
     }
 
     fn patience(&self) -> u64 {
-        900
+        600
     }
 }

@@ -1,216 +1,243 @@
-//! Services: what runs and starts by itself, and what never may.
+//! A service, running or off, with all that can start it.
 //!
-//! | state | means |
+//! ```yaml
+//! - id: telnet-off
+//!   service: {name: telnet, state: disabled}
+//! ```
+//!
+//! A name without a suffix is a `.service`; a `.socket`, `.timer` or `.path` may be named as well.
+//!
+//! | state | is true when |
 //! |---|---|
-//! | `running` | active, and enabled for the next boot (a static unit only active) |
-//! | `stopped` | not active now; nothing is said of the next boot |
-//! | `disabled` | not active, not enabled, and nothing that could start it (`.socket`, `.path`, `.timer`) either |
-//! | `masked` | as `disabled`, and linked to nothing, so that nobody can start it at all |
-//! | `reloaded`, `restarted` | only when it is due: another step changed what it reads and names this one in `on_change` |
+//! | `running` | it runs now and starts at boot; a unit that cannot be enabled (static) has only to run |
+//! | `enabled` | it starts at boot; whether it runs now is left as it is |
+//! | `stopped` | it does not run now; what happens at boot is left as it is |
+//! | `disabled` | it does not run, does not start at boot, and its `.socket`, `.path` and `.timer` do neither |
+//! | `masked` | that, and nobody can start it, by hand or as another unit's dependency |
+//! | `restarted`, `reloaded` | nothing is due: see below |
 //!
-//! A name without an ending is a `.service`; a `.socket` or `.timer` may be named as well. What must not run and does not
-//! exist is true already. A unit that is `static` or pulled in by others cannot be disabled: say `masked` for those.
+//! `disabled` is stricter than systemctl's: a unit that cannot be disabled (static, generated from an init script) is
+//! masked, for else any other unit could start it. A unit that the host does not have is off already. `also:` names more
+//! units that go the same way; a trigger that systemd knows and that is named neither by the service nor by `also:` makes
+//! the step unknown, with the name to add.
 //!
-//! ```yaml
-//! - id: rpcbind-off
-//!   title: Nobody needs rpcbind
-//!   service: {name: rpcbind, state: masked}
-//! ```
+//! `restarted` and `reloaded` are follow-ups: another step's `on_change:` leads here. The change leaves a mark on the host
+//! before it begins, so the follow-up is due until it is done, also after a failed run. A unit that is not running is
+//! not started by it. A service that cannot reload fails: use `restarted`.
 //!
-//! ```yaml
-//! - id: nginx-reloaded
-//!   service: {name: nginx, state: reloaded}
-//! ```
+//! Drift is told for `live` (running now) and `boot` (what systemd calls the unit file's state).
 //!
-//! Drift is told for each unit that is touched, by field: `active` and `boot` (enabled, disabled, masked); `follow-up`
-//! where a reload or restart is due. The mark of a follow-up lies on the host, so it survives a run that breaks.
+//! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart; stopping the
+//! network, sshd or a firewall may cut the way in and is guarded.
 //!
-//! Way back: exact for active and boot of every unit; a reload or restart has none. Disruption: restart.
+//! Traps:
+//! - A unit whose file lies in `/etc/systemd/system` itself cannot be masked.
+//! - A one-shot unit that ends after its work never runs: use `enabled`, or name its timer.
+//! - Instances that a socket has started (`telnet@0-…`) live until their connection ends.
 
+use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo};
 use crate::act::Act;
-use crate::fact::{Facts, Gap, Query, Unit};
+use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
+use state::{State, is_live};
 
-/// Units of systemd.
+mod state;
+
+/// One or several services.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// One name or several.
+    /// Units; without a suffix a `.service`.
     name: Many,
-    /// What is wanted.
     state: State,
+    /// More units that go the same way: triggers under other names, helpers.
+    #[serde(default)]
+    also: Many,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Running,
-    Stopped,
-    Disabled,
-    Masked,
-    Reloaded,
-    Restarted,
+const SUFFIXES: [&str; 8] = [".service", ".socket", ".path", ".timer", ".target", ".mount", ".automount", ".slice"];
+const TRIGGERS: [&str; 3] = [".socket", ".path", ".timer"];
+
+/// What one comes in by: stopping or restarting it can cut the way in.
+const DOORS: [&str; 13] = [
+    "ssh",
+    "sshd",
+    "dropbear",
+    "networking",
+    "NetworkManager",
+    "systemd-networkd",
+    "nftables",
+    "iptables",
+    "firewalld",
+    "ufw",
+    "sssd",
+    "tailscaled",
+    "openvpn",
+];
+
+/// Services whose package has another name.
+const PACKAGES: [(&str, &str); 12] = [
+    ("ssh", "openssh-server"),
+    ("sshd", "openssh-server"),
+    ("mysql", "mysql-server"),
+    ("mariadb", "mariadb-server"),
+    ("redis", "redis-server"),
+    ("chronyd", "chrony"),
+    ("httpd", "apache2"),
+    ("named", "bind9"),
+    ("smbd", "samba"),
+    ("nfs-server", "nfs-kernel-server"),
+    ("auditd", "audit"),
+    ("crond", "cronie"),
+];
+
+pub(super) fn suffixed(name: &str) -> String {
+    let whole = SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+    if whole { name.into() } else { format!("{name}.service") }
 }
 
-const ENDINGS: &[&str] = &[".service", ".socket", ".timer", ".path", ".target", ".mount", ".automount"];
+pub(super) fn plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() < 240
+        && !name.starts_with(['-', '.', '@'])
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b":_.\\@-".contains(&b))
+}
 
 impl Check for Service {
     fn check(&self, body: &Node) -> Result<(), Faults> {
-        let place = &body.get("name").unwrap_or(body).place;
-        let good = |name: &str| {
-            let rest = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-            !name.is_empty() && !name.starts_with('-') && name.chars().all(rest)
-        };
-        let bad = self.name.0.iter().filter(|name| !good(name));
-        let mut faults: Vec<Fault> = bad.map(|name| Fault::new(format!("`{name}` is no name of a unit")).at(place)).collect();
-        if self.name.0.is_empty() {
-            faults.push(Fault::new("no service is named").at(place));
+        let mut faults = self.name.faults(body, "name", plain);
+        faults.extend(self.also.faults(body, "also", plain));
+        if self.state.is_follow_up() && !self.also.0.is_empty() {
+            let fault = Fault::new("`also` says nothing for a follow-up").at(place(body, "also"));
+            faults.push(fault.hint("put these units under `name`"));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }
 }
 
-fn full(name: &str) -> String {
-    if ENDINGS.iter().any(|ending| name.ends_with(ending)) { name.to_owned() } else { format!("{name}.service") }
-}
-
-/// The socket, path and timer that a service of this name would have.
-fn triggers(unit: &str) -> Vec<String> {
-    let stem = unit.strip_suffix(".service");
-    stem.map(|stem| [".socket", ".path", ".timer"].iter().map(|ending| format!("{stem}{ending}")).collect()).unwrap_or_default()
-}
-
-fn exists(unit: &Unit) -> bool {
-    !unit.load.is_empty() && unit.load != "not-found"
-}
-
-fn is_active(unit: &Unit) -> bool {
-    matches!(unit.active.as_str(), "active" | "activating" | "reloading" | "deactivating")
-}
-
 impl Service {
-    fn units(&self) -> impl Iterator<Item = String> + '_ {
-        self.name.0.iter().map(|name| full(name))
+    /// The units that were named.
+    fn named(&self) -> impl Iterator<Item = String> {
+        self.name.iter().chain(self.also.iter()).map(suffixed)
     }
 
-    fn is_off(&self) -> bool {
-        matches!(self.state, State::Disabled | State::Masked)
+    /// The named units with what usually starts them; what starts comes before what is started.
+    fn units(&self) -> Vec<String> {
+        let mut units: Vec<String> = Vec::new();
+        for name in self.named() {
+            let stem = name.strip_suffix(".service");
+            let triggers = stem.into_iter().flat_map(|stem| TRIGGERS.map(|suffix| format!("{stem}{suffix}")));
+            units.extend(triggers.chain([name.clone()]).filter(|unit| !units.contains(unit)).collect::<Vec<_>>());
+        }
+        units
     }
 
     fn mark(&self) -> Option<String> {
-        let verb = match self.state {
-            State::Reloaded => "reload",
-            State::Restarted => "restart",
-            _ => return None,
-        };
-        Some(format!("{verb}.{}", self.units().collect::<Vec<_>>().join("+")))
+        let names: Vec<String> = self.named().collect();
+        self.state.is_follow_up().then(|| format!("{}:{}", self.state.word(), names.join(",")))
     }
 
-    /// Rows for one unit that should be off.
-    fn off(&self, name: &str, unit: &Unit, main: bool, rows: &mut Vec<Row>) {
-        if !exists(unit) {
-            return;
+    fn follow(&self, found: &Facts) -> Vec<Act> {
+        let Some(mark) = self.mark() else { return vec![] };
+        let mut acts = reload_units(&self.named().collect::<Vec<_>>(), found);
+        for name in self.named() {
+            let Ok(unit) = found.unit(&name) else { continue };
+            let verb = match self.state {
+                State::Reloaded if is_live(unit) => "reload",
+                // A service that failed may have done so for what was changed since.
+                State::Restarted if is_live(unit) || unit.active == "failed" => "restart",
+                _ => continue,
+            };
+            acts.push(Act::Unit { verb, name: unit.id.clone() });
         }
-        if is_active(unit) {
-            rows.push(Row::new(name, "active", "active", "inactive"));
-        }
-        let boot = unit.file.as_str();
-        match (self.state, boot) {
-            (_, "masked" | "masked-runtime") => {}
-            (State::Masked, _) => rows.push(Row::new(name, "boot", boot, "masked")),
-            (_, "enabled" | "enabled-runtime" | "linked" | "linked-runtime") if main || boot.starts_with("enabled") => {
-                rows.push(Row::new(name, "boot", boot, "disabled"));
-            }
-            _ => {}
-        }
+        acts.push(Act::ClearDue { name: mark });
+        acts
     }
+
+    /// Enabling or disabling a unit takes those along that its `Also=` names: the others get back what they were.
+    fn keep_others(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for name in self.units() {
+            let Ok(unit) = found.unit(&name) else { continue };
+            let verb = match unit.file.as_str() {
+                "enabled" => "enable",
+                "disabled" => "disable",
+                _ => continue,
+            };
+            let told = to.iter().any(|setting| setting.object == unit.id && setting.field == "boot");
+            if !told && unit.load == "loaded" {
+                acts.push(Act::Unit { verb, name: unit.id.clone() });
+            }
+        }
+        acts
+    }
+}
+
+fn reload_units(names: &[String], found: &Facts) -> Vec<Act> {
+    let stale = names.iter().any(|name| found.unit(name).is_ok_and(|unit| unit.needs_reload));
+    if stale { vec![Act::ReloadUnits] } else { vec![] }
 }
 
 impl Kind for Service {
     fn facts(&self) -> Vec<Query> {
-        let own = self.units().flat_map(|unit| {
-            let more = if self.is_off() { triggers(&unit) } else { vec![] };
-            std::iter::once(unit).chain(more)
-        });
-        own.map(Query::Unit).chain(self.mark().map(Query::Due)).collect()
+        let units = if self.state.is_follow_up() { self.named().collect() } else { self.units() };
+        units.into_iter().map(Query::Unit).chain(self.mark().map(Query::Due)).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let mut rows = Vec::new();
         if let Some(mark) = self.mark() {
-            if *found.due(&mark)? {
-                let wanted = if self.state == State::Reloaded { "reloaded" } else { "restarted" };
-                rows.extend(self.units().map(|unit| Row::new(unit, "follow-up", "due", wanted)));
-            }
-            return Ok(rows);
+            let names: Vec<String> = self.named().collect();
+            let due = *found.due(&mark)?;
+            return Ok(if due { vec![Row::new(names.join(", "), self.state.word(), "due", "done")] } else { vec![] });
         }
-        for name in self.units() {
-            let unit = found.unit(&name)?;
-            match self.state {
-                State::Running => {
-                    if !exists(unit) {
-                        return Err(Gap::Missing(format!("there is no unit {name}")));
-                    }
-                    if unit.file == "masked" {
-                        rows.push(Row::new(&name, "boot", "masked", "enabled"));
-                    } else if unit.file == "disabled" {
-                        rows.push(Row::new(&name, "boot", "disabled", "enabled"));
-                    }
-                    if !is_active(unit) {
-                        rows.push(Row::new(&name, "active", unit.active.as_str(), "active"));
-                    }
-                }
-                State::Stopped => {
-                    if is_active(unit) {
-                        rows.push(Row::new(&name, "active", "active", "inactive"));
-                    }
-                }
-                _ => {
-                    // What could start it goes first, or it would be back at once.
-                    for trigger in triggers(&name) {
-                        self.off(&trigger, found.unit(&trigger)?, false, &mut rows);
-                    }
-                    self.off(&name, unit, true, &mut rows);
+        let named: Vec<String> = self.named().collect();
+        let units = self.units();
+        let mut rows: Vec<Row> = Vec::new();
+        for name in &units {
+            let unit = found.unit(name)?;
+            if rows.iter().any(|row| row.object == unit.id) {
+                continue;
+            }
+            rows.extend(self.state.rows(unit, named.contains(name))?);
+            if self.state == State::Disabled {
+                let other = unit.triggered_by.iter().find(|by| {
+                    !units.contains(by) && !units.iter().any(|u| found.unit(u).is_ok_and(|unit| unit.id == **by))
+                });
+                if let Some(other) = other {
+                    let why = format!("{other} can start {}, and is not named: add it to `also`", unit.id);
+                    return Err(Gap::Unknown(why));
                 }
             }
         }
         Ok(rows)
     }
 
-    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
-        let mut acts = Vec::new();
-        let unit = |verb, name: &str| Act::Unit { verb, name: name.to_owned() };
-        // Off: stop before closing the door to the boot. On: open it before starting.
-        let boot = to.iter().filter(|setting| setting.field == "boot");
-        for setting in boot.clone().filter(|setting| setting.now.as_text() == Some("masked")) {
-            acts.push(unit("unmask", &setting.object));
+    fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
+        if self.state.is_follow_up() {
+            let due = to.iter().any(|setting| setting.to.as_text() == Some("done"));
+            return if due { self.follow(found) } else { vec![] };
         }
-        for setting in boot.clone().filter(|setting| setting.to.as_text().is_some_and(|to| to.starts_with("enabled"))) {
-            acts.push(unit("enable", &setting.object));
+        let mut acts = reload_units(&self.units(), found);
+        let main = |setting: &&Setting| setting.object.ends_with(".service");
+        // A service's `Also=` reaches its triggers, so services go first, and each trigger then gets its own.
+        let boot = || to.iter().filter(|setting| setting.field == "boot");
+        let mut one_taken_along = false;
+        for setting in boot().filter(main).chain(boot().filter(|s| !main(s))) {
+            let verbs = state::boot_verbs(&setting.now, &setting.to);
+            one_taken_along |= verbs.iter().any(|verb| matches!(*verb, "enable" | "disable"));
+            acts.extend(verbs.into_iter().map(|verb| Act::Unit { verb, name: setting.object.clone() }));
         }
-        for setting in to.iter().filter(|setting| setting.field == "active") {
-            let verb = if setting.to.as_text() == Some("active") { "start" } else { "stop" };
-            acts.push(unit(verb, &setting.object));
+        if one_taken_along {
+            acts.extend(self.keep_others(to, found));
         }
-        for setting in boot {
-            match setting.to.as_text() {
-                Some("disabled") => acts.push(unit("disable", &setting.object)),
-                Some("masked") => acts.push(unit("mask", &setting.object)),
-                _ => {}
-            }
-        }
-        for setting in to.iter().filter(|setting| setting.field == "follow-up") {
-            match setting.to.as_text() {
-                Some("reloaded") => acts.push(unit("reload-or-restart", &setting.object)),
-                Some("restarted") => acts.push(unit("restart", &setting.object)),
-                _ => {}
-            }
-        }
-        if let Some(name) = self.mark().filter(|_| !acts.is_empty()) {
-            acts.push(Act::ClearDue { name });
+        // A trigger that listens would start the service again, and cannot listen while the service runs.
+        let live = || to.iter().filter(|setting| setting.field == "live");
+        for setting in live().filter(|s| !main(s)).chain(live().filter(main)) {
+            let verb = if state::means_off(&setting.to) { "stop" } else { "start" };
+            acts.push(Act::Unit { verb, name: setting.object.clone() });
         }
         acts
     }
@@ -218,29 +245,56 @@ impl Kind for Service {
     fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
         for name in self.units() {
-            let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem).to_owned();
-            claims.push(Claim::Reads(Object::Package(stem)));
-            let field = match self.state {
-                State::Reloaded | State::Restarted => continue,
-                _ => "state",
-            };
-            claims.push(Claim::owns(Object::Unit(name), field, format!("{:?}", self.state).to_lowercase()));
+            let (live, boot) = self.state.claims();
+            let named = self.named().any(|own| own == name);
+            if named || self.state.is_off() {
+                let unit = || Object::Unit(name.clone());
+                claims.extend(live.map(|value| Claim::owns(unit(), "live", value)));
+                claims.extend(boot.map(|value| Claim::owns(unit(), "boot", value)));
+            }
+            if self.state.is_follow_up() && named {
+                claims.push(Claim::Reads(Object::Unit(name.clone())));
+            }
+            if let (Some(stem), true) = (name.strip_suffix(".service"), named) {
+                let stem = stem.split('@').next().unwrap_or(stem);
+                let other = PACKAGES.iter().find(|(service, _)| *service == stem).map(|(_, package)| *package);
+                let packages = [stem].into_iter().chain(other);
+                claims.extend(packages.map(|package| Claim::Reads(Object::Package(package.into()))));
+            }
+            claims.push(Claim::Reads(Object::Path(format!("/etc/systemd/system/{name}"))));
+            claims.push(Claim::Reads(Object::Path(format!("/etc/systemd/system/{name}.d"))));
         }
         claims
     }
 
+    fn access(&self) -> bool {
+        let door = |name: &str| DOORS.contains(&name.split(['.', '@']).next().unwrap_or(name));
+        !matches!(self.state, State::Running | State::Enabled) && self.name.iter().chain(self.also.iter()).any(door)
+    }
+
     fn disruption(&self) -> Disruption {
-        if self.state == State::Reloaded { Disruption::Reload } else { Disruption::Restart }
+        match self.state {
+            State::Running | State::Enabled => Disruption::None,
+            State::Reloaded => Disruption::Reload,
+            State::Stopped | State::Disabled | State::Masked | State::Restarted => Disruption::Restart,
+        }
     }
 
     fn undo(&self) -> Undo {
-        match self.state {
-            State::Reloaded | State::Restarted => Undo::None("what was reloaded stays so".into()),
-            _ => Undo::Exact,
+        if self.state.is_follow_up() {
+            return Undo::None(format!("what was {} has read its new configuration", self.state.word()));
         }
+        Undo::Exact
     }
 
     fn follow_up(&self) -> Option<String> {
         self.mark()
     }
+
+    fn patience(&self) -> u64 {
+        180
+    }
 }
+
+#[cfg(test)]
+mod tests;

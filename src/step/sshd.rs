@@ -1,265 +1,245 @@
-//! The ssh server: keywords of sshd_config with the values that must be in force.
-//!
-//! Drift is read from `sshd -T`, which is what sshd would do, not from a file's text. What differs is written to one
-//! drop-in that is read first (`/etc/ssh/sshd_config.d/00-steadfast.conf`; in sshd_config the first value wins), tested
-//! with `sshd -t`, and reloaded; existing sessions go on. Other keywords in that drop-in stay.
+//! The configuration of sshd, as it is in effect.
 //!
 //! ```yaml
 //! - id: sshd
-//!   title: Keys instead of passwords
 //!   sshd: {PasswordAuthentication: "no", PermitRootLogin: prohibit-password, MaxAuthTries: 3}
 //! ```
 //!
-//! A list is written as a list or with commas, as sshd does. Limits: what a `Match` block says for some users or
-//! addresses is not seen; `Match` and `Include` themselves cannot be set here. A server whose sshd_config does not read
-//! `sshd_config.d` first gets the `Include` line that does.
+//! The body is a map of `sshd_config` keywords to their values; a list where a keyword takes several. Drift is read from
+//! `sshd -T`, so it does not matter in which file a value stands, and spelling does not either: `1m` is `60`, `true` is
+//! `yes`, `without-password` is `prohibit-password`, `10` startups are `10:30:10`. Lists of algorithms are compared with
+//! their order; `+`, `-` and `^` before them mean what they mean to sshd.
 //!
-//! Drift is told by keyword, then as the `content` of the drop-in; `daemon` where a reload is still due.
+//! What differs is written to `/etc/ssh/sshd_config.d/00-steadfast.conf`, which sshd reads first, and the first value
+//! of a keyword wins. Several `sshd` steps share the file, each with its own lines; what is in effect already is left
+//! where it stands. A main configuration that includes no such directory gets an `Include` of that one file as its
+//! first line. Every file is tried with `sshd -t` and put back if that fails. Then a running sshd is told to reload;
+//! the mark that says so is on the host before the change, so a lost reload is found and done by the next run.
 //!
-//! Way back: exact, both files as they were, then a reload. Disruption: reload. It touches the way in.
+//! Drift is told for each keyword (`now in effect`), for its line in the drop-in, for the `Include`, and for a due reload.
+//!
+//! Way back: exact, line by line. Disruption: reload; connections stay. It touches the way in and is guarded.
+//!
+//! Traps:
+//! - What a `Match` block says for some users or addresses is not seen: `sshd -T` tells what holds outside of them.
+//! - Keywords that add up over all files (AcceptEnv, AllowUsers, HostKey, Port …) cannot take away what another file
+//!   adds; the step says which value it is. Take it out there, with `key_value` or `line`.
+//! - `Match` and `Include` cannot be set here.
+//! - Where `sshd -T` cannot be read (not root, no sshd) the step is unknown.
 
-use super::file::set_files;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Val};
 use crate::act::Act;
 use crate::fact::{Content, Effective, Facts, Gap, Query};
-use crate::fault::{Fault, Faults, nearest};
+use crate::fault::{Fault, Faults};
 use crate::yaml::{Node, Value};
+use keyword::{Keyword, Meaning};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Keywords of sshd_config with the values that must be in force.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+mod drop_in;
+pub(super) mod keyword;
+
+/// Keywords of sshd_config with their values.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Sshd(BTreeMap<String, Many>);
 
+impl schemars::JsonSchema for Sshd {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sshd".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = serde_json::json!({"type": ["string", "number", "boolean"]});
+        let value = serde_json::json!({"anyOf": [one, {"type": "array", "items": one}]});
+        let known: serde_json::Map<_, _> = keyword::ALL.iter().map(|k| (k.name.into(), value.clone())).collect();
+        // sshd does not care about the case of a keyword, so other spellings are let through and checked on reading.
+        schemars::json_schema!({
+            "type": "object", "minProperties": 1, "properties": known, "additionalProperties": value
+        })
+    }
+}
+
 const MAIN: &str = "/etc/ssh/sshd_config";
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-steadfast.conf";
-const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/*.conf";
-const HEAD: &str = "# kept by steadfast; what is said here comes first and wins\n";
-/// The follow-up that is due until sshd has read its files again.
-const DUE: &str = "reload.sshd";
-
-/// Words that may stand for each other in what sshd says.
-const SAME: &[(&str, &str)] = &[("without-password", "prohibit-password")];
-
-/// What sshd_config knows and may be set here.
-const KEYWORDS: &[&str] = &[
-    "AcceptEnv", "AddressFamily", "AllowAgentForwarding", "AllowGroups", "AllowStreamLocalForwarding",
-    "AllowTcpForwarding", "AllowUsers", "AuthenticationMethods", "AuthorizedKeysCommand", "AuthorizedKeysCommandUser",
-    "AuthorizedKeysFile", "AuthorizedPrincipalsCommand", "AuthorizedPrincipalsCommandUser", "AuthorizedPrincipalsFile",
-    "Banner", "CASignatureAlgorithms", "ChallengeResponseAuthentication", "ChannelTimeout", "ChrootDirectory", "Ciphers",
-    "ClientAliveCountMax", "ClientAliveInterval", "Compression", "DenyGroups", "DenyUsers", "DisableForwarding",
-    "ExposeAuthInfo", "FingerprintHash", "ForceCommand", "GatewayPorts", "GSSAPIAuthentication",
-    "GSSAPICleanupCredentials", "GSSAPIStrictAcceptorCheck", "HostbasedAcceptedAlgorithms", "HostbasedAuthentication",
-    "HostbasedUsesNameFromPacketOnly", "HostCertificate", "HostKey", "HostKeyAgent", "HostKeyAlgorithms", "IgnoreRhosts",
-    "IgnoreUserKnownHosts", "IPQoS", "KbdInteractiveAuthentication", "KerberosAuthentication", "KerberosOrLocalPasswd",
-    "KerberosTicketCleanup", "KexAlgorithms", "ListenAddress", "LoginGraceTime", "LogLevel", "LogVerbose", "MACs",
-    "MaxAuthTries", "MaxSessions", "MaxStartups", "ModuliFile", "PasswordAuthentication", "PermitEmptyPasswords",
-    "PermitListen", "PermitOpen", "PermitRootLogin", "PermitTTY", "PermitTunnel", "PermitUserEnvironment",
-    "PermitUserRC", "PerSourceMaxStartups", "PerSourceNetBlockSize", "PidFile", "Port", "PrintLastLog", "PrintMotd",
-    "PubkeyAcceptedAlgorithms", "PubkeyAuthentication", "PubkeyAuthOptions", "RekeyLimit", "RequiredRSASize",
-    "RevokedKeys", "SecurityKeyProvider", "SetEnv", "StreamLocalBindMask", "StreamLocalBindUnlink", "StrictModes",
-    "Subsystem", "SyslogFacility", "TCPKeepAlive", "TrustedUserCAKeys", "UnusedConnectionTimeout", "UseDNS", "UsePAM",
-    "VersionAddendum", "X11DisplayOffset", "X11Forwarding", "X11UseLocalhost", "XAuthLocation",
-];
-
-/// Keywords whose values are times.
-const TIMES: &[&str] = &["clientaliveinterval", "logingracetime"];
+const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/00-steadfast.conf";
+/// The follow-up's mark, also for an `on_change:` that leads to a step of this kind.
+const DUE: &str = "reloaded:sshd";
+const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
+const TRY: &str = "/usr/sbin/sshd -t";
 
 impl Check for Sshd {
     fn check(&self, body: &Node) -> Result<(), Faults> {
-        let Value::Map(entries) = &body.value else { return Ok(()) };
+        let entries = if let Value::Map(entries) = &body.value { entries.as_slice() } else { &[] };
         let mut faults = Vec::new();
-        for (key, value) in entries {
-            if !KEYWORDS.iter().any(|known| known.eq_ignore_ascii_case(&key.text)) {
-                let fault = Fault::new(format!("`{}` is no keyword of sshd_config that can be set here", key.text)).at(&key.place);
-                faults.push(match nearest(&key.text, KEYWORDS.iter().copied()) {
-                    Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                    None => fault.hint("man sshd_config; `Match` and `Include` cannot be set"),
+        for (n, (key, node)) in entries.iter().enumerate() {
+            let lower = key.text.to_ascii_lowercase();
+            let Some(keyword) = keyword::find(&key.text) else {
+                let fault = Fault::new(match lower.as_str() {
+                    "match" | "include" => format!("`{}` cannot be set here", key.text),
+                    _ => format!("sshd has no keyword `{}`", key.text),
                 });
+                faults.push(fault.at(&key.place).nearest(&key.text, keyword::ALL.iter().map(|known| known.name)));
+                continue;
+            };
+            let same = |(other, _): &&(crate::yaml::Key, Node)| {
+                keyword::find(&other.text).is_some_and(|other| other.name == keyword.name)
+            };
+            if let Some((first, _)) = entries[..n].iter().find(same) {
+                let fault = Fault::new(format!("`{}` is set twice", keyword.name)).at(&key.place);
+                faults.push(fault.also(&first.place, "first set here"));
             }
             let values = self.0.get(&key.text).map(|many| many.0.as_slice()).unwrap_or_default();
-            if values.is_empty() || values.iter().any(|value| value.is_empty() || value.contains(['\n', '\r', '#', '"'])) {
-                let what = format!("`{}` needs a value without quotes, `#` and ends of lines", key.text);
-                faults.push(Fault::new(what).at(&value.place));
+            let bad = |value: &String| value.trim().is_empty() || value.chars().any(char::is_control);
+            if values.iter().any(bad) {
+                faults.push(Fault::new("a value needs text of one line").at(&node.place));
+            } else if let Err(why) = keyword.normal(values) {
+                faults.push(Fault::new(format!("`{}` {why}", keyword.name)).at(&node.place));
             }
         }
         if entries.is_empty() {
-            faults.push(Fault::new("no keyword is named").at(&body.place));
+            faults.push(Fault::new("`sshd` needs at least one keyword").at(&body.place));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }
 }
 
-/// Whether several lines of a keyword add up instead of the first one winning.
-fn adds_up(keyword: &str) -> bool {
-    ["acceptenv", "allowusers", "allowgroups", "denyusers", "denygroups", "hostkey", "listenaddress", "port", "setenv"]
-        .contains(&keyword)
-}
-
-/// One value in the form in which two that mean the same are equal.
-fn normal(keyword: &str, value: &str) -> String {
-    let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lower = value.to_lowercase();
-    if let Some((_, same)) = SAME.iter().find(|(word, _)| *word == lower) {
-        return (*same).to_owned();
-    }
-    if TIMES.contains(&keyword)
-        && let Some(seconds) = seconds(&lower)
-    {
-        return seconds.to_string();
-    }
-    if keyword == "maxstartups" && !lower.contains(':') {
-        return format!("{lower}:100:{lower}");
-    }
-    if ["yes", "no", "none"].contains(&lower.as_str()) || keyword == "loglevel" || keyword == "syslogfacility" { lower } else { value }
-}
-
-/// `1m30s` in seconds.
-fn seconds(text: &str) -> Option<u64> {
-    let (mut total, mut digits) = (0, String::new());
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        let unit = match c {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        total += std::mem::take(&mut digits).parse::<u64>().ok()? * unit;
-    }
-    if digits.is_empty() { Some(total) } else { Some(total + digits.parse::<u64>().ok()?) }
-}
-
-/// What is in force for a keyword, in its normal form.
-fn in_force(effective: &Effective, keyword: &str) -> Option<String> {
-    // Two names for one thing, by the age of the server.
-    let other = match keyword {
-        "kbdinteractiveauthentication" => "challengeresponseauthentication",
-        "challengeresponseauthentication" => "kbdinteractiveauthentication",
-        "pubkeyacceptedalgorithms" => "pubkeyacceptedkeytypes",
-        "hostbasedacceptedalgorithms" => "hostbasedacceptedkeytypes",
-        other => other,
-    };
-    let values = effective.0.get(keyword).or_else(|| effective.0.get(other))?;
-    Some(values.iter().map(|value| normal(keyword, value)).collect::<Vec<_>>().join(" "))
-}
-
 impl Sshd {
-    fn wanted(&self) -> impl Iterator<Item = (&str, String, String)> {
-        self.0.iter().map(|(name, many)| {
-            let keyword = name.to_lowercase();
-            let joined = many.0.join(if adds_up(&keyword) { " " } else { "," });
-            let value = normal(&keyword, &joined);
-            (name.as_str(), keyword, value)
-        })
+    fn wanted(&self) -> impl Iterator<Item = (&'static Keyword, &[String])> {
+        self.0.iter().filter_map(|(name, values)| Some((keyword::find(name)?, values.0.as_slice())))
     }
 
-    /// The drop-in as it should be: our keywords, and what others left in it.
-    fn drop_in(&self, now: Option<&str>) -> String {
-        let ours: Vec<String> = self.wanted().map(|(_, keyword, _)| keyword).collect();
-        let keyword = |line: &str| line.trim().split([' ', '\t', '=']).next().unwrap_or_default().to_lowercase();
-        let kept = now.unwrap_or(HEAD).lines().filter(|line| !ours.contains(&keyword(line)));
-        let mut text: String = kept.map(|line| format!("{line}\n")).collect();
-        for (name, keyword, value) in self.wanted() {
-            if matches!(keyword.as_str(), "port" | "listenaddress" | "hostkey" | "acceptenv" | "setenv") {
-                value.split(' ').for_each(|one| text.push_str(&format!("{name} {one}\n")));
-            } else {
-                text.push_str(&format!("{name} {value}\n"));
+    /// The rows of one keyword that is not as wanted.
+    fn keyword(keyword: &Keyword, wanted: &[String], found: &Facts) -> Result<Vec<Row>, Gap> {
+        let effective = found.sshd(None)?;
+        let ours = text(found, DROP_IN)?;
+        let line = drop_in::lines(&ours, keyword);
+        let spelled = keyword.spelled(effective);
+        let new = keyword.lines(spelled, wanted);
+        let Some(now) = keyword.effective(effective) else {
+            // Never told by any sshd: what our file says is all that can be known.
+            if keyword.meaning == Meaning::Silent {
+                let row = Row::new(DROP_IN, keyword.name, drop_in::val(&line), drop_in::val(&new));
+                return Ok(if line == new { vec![] } else { vec![row] });
             }
+            return Err(Gap::Impossible(format!("this host's sshd does not know {}", keyword.name)));
+        };
+        if keyword.satisfied(now, wanted) {
+            return Ok(vec![]);
         }
-        text
+        if let Some(other) = keyword.added_elsewhere(now, wanted, &line) {
+            let why = format!("{} adds up over all files, and another file sets {other}", keyword.name);
+            return Err(Gap::Impossible(why));
+        }
+        if line == new {
+            let why = format!("{DROP_IN} says so, but sshd reads another {} before it", keyword.name);
+            return Err(Gap::Impossible(why));
+        }
+        Ok(vec![
+            Row::new("sshd", keyword.name, now.join(", "), keyword.shown(wanted)),
+            Row::new(DROP_IN, keyword.name, drop_in::val(&line), drop_in::val(&new)),
+        ])
     }
 }
 
-/// Whether sshd_config reads the drop-ins before it says anything itself.
-fn includes_first(main: &str) -> bool {
-    let first = main.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| {
-        let mut words = line.split_whitespace();
-        words.next().is_some_and(|word| word.eq_ignore_ascii_case("include"))
-            && words.any(|path| path == "/etc/ssh/sshd_config.d/*.conf" || path == "sshd_config.d/*.conf")
-    })
+fn text(found: &Facts, path: &str) -> Result<String, Gap> {
+    match found.file(path)? {
+        Content::Absent => Ok(String::new()),
+        Content::Other(what) => Err(Gap::Impossible(format!("{path} is {what}"))),
+        content => {
+            let text = content.text().map(Into::into);
+            text.ok_or_else(|| Gap::Impossible(format!("{path} is not UTF-8 text")))
+        }
+    }
+}
+
+/// The sshd that runs as a unit; one that a socket starts for each connection reads its configuration by itself.
+fn running(found: &Facts) -> Option<String> {
+    let live = |name: &&&str| found.unit(name).is_ok_and(|unit| matches!(unit.active.as_str(), "active" | "reloading"));
+    UNITS.iter().find(live).and_then(|name| found.unit(name).ok()).map(|unit| unit.id.clone())
+}
+
+fn write(path: &str, content: String, mode: Option<u32>) -> Act {
+    let check = Some(TRY.to_owned());
+    Act::Write { path: path.into(), content: content.into_bytes(), mode, owner: None, group: None, check }
 }
 
 impl Kind for Sshd {
     fn facts(&self) -> Vec<Query> {
-        vec![
-            Query::Sshd { user: None },
-            Query::File(MAIN.into()),
-            Query::File(DROP_IN.into()),
-            Query::Due(DUE.into()),
-            Query::Unit("ssh.service".into()),
-            Query::Unit("sshd.service".into()),
-        ]
+        let files = [MAIN, DROP_IN].map(|path| Query::File(path.into()));
+        let units = UNITS.map(|name| Query::Unit(name.into()));
+        let rest = [Query::Sshd { user: None }, Query::Due(DUE.into())];
+        files.into_iter().chain(units).chain(rest).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let effective = found.sshd(None).map_err(|gap| match gap {
-            Gap::Unknown(why) if why == "sshd is not installed" => Gap::Missing(why),
-            gap => gap,
-        })?;
         let mut rows = Vec::new();
-        for (name, keyword, wanted) in self.wanted() {
-            let now = in_force(effective, &keyword);
-            if now.as_ref() != Some(&wanted) {
-                rows.push(Row::new(name, "in force", now.map_or(Val::Absent, Val::Text), wanted));
-            }
+        for (keyword, wanted) in self.wanted() {
+            rows.extend(Self::keyword(keyword, wanted, found)?);
         }
         if !rows.is_empty() {
-            let text = |path: &str| match found.file(path)? {
-                content @ Content::Regular(_) => {
-                    let text = content.text().ok_or_else(|| Gap::Impossible(format!("{path} is no text")))?;
-                    Ok(Some(text.to_owned()))
+            let main = text(found, MAIN)?;
+            match drop_in::included(&main, &rows) {
+                drop_in::Included::First => {}
+                drop_in::Included::Never => rows.push(Row::new(MAIN, "Include", Val::Absent, INCLUDE)),
+                drop_in::Included::After(keyword) => {
+                    let why = format!("{MAIN} sets {keyword} before it includes {DROP_IN}; move the Include line up");
+                    return Err(Gap::Impossible(why));
                 }
-                Content::Absent => Ok(None),
-                Content::Other(what) => Err(Gap::Impossible(format!("{path} is {what}"))),
-            };
-            let data = |text: &str| Val::Data(text.as_bytes().into());
-            let main = text(MAIN)?.ok_or_else(|| Gap::Missing(format!("{MAIN} does not exist")))?;
-            let drop_in = text(DROP_IN)?;
-            let now = drop_in.as_deref().map_or(Val::Absent, data);
-            let wanted = data(&self.drop_in(drop_in.as_deref()));
-            if now != wanted {
-                rows.push(Row::new(DROP_IN, "content", now, wanted));
             }
-            if !includes_first(&main) {
-                rows.push(Row::new(MAIN, "content", data(&main), data(&format!("{INCLUDE}\n{main}"))));
-            }
-        } else if *found.due(DUE)? {
-            rows.push(Row::new("sshd", "daemon", "reload due", "reloaded"));
+        }
+        if *found.due(DUE)? {
+            rows.push(Row::new("sshd", "reload", "due", "done"));
         }
         Ok(rows)
     }
 
-    fn set(&self, to: &[Setting], facts: &Facts) -> Vec<Act> {
+    fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
         let mut acts = vec![Act::MarkDue { name: DUE.into() }];
-        let content: Vec<Setting> = to.iter().filter(|setting| setting.field == "content").cloned().collect();
-        if content.iter().any(|setting| setting.object == DROP_IN && setting.now == Val::Absent) {
-            acts.push(Act::MakeDir { path: "/etc/ssh/sshd_config.d".into(), mode: 0o755, owner: None, group: None });
+        let ours: Vec<&Setting> = to.iter().filter(|setting| setting.object == DROP_IN).collect();
+        let before = text(found, DROP_IN).unwrap_or_default();
+        let include = to.iter().find(|setting| setting.object == MAIN);
+        let after = ours.iter().fold(before.clone(), |text, setting| {
+            keyword::find(&setting.field).map_or(text.clone(), |keyword| drop_in::with(&text, keyword, &setting.to))
+        });
+        if after != before {
+            acts.push(match drop_in::is_empty(&after) {
+                true => Act::Remove { path: DROP_IN.into() },
+                false => write(DROP_IN, after, Some(0o600)),
+            });
         }
-        // sshd -t wants its run directory, which a stopped server may not have.
-        acts.extend(set_files(&content, Some("mkdir -p -m 755 /run/sshd; /usr/sbin/sshd -t")));
-        let running = |name: &str| facts.unit(name).is_ok_and(|unit| unit.active == "active");
-        if let Some(name) = ["ssh.service", "sshd.service"].into_iter().find(|name| running(name)) {
-            acts.push(Act::Unit { verb: "reload", name: name.into() });
+        if let (Some(include), Ok(main)) = (include, text(found, MAIN)) {
+            let without: String = main.split_inclusive('\n').filter(|line| line.trim_end() != INCLUDE).collect();
+            let main = if include.to == Val::Absent { without } else { format!("{INCLUDE}\n{without}") };
+            acts.push(write(MAIN, main, None));
         }
+        let only_a_mark_back = to.iter().all(|setting| setting.field == "reload" && setting.to.as_text() == Some("due"));
+        if only_a_mark_back {
+            return vec![];
+        }
+        acts.extend(running(found).map(|name| Act::Unit { verb: "reload", name }));
         acts.push(Act::ClearDue { name: DUE.into() });
         acts
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let keyword = |(_, keyword, value): (&str, String, String)| {
-            Claim::owns(Object::Other("sshd keyword", keyword), "value", value)
-        };
-        let mut claims: Vec<Claim> = self.wanted().map(keyword).collect();
-        claims.push(Claim::Reads(Object::Package("openssh-server".into())));
-        claims.push(Claim::Reads(Object::Path(MAIN.into())));
+        let mut claims = vec![
+            Claim::owns(Object::Path(DROP_IN.into()), "content", "kept line by line by `sshd` steps"),
+            Claim::Reads(Object::Path(MAIN.into())),
+            Claim::Reads(Object::Package("openssh-server".into())),
+        ];
+        for (keyword, wanted) in self.wanted() {
+            let object = Object::Other("sshd", keyword.name.into());
+            claims.push(Claim::owns(object, "value", keyword.shown(wanted)));
+            let words = || wanted.iter().flat_map(|value| value.split_whitespace());
+            let paths = words().filter(|word| word.starts_with('/'));
+            claims.extend(paths.map(|path| Claim::Reads(Object::Path(path.into()))));
+            let named = |word: &&str| !word.contains(['*', '?', '!', '@']);
+            match keyword.name {
+                "AllowUsers" => claims.extend(words().filter(named).map(|u| Claim::Reads(Object::User(u.into())))),
+                "AllowGroups" => claims.extend(words().filter(named).map(|g| Claim::Reads(Object::Group(g.into())))),
+                _ => {}
+            }
+        }
         claims
     }
 
@@ -271,7 +251,13 @@ impl Kind for Sshd {
         Disruption::Reload
     }
 
-    fn undo(&self) -> Undo {
-        Undo::Exact
+    fn follow_up(&self) -> Option<String> {
+        Some(DUE.into())
     }
 }
+
+/// What is in effect, for the rooms beside.
+type Told = Effective;
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,20 @@
 //! is impossible, unless `if_present: true`.
 //!
 //! Way back: exact, both the live value and the file. Disruption: none.
+//!
+//! Traps:
+//! - The boot reads the files of all `sysctl.d` directories in the order of their names and the last value stays, so
+//!   ours is named `zz-steadfast-KEY.conf`: after `99-sysctl.conf`, which on Debian is `/etc/sysctl.conf`. A file that
+//!   sorts even later still wins; then `live` tells it after the next boot.
+//! - A name with a dot in one of its parts is written with a slash there: `net.ipv4.conf.eth0/1.rp_filter`.
+//! - In a container most parameters are the machine's own, and setting them fails.
 
+use super::words::place;
 use super::{Check, Claim, Kind, Object, Row, Setting, Val};
 use crate::act::Act;
 use crate::fact::{Content, Facts, Gap, Query};
+use crate::fault::{Fault, Faults};
+use crate::yaml::Node;
 use serde::Deserialize;
 
 /// A kernel parameter.
@@ -31,11 +41,25 @@ pub struct Sysctl {
     if_present: bool,
 }
 
-impl Check for Sysctl {}
+impl Check for Sysctl {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let good = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+        let parts = || self.key.split(['.', '/']);
+        if !self.key.chars().all(good) || parts().any(str::is_empty) || parts().count() < 2 {
+            let fault = Fault::new(format!("`{}` cannot be the name of a kernel parameter", self.key));
+            faults.push(fault.at(place(body, "key")).hint("write it as sysctl does: `net.ipv4.ip_forward`"));
+        }
+        if self.wanted().is_empty() || self.value.chars().any(|c| c.is_control() && c != '\t') {
+            faults.push(Fault::new("a kernel parameter needs a value of one line").at(place(body, "value")));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
 
 impl Sysctl {
     fn path(&self) -> String {
-        format!("/etc/sysctl.d/60-steadfast-{}.conf", self.key.replace('/', "."))
+        format!("/etc/sysctl.d/zz-steadfast-{}.conf", self.key.replace('/', "-"))
     }
 
     fn wanted(&self) -> String {

@@ -1,6 +1,10 @@
 //! Words that several kinds share.
 
+use crate::fact::{Facts, Gap};
+use crate::fault::{Fault, Place};
+use crate::yaml::{Node, Value};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 
 /// Permission bits, written as octal digits (`"0600"`, `0600`, `0o600` and `600` are the same) or as `u=rw,g=r,o=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
@@ -75,6 +79,50 @@ impl Serialize for Mode {
     }
 }
 
+/// Where a field stands, or the whole body when it does not say it.
+pub fn place<'n>(body: &'n Node, field: &str) -> &'n Place {
+    body.get(field).map_or(&body.place, |node| &node.place)
+}
+
+/// Shell text with its variables set before it, each from a quoted literal.
+pub fn with_env(env: &BTreeMap<String, String>, text: &str) -> String {
+    let set = env.iter().map(|(name, value)| format!("{name}={}; export {name}\n", crate::host::quote(value)));
+    set.collect::<String>() + text
+}
+
+/// The names under `env` that are none, and values that no variable can hold.
+pub fn env_faults(body: &Node, env: &BTreeMap<String, String>) -> Vec<Fault> {
+    let name = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let entries = match body.get("env").map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let mut faults = Vec::new();
+    for (key, node) in entries {
+        if !name(&key.text) {
+            faults.push(Fault::new(format!("`{}` cannot be the name of a variable", key.text)).at(&key.place));
+        }
+        if env.get(&key.text).is_some_and(|value| value.contains('\0')) {
+            faults.push(Fault::new("a variable cannot hold a zero byte").at(&node.place));
+        }
+    }
+    faults
+}
+
+/// Whether the host is a container, whose kernel is the machine's.
+///
+/// # Errors
+/// The system could not be read.
+pub fn container(found: &Facts) -> Result<bool, Gap> {
+    const MACHINES: [&str; 11] =
+        ["", "none", "kvm", "qemu", "amazon", "vmware", "oracle", "xen", "parallels", "microsoft", "wsl"];
+    Ok(!MACHINES.contains(&found.os()?.virtualization.as_str()))
+}
+
 /// One thing or a list of things.
 #[derive(Debug, Clone, PartialEq, Eq, Default, schemars::JsonSchema)]
 #[schemars(with = "OneOrManySchema")]
@@ -86,6 +134,28 @@ pub struct Many(pub Vec<String>);
 enum OneOrManySchema {
     One(String),
     Many(Vec<String>),
+}
+
+impl Many {
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The faults of a field that holds names: none at all where one is needed, and names that `good` refuses.
+    pub fn faults(&self, body: &Node, field: &str, good: fn(&str) -> bool) -> Vec<Fault> {
+        let at = |n: usize| match body.get(field).map(|node| &node.value) {
+            Some(Value::List(items)) => items.get(n).map_or(place(body, field), |item| &item.place),
+            _ => place(body, field),
+        };
+        let wrong = |(n, name): (usize, &String)| {
+            (!good(name)).then(|| Fault::new(format!("`{name}` cannot stand under `{field}`")).at(at(n)))
+        };
+        let mut faults: Vec<Fault> = self.0.iter().enumerate().filter_map(wrong).collect();
+        if self.0.is_empty() && body.get(field).is_some() {
+            faults.push(Fault::new(format!("`{field}` names nothing")).at(place(body, field)));
+        }
+        faults
+    }
 }
 
 impl<'de> Deserialize<'de> for Many {
