@@ -7,5 +7,6 @@ mod fact;
 mod fact_recorded;
 mod fleet;
 mod inventory;
+mod laws;
 mod playbook;
 mod wire;
