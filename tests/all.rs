@@ -8,5 +8,6 @@ mod fact_recorded;
 mod fleet;
 mod inventory;
 mod laws;
+mod plan;
 mod playbook;
 mod wire;

@@ -98,6 +98,7 @@ pub fn main() -> u8 {
     };
     let color = !cli.look.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let look = Told { color, verbose: cli.look.verbose };
+    diagnostics(cli.look.verbose);
     let done = match cli.command {
         Command::Validate(command) => command.run(look),
         Command::Check(command) => command.run(look),
@@ -119,6 +120,20 @@ pub fn main() -> u8 {
         }
         1
     })
+}
+
+/// What the program does, for those who ask with `-vv` or RUST_LOG; to standard error.
+fn diagnostics(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 | 1 => "steadfast=warn",
+        2 => "steadfast=debug",
+        _ => "steadfast=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let color = std::io::stderr().is_terminal();
+    // A second subscriber would be a mistake of ours alone, and no reason to stop.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).try_init();
 }
 
 /// How this call tells things.

@@ -82,9 +82,11 @@ impl Lines {
             .with_max_times(6);
         let attempt = || async {
             let _slot = self.ramp.acquire().await;
+            tracing::debug!(address = %login.address, "logging in");
             ssh::log_in(login, &self.settings, &self.runtime).await
         };
-        let master = attempt.retry(backoff).when(super::master::is_crowded).await?;
+        let again = |loss: &Loss, wait: Duration| tracing::debug!(address = %login.address, %loss, ?wait, "once more");
+        let master = attempt.retry(backoff).when(super::master::is_crowded).notify(again).await?;
         let host = SshHost::new(master, login.clone(), self.settings.clone(), self.runtime.clone()).await?;
         Ok(Arc::new(host))
     }

@@ -196,6 +196,7 @@ impl Host for SshHost {
                 Err(loss) if matches!(loss.kind, LossKind::Lost | LossKind::Silent) => loss,
                 done => return done,
             };
+            tracing::debug!(address = %self.login.address, %lost, "the line broke; what was running is collected");
             let Ok(wire) = self.mend(&wire).await else { return Err(lost) };
             match wire.collect(number, request.timeout).await? {
                 Some(reply) if reply.code >= 0 => Ok(reply),

@@ -165,6 +165,8 @@ impl Wire {
         }
         let script = request.script.strip_suffix('\n').unwrap_or(&request.script);
         let lines = script.matches('\n').count() + 1;
+        tracing::debug!(number, bytes = script.len(), "request");
+        tracing::trace!(number, %script);
         let text = format!("R {number} {lines}\n{script}\n");
         match self.ask(number, text, request.timeout).await? {
             Answer::Reply(reply) => Ok(reply),

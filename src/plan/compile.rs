@@ -182,7 +182,9 @@ fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook) -> Result<Body
     if let (Some(kind), true) = (&step.ready, step.when.is_empty()) {
         return Ok(Body::Made(Arc::new([Made { item: None, kind: Arc::clone(kind) }])));
     }
-    Ok(Body::Made(step.make(&scope.with(&playbook.vars, &step.vars, None))?.into()))
+    let made = step.make(&scope.with(&playbook.vars, &step.vars, &step.uses, None));
+    let made = made.or_else(|_| step.make(&scope.whole(&playbook.vars, &step.vars, None)))?;
+    Ok(Body::Made(made.into()))
 }
 
 /// Cuts the hosts into batches; the last size repeats.

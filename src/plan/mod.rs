@@ -121,7 +121,8 @@ impl Task {
         match &self.body {
             Body::Made(made) => Ok(Arc::clone(made)),
             Body::Late => {
-                let scope = plan.hosts[self.host].scope.with(&plan.plays[self.play].vars, &self.step.vars, Some(os));
+                let vars = &plan.plays[self.play].vars;
+                let scope = plan.hosts[self.host].scope.with(vars, &self.step.vars, &self.step.uses, Some(os));
                 Ok(self.step.make(&scope)?.into())
             }
         }

@@ -26,15 +26,26 @@ impl HostScope {
         Self { vars: host.vars.clone(), extra, magic }
     }
 
-    /// What a step with these playbook and step variables sees.
-    pub fn with(&self, playbook: &Scope, step: &Scope, os: Option<&Os>) -> Scope {
-        let mut scope = self.vars.clone();
-        for layer in [playbook, step, &self.extra, &self.magic] {
-            scope.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone())));
+    /// What a step with these playbook and step variables sees, as far as it uses it: a name that nobody asks for need
+    /// not be copied for each of a thousand hosts.
+    pub fn with(&self, playbook: &Scope, step: &Scope, uses: &[String], os: Option<&Os>) -> Scope {
+        let mut scope = Scope::new();
+        for name in uses {
+            let layers = [&self.magic, &*self.extra, step, playbook, &self.vars];
+            if let Some(value) = layers.iter().find_map(|layer| layer.get(name)) {
+                scope.insert(name.clone(), value.clone());
+            }
         }
         if let Some(os) = os {
             scope.insert("os".into(), serde_json::to_value(os).unwrap_or_default());
         }
         scope
+    }
+
+    /// All that a step could use, for saying what is near to a name that does not exist.
+    pub fn whole(&self, playbook: &Scope, step: &Scope, os: Option<&Os>) -> Scope {
+        let layers = [&self.vars, playbook, step, &*self.extra, &self.magic];
+        let names: Vec<String> = layers.iter().flat_map(|layer| layer.keys().cloned()).collect();
+        self.with(playbook, step, &names, os)
     }
 }
