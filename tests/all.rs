@@ -6,4 +6,5 @@ mod fact;
 mod fact_recorded;
 mod inventory;
 mod playbook;
+mod ssh;
 mod wire;
