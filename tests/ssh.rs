@@ -1,12 +1,12 @@
 //! Hosts by ssh: a real sshd on the loopback, and everything that can go wrong between here and there.
 
-use crate::wire::request;
+use crate::wire::{descendants, request};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use steadfast::host::{Host, Lines, Login, Loss, LossKind, Settings};
+use steadfast::host::{Become, Host, Lines, Login, Loss, LossKind, Secret, Settings};
 use tempfile::TempDir;
 
 /// An sshd of our own, as the user that we are, with a key for us.
@@ -103,13 +103,6 @@ impl Drop for Sshd {
         let _ = self.child.wait();
         self.signal(&sessions, rustix::process::Signal::KILL);
     }
-}
-
-fn descendants(parent: i32) -> Vec<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    let below: Vec<i32> = children.iter().flat_map(|pid| descendants(*pid)).collect();
-    children.into_iter().chain(below).collect()
 }
 
 /// Waits for something that takes a moment.
@@ -490,4 +483,144 @@ async fn nothing_stays_of_a_run_that_was_killed() {
     eventually("the step runs to its end", || sshd.at("finished").exists());
     eventually("the master ends by itself", || masters(&place).is_empty());
     eventually("the session ends", || sshd.sessions().is_empty());
+}
+
+/// A lab of one host, taken away when the test ends however it ends; `None` where no lab can be.
+struct OneHost {
+    lab: steadfast::lab::Lab,
+}
+
+impl OneHost {
+    #[expect(clippy::print_stderr, reason = "who runs the tests must see what was not tested")]
+    fn up(name: &str) -> Option<Self> {
+        let options = steadfast::lab::Options { name: name.into(), hosts: 1, release: "bookworm".into() };
+        match steadfast::lab::up(&options, &|_| {}) {
+            Ok(lab) => Some(Self { lab }),
+            Err(fault) if std::env::var_os("CI").is_none() => {
+                eprintln!("SKIPPED, no lab: {fault}");
+                None
+            }
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    fn login(&self, user: &str, r#become: Become) -> Login {
+        Login {
+            address: self.lab.hosts[0].address.clone(),
+            user: Some(user.into()),
+            private_key: Some(self.lab.dir().join("id_ed25519")),
+            known_hosts: Some(self.lab.dir().join("known_hosts")),
+            ssh_args: vec!["-F".into(), "none".into()],
+            r#become,
+            ..Login::default()
+        }
+    }
+
+    fn exec(&self, script: &str) {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        assert_eq!(steadfast::lab::exec(&self.lab, &self.lab.hosts[0], &words).unwrap(), 0, "{script}");
+    }
+}
+
+impl Drop for OneHost {
+    fn drop(&mut self) {
+        let _ = steadfast::lab::down(&self.lab.name);
+    }
+}
+
+/// Whether any process of this machine, its containers included, shows a word on its command line or in its environment.
+fn shown_in_proc(word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        for file in ["cmdline", "environ"] {
+            let text = std::fs::read(entry.path().join(file)).unwrap_or_default();
+            if text.windows(word.len()).any(|part| part == word.as_bytes()) {
+                found.push(format!("{}: {}", entry.path().display(), String::from_utf8_lossy(&text)));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sudo_asks_or_does_not_or_refuses() {
+    let Some(host) = OneHost::up("wsudo") else { return };
+    let place = place();
+    let lines = Lines::new(settings(&place)).unwrap();
+    let password = |text: &str| Become::SudoPassword(Secret::new(text.to_owned()));
+    let right = host.lab.password.clone();
+    let may = [
+        ("root", Become::No, "root"),
+        ("admin", Become::No, "admin"),
+        ("admin", Become::Sudo, "root"),
+        // It is not asked for, so it is not given: the shell would read it as a request.
+        ("admin", password("echo stray >/tmp/stray"), "root"),
+        ("pwadmin", password(&right), "root"),
+    ];
+    for (user, r#become, is) in may {
+        let line = lines.open(&host.login(user, r#become.clone())).await.unwrap();
+        assert_eq!(out(&line, "id -un; ls /tmp/stray 2>/dev/null").await, is, "{user} {:?}", r#become);
+        if user == "pwadmin" {
+            // Searched while sudo, its shell and a step run.
+            let busy = line.call(request("until [ -e /tmp/go ]; do sleep 0.05; done; echo went", 30));
+            let (reply, shown) = tokio::join!(busy, async {
+                let shown = tokio::task::spawn_blocking({
+                    let right = right.clone();
+                    move || shown_in_proc(&right)
+                });
+                let shown = shown.await.unwrap();
+                host.exec(": >/tmp/go");
+                shown
+            });
+            assert_eq!(reply.unwrap().out, b"went\n");
+            assert!(shown.is_empty(), "the password is shown: {shown:?}");
+            assert!(!shown_in_proc("steadfast-ready").is_empty(), "the search sees the host's processes");
+        }
+        line.close().await;
+    }
+    let mut may_not = vec![
+        ("pwadmin", Become::Sudo, "password is required"),
+        ("pwadmin", password("wrong"), "did not take the password"),
+    ];
+    let refused = async |user: &str, r#become: &Become, says: &str| {
+        let loss = refusal(&lines, &host.login(user, r#become.clone())).await;
+        assert_eq!(loss.kind, LossKind::BecomeFailed, "{user}: {loss}");
+        assert!(loss.why.contains(says) && !loss.why.contains("steadfast-"), "{user}: {loss}");
+    };
+    for (user, r#become, says) in may_not.drain(..) {
+        refused(user, &r#become, says).await;
+    }
+    host.exec("echo 'Defaults requiretty' >/etc/sudoers.d/tty");
+    refused("admin", &Become::Sudo, "must have a tty").await;
+    refused("pwadmin", &password(&right), "must have a tty").await;
+    host.exec("rm /etc/sudoers.d/tty; mv /usr/bin/sudo /usr/bin/nosudo");
+    refused("admin", &Become::Sudo, "sudo: not found").await;
+    refused("admin", &password(&right), "sudo: not found").await;
+    eventually("all masters end", || masters(place.path()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_in_the_middle_of_a_step_is_lost_and_not_run_again() {
+    let Some(host) = OneHost::up("wpower") else { return };
+    let place = place();
+    let lines = Lines::new(settings(&place)).unwrap();
+    let line = lines.open(&host.login("root", Become::No)).await.unwrap();
+    let count = host.lab.root(&host.lab.hosts[0]).join("root/count");
+    let step = request("echo run >>/root/count; sync; sleep 30", 60);
+    let (reply, ()) = tokio::join!(line.call(step), async {
+        let (lab, count) = (host.lab.clone(), count.clone());
+        let cut = tokio::task::spawn_blocking(move || {
+            eventually("the step runs", || count.exists());
+            steadfast::lab::stop(&lab, &lab.hosts[0]).unwrap();
+            steadfast::lab::start(&lab, &lab.hosts[0]).unwrap();
+        });
+        cut.await.unwrap();
+    });
+    let loss = reply.unwrap_err();
+    assert_eq!(loss.kind, LossKind::Lost, "{loss}");
+    assert!(loss.why.contains("started anew"), "{loss}");
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "run\n");
+    let line = lines.open(&host.login("root", Become::No)).await.unwrap();
+    assert_eq!(out(&line, "wc -l <count").await, "1", "the host is up and nothing ran again");
+    line.close().await;
 }

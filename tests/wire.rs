@@ -10,6 +10,13 @@ pub fn request(script: &str, seconds: u64) -> Request {
     Request { script: script.to_owned(), timeout: Duration::from_secs(seconds) }
 }
 
+pub fn descendants(parent: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let below: Vec<i32> = children.iter().flat_map(|pid| descendants(*pid)).collect();
+    children.into_iter().chain(below).collect()
+}
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A line to a shell of this machine.
@@ -224,6 +231,37 @@ async fn what_ran_on_is_collected_once() {
     assert_eq!(std::fs::read_to_string(&count).unwrap(), "run\n", "it ran once");
     assert_eq!(wire.collect(number + 7, PATIENCE).await.unwrap(), None);
     wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_late_is_not_begun_any_more() {
+    let (terms, dir) = (terms(), tempfile::tempdir().unwrap());
+    let ran = dir.path().join("ran");
+    let script = format!("echo run >>{}", ran.display());
+    for shell in SHELLS {
+        let (old, child) = line_with(shell, &terms).await;
+        assert!(!old.greeted().await.unwrap(), "nothing is there yet");
+        say(&old, "true").await;
+        let mut stopped = descendants(child.id().unwrap() as i32);
+        stopped.push(child.id().unwrap() as i32);
+        let signal = |signal| {
+            stopped.iter().for_each(|pid| {
+                rustix::process::kill_process(rustix::process::Pid::from_raw(*pid).unwrap(), signal).unwrap();
+            });
+        };
+        signal(rustix::process::Signal::STOP);
+        let number = old.number();
+        let asked = request(&script, 20);
+        let (late, ()) = tokio::join!(old.run(number, &asked), async {
+            let (new, _child) = line_with(shell, &terms).await;
+            assert!(new.greeted().await.unwrap(), "it finds what the old line left");
+            assert_eq!(new.collect(number, PATIENCE).await.unwrap(), None, "{shell:?}");
+            signal(rustix::process::Signal::CONT);
+            assert_eq!(say(&new, "echo on").await.out, b"on\n");
+            new.close().await;
+        });
+        assert!(late.is_err() && !ran.exists(), "{shell:?}: {late:?}");
+    }
 }
 
 /// A host that says what it likes, after reading our hello; gives the line or the reason why there is none.
