@@ -10,4 +10,5 @@ mod inventory;
 mod laws;
 mod plan;
 mod playbook;
+mod ssh;
 mod wire;

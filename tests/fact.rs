@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use steadfast::fact::{self, Content, EntryKind, Facts, Query};
-use steadfast::host::{Reply, Streams, Wire, random_word};
+use steadfast::host::{Reply, Streams, Terms, Wire};
 use steadfast::target::{Reader as _, Remote};
 
 const NONCE: &str = "0a1b2c3d4e5f";
@@ -349,7 +349,7 @@ async fn the_wire_carries_a_reading() {
         output: Box::new(child.stdout.take().unwrap()),
         errors: Box::new(child.stderr.take().unwrap()),
     };
-    let wire = Arc::new(Wire::open(streams, &random_word(), Duration::from_secs(10)).await.unwrap());
+    let wire = Arc::new(Wire::open(streams, &Terms::new(Duration::from_secs(10), Duration::from_secs(10))));
     let target = Remote::new(wire.clone(), Duration::from_secs(20));
     let queries = [
         Query::Os,

@@ -3,24 +3,38 @@
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use steadfast::host::{CAP, Host, LossKind, Reply, Request, Streams, Wire, random_word};
+use steadfast::host::{CAP, Host, LossKind, Reply, Request, Streams, Terms, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub fn request(script: &str, seconds: u64) -> Request {
     Request { script: script.to_owned(), timeout: Duration::from_secs(seconds) }
 }
 
+pub fn descendants(parent: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let below: Vec<i32> = children.iter().flat_map(|pid| descendants(*pid)).collect();
+    children.into_iter().chain(below).collect()
+}
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A line to a shell of this machine.
 async fn line(shell: &[&str]) -> Wire {
-    line_with(shell, &random_word()).await.0
+    line_with(shell, &terms()).await.0
 }
 
-async fn line_with(shell: &[&str], token: &str) -> (Wire, tokio::process::Child) {
-    let mut child = tokio::process::Command::new(shell[0])
-        .args(&shell[1..])
-        .args(["-c", "IFS= read -r l; eval \"$l\""])
+fn terms() -> Terms {
+    Terms::new(PATIENCE, PATIENCE)
+}
+
+async fn line_with(shell: &[&str], terms: &Terms) -> (Wire, tokio::process::Child) {
+    open(&[shell, &["-c", "IFS= read -r l; eval \"$l\""]].concat(), terms)
+}
+
+fn open(command: &[&str], terms: &Terms) -> (Wire, tokio::process::Child) {
+    let mut child = tokio::process::Command::new(command[0])
+        .args(&command[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -31,7 +45,7 @@ async fn line_with(shell: &[&str], token: &str) -> (Wire, tokio::process::Child)
         output: Box::new(child.stdout.take().unwrap()),
         errors: Box::new(child.stderr.take().unwrap()),
     };
-    (Wire::open(streams, token, PATIENCE).await.unwrap(), child)
+    (Wire::open(streams, terms), child)
 }
 
 async fn say(wire: &Wire, script: &str) -> Reply {
@@ -94,7 +108,7 @@ async fn a_daemon_left_behind_does_not_hold_the_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn time_outs_end_the_whole_group() {
-    for shell in SHELLS {
+    let all = SHELLS.iter().map(|shell| async move {
         let wire = line(shell).await;
         let began = Instant::now();
         let reply = wire.call(request("sleep 61 | cat; echo never", 1)).await.unwrap();
@@ -104,6 +118,66 @@ async fn time_outs_end_the_whole_group() {
         assert!(stubborn.timed_out, "{shell:?}");
         assert_eq!(say(&wire, "echo on").await.out, b"on\n", "{shell:?}");
         wire.close().await;
+    });
+    futures_util::future::join_all(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_find_the_world_as_a_login_does() {
+    for shell in SHELLS {
+        let wire = line(shell).await;
+        // A signal that is ignored on the way would stay ignored in every daemon that a script starts.
+        let reply = say(&wire, "umask; grep SigIgn /proc/self/status; yes | head -n 1").await;
+        let text = String::from_utf8(reply.out).unwrap();
+        let ignored = text.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+        let ignored = u64::from_str_radix(ignored, 16).unwrap();
+        assert_eq!(ignored & 0x1001, 0, "neither HUP nor PIPE: {shell:?} {text}");
+        assert!(text.ends_with("y\n") && reply.err.is_empty(), "{shell:?} {text}");
+        let umask = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap().stdout;
+        assert!(text.as_bytes().starts_with(&umask), "{shell:?} {text}");
+        wire.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_writes_on_does_not_break_frames() {
+    let wire = line(&["dash"]).await;
+    for _ in 0..20 {
+        let reply =
+            say(&wire, "( while :; do echo noise; echo noise >&2; done ) & p=$!; ( sleep 1; kill $p ) & :").await;
+        assert_eq!(reply.code, 0);
+    }
+    assert_eq!(say(&wire, "echo on").await.out, b"on\n");
+    wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_scripts_arrive_whole_also_where_dd_is_old() {
+    let bin = tempfile::tempdir().unwrap();
+    let dd = bin.path().join("dd");
+    std::fs::write(&dd, "#!/bin/sh\necho 'unknown operand' >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&dd, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for first in ["", ".\n", "\n"] {
+        let long = format!("{first}# {}\nprintf '%s' 'ü\\ `$'; exit 7", "x".repeat(9000));
+        for shell in SHELLS {
+            let old = format!(
+                "PATH={}:$PATH exec {} -c 'IFS= read -r l; eval \"$l\"'",
+                bin.path().display(),
+                shell.join(" ")
+            );
+            for command in [vec!["sh", "-c", &old], [shell, &["-c", "IFS= read -r l; eval \"$l\""][..]].concat()] {
+                let wire = open(&command, &terms()).0;
+                let reply = say(&wire, &long).await;
+                let said = String::from_utf8_lossy(&reply.out).into_owned();
+                if first == ".\n" {
+                    assert_ne!(reply.code, 0, "a lone dot is no command");
+                } else {
+                    assert_eq!((reply.code, said.as_str()), (7, "ü\\ `$"), "{shell:?} {first:?}");
+                }
+                assert_eq!(say(&wire, "echo on").await.out, b"on\n", "{shell:?} {first:?}");
+                wire.close().await;
+            }
+        }
     }
 }
 
@@ -118,19 +192,20 @@ async fn output_is_capped_and_its_true_size_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_on_the_host() {
-    let token = random_word();
-    let (wire, mut child) = line_with(&["dash"], &token).await;
+    let terms = terms();
+    let token = terms.token.clone();
+    let (wire, mut child) = line_with(&["dash"], &terms).await;
     say(&wire, "echo x").await;
-    wire.close().await;
+    assert!(wire.close().await, "the agent says goodbye");
     tokio::time::timeout(PATIENCE, child.wait()).await.expect("the agent ends").unwrap();
     assert!(!std::path::Path::new(&format!("/run/.steadfast-{token}")).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ran_on_is_collected_once() {
-    let (token, dir) = (random_word(), tempfile::tempdir().unwrap());
+    let (terms, dir) = (terms(), tempfile::tempdir().unwrap());
     let (go, count) = (dir.path().join("go"), dir.path().join("count"));
-    let (wire, _child) = line_with(&["dash"], &token).await;
+    let (wire, _child) = line_with(&["dash"], &terms).await;
     let number = wire.number();
     let script = format!(
         "echo run >>{}; while [ ! -e {} ]; do sleep 0.05; done; echo done; exit 4",
@@ -149,13 +224,44 @@ async fn what_ran_on_is_collected_once() {
     }
     // The line breaks while the step runs.
     drop(wire);
-    let (wire, _child) = line_with(&["dash"], &token).await;
+    let (wire, _child) = line_with(&["dash"], &terms).await;
     let (collected, ()) = tokio::join!(wire.collect(number, PATIENCE), async { std::fs::write(&go, "").unwrap() });
     let collected = collected.unwrap().expect("it was begun");
     assert_eq!((collected.code, collected.out.as_slice()), (4, &b"done\n"[..]));
     assert_eq!(std::fs::read_to_string(&count).unwrap(), "run\n", "it ran once");
     assert_eq!(wire.collect(number + 7, PATIENCE).await.unwrap(), None);
     wire.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_late_is_not_begun_any_more() {
+    let (terms, dir) = (terms(), tempfile::tempdir().unwrap());
+    let ran = dir.path().join("ran");
+    let script = format!("echo run >>{}", ran.display());
+    for shell in SHELLS {
+        let (old, child) = line_with(shell, &terms).await;
+        assert!(!old.greeted().await.unwrap(), "nothing is there yet");
+        say(&old, "true").await;
+        let mut stopped = descendants(child.id().unwrap() as i32);
+        stopped.push(child.id().unwrap() as i32);
+        let signal = |signal| {
+            stopped.iter().for_each(|pid| {
+                rustix::process::kill_process(rustix::process::Pid::from_raw(*pid).unwrap(), signal).unwrap();
+            });
+        };
+        signal(rustix::process::Signal::STOP);
+        let number = old.number();
+        let asked = request(&script, 20);
+        let (late, ()) = tokio::join!(old.run(number, &asked), async {
+            let (new, _child) = line_with(shell, &terms).await;
+            assert!(new.greeted().await.unwrap(), "it finds what the old line left");
+            assert_eq!(new.collect(number, PATIENCE).await.unwrap(), None, "{shell:?}");
+            signal(rustix::process::Signal::CONT);
+            assert_eq!(say(&new, "echo on").await.out, b"on\n");
+            new.close().await;
+        });
+        assert!(late.is_err() && !ran.exists(), "{shell:?}: {late:?}");
+    }
 }
 
 /// A host that says what it likes, after reading our hello; gives the line or the reason why there is none.
@@ -173,7 +279,7 @@ async fn liar(words: &'static [u8], greet: bool) -> Result<Reply, steadfast::hos
         let text = String::from_utf8(hello).unwrap();
         let nonce = text.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
         if greet {
-            write.write_all(format!("Welcome!\n{nonce} H 2 1\n").as_bytes()).await.unwrap();
+            write.write_all(format!("Welcome!\n{nonce} H 2 new\n").as_bytes()).await.unwrap();
             // Wait for the request, so that the lie comes as an answer.
             let _ = read.read(&mut byte).await;
         }
@@ -187,7 +293,7 @@ async fn liar(words: &'static [u8], greet: bool) -> Result<Reply, steadfast::hos
     });
     let (read, write) = tokio::io::split(ours);
     let streams = Streams { input: Box::new(write), output: Box::new(read), errors: Box::new(tokio::io::empty()) };
-    let wire = Wire::open(streams, "t", Duration::from_secs(5)).await?;
+    let wire = Wire::open(streams, &Terms::new(Duration::from_secs(5), PATIENCE));
     wire.call(request("true", 5)).await
 }
 

@@ -10,7 +10,7 @@ pub fn packed() -> String {
     for code in code {
         line.push_str(code);
         let last = code.rsplit([' ', ';']).next().unwrap_or(code);
-        let goes_on = matches!(last, "do" | "then" | "else" | "{" | "in" | "|" | "&")
+        let goes_on = matches!(last, "do" | "then" | "else" | "{" | "(" | "in" | "|" | "&")
             || code.ends_with(";;")
             || code.ends_with(')') && is_pattern(code);
         line.push_str(if goes_on { " " } else { "; " });

@@ -1,13 +1,14 @@
 //! Opens lines: by ssh with a ramp and retries, or on this machine.
 
-use super::ssh::{self, SshHost};
-use super::wire::{Streams, Wire};
-use super::{Host, Loss, LossKind, place};
+use super::local::LocalHost;
+use super::master::{Master, is_crowded};
+use super::ssh::SshHost;
+use super::wire::Terms;
+use super::{Host, Loss, place};
 use crate::fault::Result as Checked;
 use crate::secret::Secret;
 use backon::{ExponentialBuilder, Retryable};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -45,36 +46,48 @@ pub struct Settings {
     pub accept_new_host_keys: bool,
     /// Logins at the same time: a gate before many hosts sees them all.
     pub ramp: usize,
+    /// How long a host may be silent before it is asked for a sign of life, and how long that may take.
+    pub heartbeat: Duration,
+    /// The directory for control sockets; `None` is one of our own in the user's runtime directory.
+    pub runtime: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), persist: None, accept_new_host_keys: false, ramp: 10 }
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            persist: None,
+            accept_new_host_keys: false,
+            ramp: 10,
+            heartbeat: Duration::from_secs(15),
+            runtime: None,
+        }
     }
 }
 
 /// Opens the lines of a run.
 pub struct Lines {
-    settings: Settings,
+    opener: Arc<Opener>,
+}
+
+/// What every line of a run shares.
+pub struct Opener {
+    pub settings: Settings,
     runtime: PathBuf,
     ramp: Semaphore,
 }
 
-impl Lines {
-    /// # Errors
-    /// There is no safe place for control sockets.
-    pub fn new(settings: Settings) -> Checked<Self> {
-        let runtime = place::runtime()?;
-        place::sweep(&runtime);
-        let ramp = Semaphore::new(settings.ramp.max(1));
-        Ok(Self { settings, runtime, ramp })
+impl Opener {
+    /// The master of an earlier run, if one is there.
+    pub fn pick_up(&self, login: &Login) -> Option<Master> {
+        Master::pick_up(login, &self.settings, &self.runtime)
     }
 
-    /// A line to a host by ssh.
+    /// A new login; a crowded host is tried again a few times.
     ///
     /// # Errors
-    /// Why there is none; a crowded host was tried again a few times.
-    pub async fn open(&self, login: &Login) -> Result<Arc<dyn Host>, Loss> {
+    /// Why not.
+    pub async fn log_in(&self, login: &Login) -> Result<Master, Loss> {
         let backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(200))
@@ -83,12 +96,34 @@ impl Lines {
         let attempt = || async {
             let _slot = self.ramp.acquire().await;
             tracing::debug!(address = %login.address, "logging in");
-            ssh::log_in(login, &self.settings, &self.runtime).await
+            Master::log_in(login, &self.settings, &self.runtime).await
         };
         let again = |loss: &Loss, wait: Duration| tracing::debug!(address = %login.address, %loss, ?wait, "once more");
-        let master = attempt.retry(backoff).when(super::master::is_crowded).notify(again).await?;
-        let host = SshHost::new(master, login.clone(), self.settings.clone(), self.runtime.clone()).await?;
-        Ok(Arc::new(host))
+        attempt.retry(backoff).when(is_crowded).notify(again).await
+    }
+
+    pub fn terms(&self) -> Terms {
+        Terms::new(self.settings.connect_timeout, self.settings.heartbeat)
+    }
+}
+
+impl Lines {
+    /// # Errors
+    /// There is no safe place for control sockets.
+    pub fn new(settings: Settings) -> Checked<Self> {
+        let runtime = place::runtime(settings.runtime.as_deref())?;
+        place::sweep(&runtime);
+        let ramp = Semaphore::new(settings.ramp.max(1));
+        Ok(Self { opener: Arc::new(Opener { settings, runtime, ramp }) })
+    }
+
+    /// A line to a host by ssh. It is open when the host let us in; a shell that does not answer is known at the first
+    /// call, which travels with the agent.
+    ///
+    /// # Errors
+    /// Why there is none; a crowded host was tried again a few times.
+    pub async fn open(&self, login: &Login) -> Result<Arc<dyn Host>, Loss> {
+        Ok(Arc::new(SshHost::open(login.clone(), Arc::clone(&self.opener)).await?))
     }
 
     /// A line to this machine.
@@ -96,26 +131,11 @@ impl Lines {
     /// # Errors
     /// No `sh`, or `sudo` refused.
     pub async fn local(&self, r#become: &Become) -> Result<Arc<dyn Host>, Loss> {
-        let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", &ssh::loader(r#become)]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| no_shell(&error.to_string()))?;
-        let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(no_shell("its streams are missing"));
-        };
-        let streams = Streams { input: Box::new(input), output: Box::new(output), errors: Box::new(errors) };
-        let streams = ssh::give_password(streams, r#become, self.settings.connect_timeout).await?;
-        tokio::spawn(async move { child.wait().await });
-        Ok(Arc::new(Wire::open(streams, &super::random_word(), self.settings.connect_timeout).await?))
+        Ok(Arc::new(LocalHost::open(r#become, &self.opener).await?))
     }
 
     /// Takes away what masters left that are gone.
     pub async fn close(&self) {
-        place::sweep(&self.runtime);
+        place::sweep(&self.opener.runtime);
     }
-}
-
-fn no_shell(why: &str) -> Loss {
-    Loss { kind: LossKind::NoShell, why: why.to_owned() }
 }

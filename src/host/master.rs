@@ -1,52 +1,92 @@
 //! One login a host: the user's own `ssh` as a master process, which carries all channels.
 
 use super::lines::{Login, Settings};
+use super::ssh_config::{self, Words};
 use super::{Loss, LossKind, place, show};
 use openssh::Session;
-use sha2::{Digest, Sha256};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::Command;
+use tokio::time::timeout;
+
+/// A master that is not kept lives this long without a channel, if nobody is left to end it.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long a master of an earlier run may take to open a channel, before a new login is the better way.
+const PICK_UP: Duration = Duration::from_secs(3);
 
 /// A logged-in master.
 pub struct Master {
+    /// Dropped, it tells a master that is not kept to go when its last channel ends, and takes its directory away.
     pub session: Arc<Session>,
-    /// It was there already, or others may use it after us: it is left when we are done.
-    pub keep: bool,
+    dir: PathBuf,
+    keep: bool,
+    /// It was there before us: it may be worn out, and a new login is worth a try.
+    pub picked_up: bool,
 }
 
 impl Master {
-    /// Picks up the master of an earlier run, or logs in.
+    /// Picks up the master of an earlier run.
+    pub fn pick_up(login: &Login, settings: &Settings, runtime: &Path) -> Option<Self> {
+        settings.persist?;
+        let dir = fs::read_link(link(login, settings, runtime)).ok()?;
+        // Only a directory that we made, in our own place, is ever followed.
+        let name = dir.file_name()?.to_string_lossy();
+        let good = dir.parent() == Some(runtime) && name.starts_with("m-") && place::lives(&dir);
+        good.then(|| Self { session: Arc::new(resume(&dir)), dir: dir.clone(), keep: true, picked_up: true })
+    }
+
+    /// Logs in.
     ///
     /// # Errors
     /// The class of refusal, with what ssh said.
-    pub async fn open(login: &Login, settings: &Settings, runtime: &Path) -> Result<Self, Loss> {
-        let kept = settings.persist.map(|_| runtime.join(format!("p-{}", fingerprint(login, settings))));
-        if let Some(session) = kept.as_deref().and_then(pick_up)
-            && tokio::time::timeout(settings.connect_timeout, session.check()).await.is_ok_and(|alive| alive.is_ok())
-        {
-            return Ok(Self { session: Arc::new(session), keep: true });
+    pub async fn log_in(login: &Login, settings: &Settings, runtime: &Path) -> Result<Self, Loss> {
+        let made = tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime);
+        let ours = made.map_err(|error| other(&error))?;
+        let words = ssh_config::words(login, settings);
+        launch(&words, settings, ours.path()).await?;
+        if settings.persist.is_none() {
+            let dir = ours.path().to_owned();
+            let session = Arc::new(Session::new_native_mux(ours));
+            return Ok(Self { session, dir, keep: false, picked_up: false });
         }
-        let dir =
-            tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime).map_err(|error| other(&error))?;
-        launch(login, settings, dir.path()).await?;
-        let Some(link) = kept else {
-            return Ok(Self { session: Arc::new(Session::new_native_mux(dir)), keep: false });
-        };
-        let dir = dir.keep();
-        let _ = std::fs::remove_file(&link);
-        // Without the link the master only is not found again.
-        let _ = std::os::unix::fs::symlink(&dir, &link);
-        Ok(Self { session: Arc::new(resume(&dir)), keep: true })
+        let dir = ours.keep();
+        let (link, new) = (link(login, settings, runtime), dir.join("link"));
+        // In one step, because other runs look at the same moment. Without the link the master is only not found again.
+        let _ = std::os::unix::fs::symlink(&dir, &new).and_then(|()| fs::rename(&new, &link));
+        Ok(Self { session: Arc::new(resume(&dir)), dir, keep: true, picked_up: false })
     }
 
-    /// Ends the master, unless it is to be kept.
-    pub async fn close(self) {
-        if !self.keep {
-            // Dropping the session tells its master to exit, and takes the directory away.
-            let _ = tokio::task::spawn_blocking(move || drop(self.session)).await;
+    /// How long it may take to open a channel.
+    pub fn patience(&self, settings: &Settings) -> Duration {
+        if self.picked_up { settings.connect_timeout.min(PICK_UP) } else { settings.connect_timeout }
+    }
+
+    /// Lets go of it in good order: one that is kept stays for the next run, another ends with its last channel.
+    /// One whose channels did not end is told to go at once.
+    pub async fn close(self, idle: bool) {
+        if !self.keep && !idle {
+            self.stop().await;
+        }
+        let _ = tokio::task::spawn_blocking(move || drop(self.session)).await;
+    }
+
+    /// Ends it at once, kept or not: its line is broken.
+    pub async fn discard(self) {
+        self.stop().await;
+        let _ = fs::remove_dir_all(&self.dir);
+        let _ = tokio::task::spawn_blocking(move || drop(self.session)).await;
+    }
+
+    /// Tells it to go, with whatever it carries: a channel over a dead line would hold it for long.
+    async fn stop(&self) {
+        let mut command = Command::new("ssh");
+        command.args(["-F", "none", "-O", "exit", "-S"]).arg(self.dir.join("master")).arg("master");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        if let Ok(mut child) = command.spawn() {
+            let _ = timeout(Duration::from_secs(3), child.wait()).await;
         }
     }
 }
@@ -55,89 +95,40 @@ fn resume(dir: &Path) -> Session {
     Session::resume_mux(dir.join("master").into_boxed_path(), Some(dir.join("log").into_boxed_path()))
 }
 
-fn pick_up(link: &Path) -> Option<Session> {
-    let dir = std::fs::read_link(link).ok()?;
-    // Only a directory that we made, in our own place, is ever followed.
-    let ours =
-        dir.parent() == link.parent() && dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("m-"));
-    (ours && place::lives(&dir)).then(|| resume(&dir))
-}
-
-/// What makes two logins the same.
-fn fingerprint(login: &Login, settings: &Settings) -> String {
-    let mut hash = Sha256::new();
-    for word in options(login, settings) {
-        hash.update(word.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The words for ssh that say where and how. The user's own configuration stays valid: what is not said here is theirs.
-fn options(login: &Login, settings: &Settings) -> Vec<String> {
-    let check = if settings.accept_new_host_keys { "accept-new" } else { "yes" };
-    let mut words: Vec<String> = [
-        "BatchMode=yes".to_owned(),
-        format!("StrictHostKeyChecking={check}"),
-        format!("ConnectTimeout={}", settings.connect_timeout.as_secs().max(1)),
-        "ServerAliveInterval=10".into(),
-        "ServerAliveCountMax=3".into(),
-        "ForwardAgent=no".into(),
-        "ForwardX11=no".into(),
-        "PermitLocalCommand=no".into(),
-        "UpdateHostKeys=no".into(),
-        "EscapeChar=none".into(),
-        "RequestTTY=no".into(),
-    ]
-    .into_iter()
-    .flat_map(|option| ["-o".to_owned(), option])
-    .collect();
-    if let Some(file) = &login.known_hosts {
-        words.extend(["-o".into(), format!("UserKnownHostsFile={}", file.display())]);
-    }
-    words.extend(login.ssh_args.iter().cloned());
-    if let Some(port) = login.port {
-        words.extend(["-p".into(), port.to_string()]);
-    }
-    if let Some(user) = &login.user {
-        words.extend(["-l".into(), user.clone()]);
-    }
-    if let Some(key) = &login.private_key {
-        words.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.display().to_string()]);
-    }
-    words.extend(["--".into(), login.address.clone()]);
-    words
+/// Where the master for the same words is found again.
+fn link(login: &Login, settings: &Settings, runtime: &Path) -> PathBuf {
+    runtime.join(format!("p-{}", ssh_config::words(login, settings).fingerprint()))
 }
 
 /// Logs in; ssh goes into the background when that is done.
-async fn launch(login: &Login, settings: &Settings, dir: &Path) -> Result<(), Loss> {
-    let log = dir.join("log");
-    let idle = settings.persist.unwrap_or(Duration::from_secs(10)).as_secs().max(1);
+async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Loss> {
+    let (log, said, config) = (dir.join("log"), dir.join("said"), dir.join("config"));
+    fs::write(&config, &words.config).map_err(|error| other(&error))?;
+    // A gate on the way speaks here: its ssh is a child of ours and knows nothing of our log.
+    let errors = fs::File::create(&said).map_err(|error| other(&error))?;
+    let idle = settings.persist.unwrap_or(IDLE).as_secs().max(1);
     let mut command = Command::new("ssh");
-    command.arg("-E").arg(&log).arg("-S").arg(dir.join("master")).args(["-M", "-f", "-N", "-T"]);
-    command.args(["-o", &format!("ControlPersist={idle}")]);
-    command.args(options(login, settings));
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.arg("-F").arg(&config).arg("-E").arg(&log).arg("-S").arg(dir.join("master"));
+    command.args(["-M", "-f", "-N", "-T", "-o", &format!("ControlPersist={idle}")]).args(&words.args);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).kill_on_drop(true);
     let mut child =
         command.spawn().map_err(|error| Loss { kind: LossKind::Other, why: format!("cannot start ssh: {error}") })?;
     // ConnectTimeout ends with the greeting; a host that stops in the middle of the login is ours to leave.
     let patience = settings.connect_timeout * 3;
-    match tokio::time::timeout(patience, child.wait()).await {
+    match timeout(patience, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(_)) => Err(classify(&read_log(&log))),
+        Ok(Ok(_)) => Err(classify(&read(&log), &read(&said))),
         Ok(Err(error)) => Err(other(&error)),
         Err(_) => {
             let _ = child.kill().await;
-            Err(Loss {
-                kind: LossKind::ConnectTimeout,
-                why: format!("the login did not end within {} s", patience.as_secs()),
-            })
+            let why = format!("the login did not end within {} s", patience.as_secs());
+            Err(Loss { kind: LossKind::ConnectTimeout, why })
         }
     }
 }
 
-fn read_log(log: &PathBuf) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
+fn read(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
     show(text.trim_ascii(), 1500)
 }
 
@@ -145,36 +136,86 @@ fn other(error: &std::io::Error) -> Loss {
     Loss { kind: LossKind::Other, why: error.to_string() }
 }
 
-/// What ssh's words mean.
-fn classify(log: &str) -> Loss {
-    let has = |text: &str| log.contains(text);
-    let kind = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+/// What ssh's words mean: first our own ssh's, then those of the gates on the way.
+fn classify(log: &str, said: &str) -> Loss {
+    let (kind, text) = match (kind_of(log), kind_of(said)) {
+        (LossKind::Other, LossKind::Other) if log.is_empty() => (LossKind::Other, said.to_owned()),
+        (LossKind::Other, LossKind::Other) => (LossKind::Other, log.to_owned()),
+        (LossKind::Other, kind) => (kind, format!("{said}; {log}")),
+        (kind, _) => (kind, log.to_owned()),
+    };
+    let whose = || text.lines().find(|line| line.contains("host key")).unwrap_or_default().trim().to_owned();
+    let why = match kind {
+        LossKind::UnknownHostKey => format!(
+            "{}; compare its fingerprint, then add it (`ssh-keyscan`), or give --accept-new-host-keys",
+            whose().split(" and you have requested").next().unwrap_or_default()
+        ),
+        LossKind::ChangedHostKey if text.contains("REVOKED") => "its key is marked as revoked in known_hosts".into(),
+        LossKind::ChangedHostKey => {
+            "the key differs from the one in known_hosts: somebody may stand in between, or the host was made anew"
+                .into()
+        }
+        _ => text.lines().filter(|line| !line.starts_with("Warning: Permanently added")).collect::<Vec<_>>().join("; "),
+    };
+    Loss { kind, why }
+}
+
+fn kind_of(text: &str) -> LossKind {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["REMOTE HOST IDENTIFICATION HAS CHANGED", "REVOKED HOST KEY"]) {
         LossKind::ChangedHostKey
-    } else if has("Host key verification failed") || has("host key is known for") {
+    } else if has(&["Host key verification failed", "host key is known for"]) {
         LossKind::UnknownHostKey
-    } else if has("Permission denied") || has("Too many authentication failures") {
+    } else if has(&["Permission denied (", "Too many authentication failures", "No supported authentication methods"]) {
         LossKind::PermissionDenied
-    } else if has("Connection refused")
-        || has("No route to host")
-        || has("Network is unreachable")
-        || has("Could not resolve")
-    {
+    } else if has(&["Connection refused", "No route to host", "Network is unreachable", "Could not resolve"]) {
         LossKind::Refused
-    } else if has("timed out") || has("Connection timed out") {
+    } else if has(&["timed out"]) {
         LossKind::ConnectTimeout
     } else {
         LossKind::Other
-    };
-    let why = match kind {
-        LossKind::UnknownHostKey => "it is in no known_hosts file; compare its fingerprint, then add it (`ssh-keyscan`), or give --accept-new-host-keys".into(),
-        LossKind::ChangedHostKey => "the key differs from the one in known_hosts: somebody may stand in between, or the host was made anew".into(),
-        _ => log.lines().filter(|line| !line.starts_with("Warning: Permanently added")).collect::<Vec<_>>().join("; "),
-    };
-    Loss { kind, why }
+    }
 }
 
 /// Whether the host, or a gate before it, only had too many logins at once.
 pub fn is_crowded(loss: &Loss) -> bool {
     let crowded = ["kex_exchange_identification", "Connection reset", "Connection closed by", "banner exchange"];
     loss.kind == LossKind::Other && crowded.iter().any(|word| loss.why.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_ssh_have_a_class() {
+        let cases = [
+            ("ssh: connect to host h port 22: Connection refused", "", LossKind::Refused),
+            ("ssh: connect to host h port 22: Connection timed out", "", LossKind::ConnectTimeout),
+            ("Connection timed out during banner exchange", "", LossKind::ConnectTimeout),
+            ("u@h: Permission denied (publickey).", "", LossKind::PermissionDenied),
+            (
+                "No ED25519 host key is known for h and you have requested strict checking.\nHost key verification failed.",
+                "",
+                LossKind::UnknownHostKey,
+            ),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                "",
+                LossKind::ChangedHostKey,
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host",
+                "u@gate: Permission denied (publickey).",
+                LossKind::PermissionDenied,
+            ),
+            ("kex_exchange_identification: read: Connection reset by peer", "", LossKind::Other),
+        ];
+        for (log, said, kind) in cases {
+            let loss = classify(log, said);
+            assert_eq!(loss.kind, kind, "{log}");
+            assert_eq!(is_crowded(&loss), kind == LossKind::Other, "{log}");
+            assert!(!loss.why.is_empty());
+        }
+    }
 }

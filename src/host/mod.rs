@@ -1,23 +1,27 @@
 //! The only way to touch a machine: a script goes in, an exact answer comes out.
 //!
 //! One `sh` a host carries every request of a run (`wire`), over the user's own ssh (`ssh`) or on this machine (`local`).
-//! `fake` answers from a list, for tests of what happens when a host lies or breaks.
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 mod agent;
+mod frame;
 mod lines;
+mod loader;
+mod local;
 mod master;
 mod place;
 mod script;
 mod show;
 mod ssh;
+mod ssh_config;
 mod wire;
 
+pub use frame::CAP;
 pub use lines::{Become, Lines, Login, Settings};
 pub use script::run_inventory_script;
 pub use show::show;
-pub use wire::{CAP, Streams, Wire};
+pub use wire::{Streams, Terms, Wire};
 
 pub use crate::secret::Secret;
 

@@ -13,8 +13,11 @@ const MOST: usize = 107 - 17 - "/m-XXXXXX/master".len();
 ///
 /// # Errors
 /// No place is good enough, with the reason.
-pub fn runtime() -> Result<PathBuf> {
+pub fn runtime(wanted: Option<&Path>) -> Result<PathBuf> {
     let uid = geteuid().as_raw();
+    if let Some(dir) = wanted {
+        return ours(dir, uid);
+    }
     let mut bases: Vec<PathBuf> = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().collect();
     bases
         .extend([PathBuf::from(format!("/run/user/{uid}")), PathBuf::from(if uid == 0 { "/run" } else { "/nowhere" })]);
@@ -68,5 +71,5 @@ pub fn lives(dir: &Path) -> bool {
 /// A directory may be so young that its master has yet to come.
 fn old(dir: &Path) -> bool {
     let age = fs::metadata(dir).and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age.as_secs() > 120)
+    age.is_some_and(|age| age.as_secs() > 600)
 }

@@ -1,27 +1,19 @@
 //! The controller's side of the wire: many requests over one pair of streams, each answered by one frame.
-//!
-//! Frames carry a nonce and lengths, so any bytes are content. What does not fit (a frame nobody asked for, a length
-//! over the cap, a word that is no number) comes from a host that lies: the line is closed and never trusted again.
 
-use super::{Later, Loss, LossKind, Reply, Request, show};
-use std::collections::HashMap;
+use super::frame::{Answer, CAP, Reader, State, gather_errors, read_frames};
+use super::{Later, Loss, LossKind, Reply, Request};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::{Notify, oneshot};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-/// The most of one output that a reply holds, in bytes.
-pub const CAP: usize = 8 << 20;
-/// The most of banners and greetings before the first frame, in bytes.
-const NOISE: usize = 64 << 10;
-/// How long a request may be silent before we ask whether anybody is there, and how long the answer may take.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a script has, after it was asked to end, before it is made to.
 const GRACE: Duration = Duration::from_secs(2);
+/// From this size on a script is read by a process of its own on the host: its shell reads byte by byte.
+const LONG: usize = 4 << 10;
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// What a host is spoken to over.
@@ -31,122 +23,75 @@ pub struct Streams {
     pub errors: Reader,
 }
 
+/// How a line is spoken over.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Names the results on the host: a later line with the same token can collect what an earlier one began.
+    pub token: String,
+    /// The number of the next request; lines of one token share it, so that no number means two things.
+    pub next: Arc<AtomicU64>,
+    /// How long the agent may take until it greets.
+    pub greeting: Duration,
+    /// How long a host may be silent before we ask whether anybody is there, and how long the answer may take.
+    pub heartbeat: Duration,
+}
+
+impl Terms {
+    pub fn new(greeting: Duration, heartbeat: Duration) -> Self {
+        Self { token: super::random_word(), next: Arc::new(AtomicU64::new(1)), greeting, heartbeat }
+    }
+}
+
 /// An open line.
 pub struct Wire {
-    input: tokio::sync::Mutex<Option<Writer>>,
+    /// Texts go to the host one after the other and whole, also when who sent them has stopped to wait.
+    queue: Mutex<Option<mpsc::UnboundedSender<Vec<u8>>>>,
     state: Arc<State>,
-    next: AtomicU64,
-}
-
-/// What the reading task shares with those who wait.
-struct State {
-    nonce: String,
-    inner: Mutex<Inner>,
-    /// Rings when the agent greeted or the line ended.
-    opened: Notify,
-}
-
-#[derive(Default)]
-struct Inner {
-    waiting: HashMap<u64, oneshot::Sender<Answer>>,
-    greeted: bool,
-    loss: Option<Loss>,
-    heard: Option<Instant>,
-    errors: Vec<u8>,
-    ended: bool,
-}
-
-/// One frame for one request.
-enum Answer {
-    Reply(Reply),
-    /// The host never began it.
-    Gone,
-}
-
-impl State {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the line for everybody who waits; the first reason counts.
-    fn lose(&self, kind: LossKind, why: impl Into<String>) {
-        let mut inner = self.lock();
-        inner.loss.get_or_insert_with(|| Loss { kind, why: why.into() });
-        inner.waiting.clear();
-        drop(inner);
-        self.opened.notify_waiters();
-    }
-
-    fn loss(&self) -> Loss {
-        let lost = || Loss { kind: LossKind::Lost, why: String::new() };
-        self.lock().loss.clone().unwrap_or_else(lost)
-    }
+    next: Arc<AtomicU64>,
+    heartbeat: Duration,
 }
 
 impl Wire {
-    /// Starts the agent on the streams of a waiting loader. `token` names the results on the host: a later line with
-    /// the same token can collect what this one began.
+    /// Starts the agent on the streams of a waiting loader. It does not wait for its greeting: requests may follow in
+    /// the same packet, and learn what became of the line.
+    pub fn open(streams: Streams, terms: &Terms) -> Self {
+        let nonce = super::random_word();
+        let hello = format!("{}{nonce} {} {CAP}\n", super::agent::packed(), terms.token);
+        let state = Arc::new(State::new(nonce));
+        let (queue, texts) = mpsc::unbounded_channel();
+        let Streams { input, output, errors } = streams;
+        let (reader, gatherer, patience) = (Arc::clone(&state), Arc::clone(&state), terms.greeting);
+        tokio::spawn(write_texts(input, texts, Arc::clone(&state)));
+        tokio::spawn(async move { gather_errors(errors, &gatherer).await });
+        tokio::spawn(async move { read_frames(output, &reader, patience).await });
+        let wire = Self {
+            queue: Mutex::new(Some(queue)),
+            state,
+            next: Arc::clone(&terms.next),
+            heartbeat: terms.heartbeat.max(Duration::from_millis(100)),
+        };
+        wire.send(hello);
+        wire
+    }
+
+    /// Waits for the agent's greeting; whether it found what an earlier line of the same token had left.
     ///
     /// # Errors
-    /// The streams broke at once.
-    pub async fn open(mut streams: Streams, token: &str, patience: Duration) -> Result<Self, Loss> {
-        let nonce = super::random_word();
-        let hello = format!("{}{nonce} {token} {CAP}\n", super::agent::packed());
-        let state = Arc::new(State { nonce, inner: Mutex::default(), opened: Notify::new() });
-        let sent = async {
-            streams.input.write_all(hello.as_bytes()).await?;
-            streams.input.flush().await
-        };
-        let (errors, reader) = (Arc::clone(&state), Arc::clone(&state));
-        tokio::spawn(async move { gather_errors(streams.errors, &errors).await });
-        let sent = sent.await;
-        tokio::spawn(async move { read_frames(streams.output, &reader).await });
-        let wire = Self { input: tokio::sync::Mutex::new(Some(streams.input)), state, next: AtomicU64::new(1) };
-        wire.greeting(patience, sent.is_err()).await?;
-        Ok(wire)
+    /// No agent answers, with what was said instead.
+    pub async fn greeted(&self) -> Result<bool, Loss> {
+        let known = self.state.until(|inner| match (inner.greeted, &inner.loss) {
+            (Some(kept), _) => Some(Ok(kept)),
+            (None, Some(loss)) => Some(Err(loss.clone())),
+            (None, None) => None,
+        });
+        known.await
     }
 
-    async fn greeting(&self, patience: Duration, broken: bool) -> Result<(), Loss> {
-        let greeted = async {
-            loop {
-                let rung = self.state.opened.notified();
-                {
-                    let inner = self.state.lock();
-                    if let Some(loss) = &inner.loss {
-                        return Err(loss.clone());
-                    }
-                    if inner.greeted {
-                        return Ok(());
-                    }
-                }
-                rung.await;
-            }
-        };
-        let patience = if broken { Duration::from_secs(2) } else { patience };
-        timeout(patience, greeted).await.unwrap_or_else(|_| {
-            let why = format!("the shell did not answer within {} s", patience.as_secs());
-            self.state.lose(LossKind::NoShell, why);
-            Err(self.state.loss())
-        })
-    }
-
-    async fn send(&self, text: &[u8]) -> Result<(), Loss> {
-        let mut input = self.input.lock().await;
-        let Some(stream) = input.as_mut() else { return Err(self.state.loss()) };
-        let sent = async {
-            stream.write_all(text).await?;
-            stream.flush().await
-        };
-        match timeout(Duration::from_secs(60), sent).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                self.state.lose(LossKind::Lost, error.to_string());
-                Err(self.state.loss())
-            }
-            Err(_) => {
-                self.state.lose(LossKind::Silent, "it takes no more requests");
-                Err(self.state.loss())
-            }
+    fn send(&self, text: String) {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        // When the line is lost nobody reads the queue; who waits is told the reason.
+        if let Some(queue) = queue.as_ref() {
+            let _ = queue.send(text.into_bytes());
         }
     }
 
@@ -167,14 +112,24 @@ impl Wire {
         let lines = script.matches('\n').count() + 1;
         tracing::debug!(number, bytes = script.len(), "request");
         tracing::trace!(number, %script);
-        let text = format!("R {number} {lines}\n{script}\n");
+        // A line of `.` ends a script, so one that begins so must be counted in lines.
+        let long = script.len() >= LONG && !script.starts_with(".\n");
+        let bytes = if long { script.len() + 1 } else { 0 };
+        let seconds = request.timeout.as_secs().clamp(1, 1_000_000_000);
+        let text = format!("R {number} {seconds} {lines} {bytes}\n{script}\n.\n");
         match self.ask(number, text, request.timeout).await? {
             Answer::Reply(reply) => Ok(reply),
-            Answer::Gone => Err(Loss { kind: LossKind::Untrusted, why: "it denies a request that it was sent".into() }),
+            Answer::Gone => {
+                Err(Loss { kind: LossKind::Other, why: "another line of this run has taken its place".into() })
+            }
+            Answer::NoRoom => {
+                Err(Loss { kind: LossKind::Other, why: "its runtime directory has no room for a script".into() })
+            }
         }
     }
 
-    /// Collects what an earlier line of the same token began; `None` when it never was begun.
+    /// Collects what an earlier line of the same token began. `None` when it never was begun; it then never will be,
+    /// however late the request still arrives.
     ///
     /// # Errors
     /// The line was lost, or the host stopped answering.
@@ -182,24 +137,26 @@ impl Wire {
         self.next.fetch_max(number + 1, Ordering::Relaxed);
         match self.ask(number, format!("C {number}\n"), patience).await? {
             Answer::Reply(reply) => Ok(Some(reply)),
-            Answer::Gone => Ok(None),
+            Answer::Gone | Answer::NoRoom => Ok(None),
         }
     }
 
     async fn ask(&self, number: u64, text: String, patience: Duration) -> Result<Answer, Loss> {
         let (tell, mut answer) = oneshot::channel();
-        {
+        let received = {
             let mut inner = self.state.lock();
             if let Some(loss) = &inner.loss {
                 return Err(loss.clone());
             }
             inner.waiting.insert(number, tell);
-        }
-        self.send(text.as_bytes()).await?;
+            std::mem::take(&mut inner.received)
+        };
+        let received: String = received.iter().map(|number| format!("A {number}\n")).collect();
+        self.send(received + &text);
         let mut deadline = Instant::now() + patience;
         let mut killed = 0;
         loop {
-            let beat = Instant::now() + HEARTBEAT;
+            let beat = Instant::now() + self.heartbeat;
             match tokio::time::timeout_at(deadline.min(beat), &mut answer).await {
                 Ok(Ok(Answer::Reply(mut reply))) => {
                     reply.timed_out = killed > 0;
@@ -217,8 +174,8 @@ impl Wire {
                         }
                     };
                     killed += 1;
-                    deadline = Instant::now() + if killed > 1 { HEARTBEAT } else { GRACE };
-                    self.send(format!("K {number} {signal}\n").as_bytes()).await?;
+                    deadline = Instant::now() + if killed > 1 { self.heartbeat } else { GRACE };
+                    self.send(format!("K {number} {signal}\n"));
                 }
                 Err(_) => self.ping().await?,
             }
@@ -231,201 +188,63 @@ impl Wire {
     /// Nobody is.
     pub async fn ping(&self) -> Result<(), Loss> {
         let asked = Instant::now();
-        self.send(b"P 0\n").await?;
-        let deadline = asked + HEARTBEAT;
+        self.send("P 0\n".into());
+        let heard = self.state.until(|inner| match (&inner.loss, inner.heard) {
+            (Some(loss), _) => Some(Err(loss.clone())),
+            (None, Some(heard)) if heard >= asked => Some(Ok(())),
+            _ => None,
+        });
+        tokio::pin!(heard);
         loop {
-            let heard = self.state.opened.notified();
-            {
-                let inner = self.state.lock();
-                if let Some(loss) = &inner.loss {
-                    return Err(loss.clone());
+            let since = self.state.lock().took.map_or(asked, |took| took.max(asked));
+            let deadline = since + self.heartbeat;
+            match tokio::time::timeout_at(deadline, &mut heard).await {
+                Ok(heard) => return heard,
+                Err(_) if self.state.lock().took.is_some_and(|took| took > since) => {}
+                Err(_) => {
+                    let why = format!("no sign of life for {} s", self.heartbeat.as_secs_f32());
+                    self.state.lose(LossKind::Silent, why);
+                    return Err(self.state.loss());
                 }
-                if inner.heard.is_some_and(|heard| heard >= asked) {
-                    return Ok(());
-                }
-            }
-            if tokio::time::timeout_at(deadline, heard).await.is_err() {
-                self.state.lose(LossKind::Silent, format!("no sign of life for {} s", HEARTBEAT.as_secs()));
-                return Err(self.state.loss());
             }
         }
     }
 
-    /// Says goodbye and waits a little for the answer, so that nothing is left on the host.
-    pub async fn close(&self) {
-        let gone = self.state.lock().loss.is_some();
-        let mut input = self.input.lock().await;
-        if let (Some(mut stream), false) = (input.take(), gone) {
-            let bye = async {
-                let _ = stream.write_all(b"Q\n").await;
-                let _ = stream.flush().await;
-                loop {
-                    let rung = self.state.opened.notified();
-                    if self.state.lock().ended {
-                        return;
-                    }
-                    rung.await;
-                }
-            };
-            let _ = timeout(Duration::from_secs(3), bye).await;
+    /// Says goodbye and waits a little for the answer, so that nothing is left on the host; whether it was answered.
+    pub async fn close(&self) -> bool {
+        if self.state.lock().loss.is_none() {
+            self.send("Q\n".into());
+            let ended = self.state.until(|inner| inner.ended.then_some(()));
+            let _ = timeout(Duration::from_secs(3), ended).await;
         }
         self.state.lose(LossKind::Lost, "the line was closed");
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.state.lock().said_goodbye
     }
 }
 
-/// Keeps the last of what the host says on the error stream: it explains why a shell never came.
-async fn gather_errors(mut errors: Reader, state: &State) {
-    let mut buffer = [0u8; 2048];
-    while let Ok(read @ 1..) = errors.read(&mut buffer).await {
-        let kept = &mut state.lock().errors;
-        kept.extend_from_slice(&buffer[..read]);
-        let over = kept.len().saturating_sub(4096);
-        kept.drain(..over);
-    }
-}
-
-async fn read_frames(output: Reader, state: &Arc<State>) {
-    let mut output = BufReader::with_capacity(64 << 10, output);
-    let end = match greet(&mut output, state).await {
-        Ok(()) => frames(&mut output, state).await,
-        Err(loss) => loss,
+/// Writes what is queued until the line ends.
+async fn write_texts(mut input: Writer, mut texts: mpsc::UnboundedReceiver<Vec<u8>>, state: Arc<State>) {
+    let write = async {
+        while let Some(text) = texts.recv().await {
+            for piece in text.chunks(16 << 10) {
+                input.write_all(piece).await?;
+                state.lock().took = Some(Instant::now());
+            }
+            input.flush().await?;
+        }
+        Ok::<(), std::io::Error>(())
     };
-    state.lock().ended = true;
-    state.lose(end.kind, end.why);
-}
-
-/// Skips banners until the agent says hello with our nonce.
-async fn greet(output: &mut BufReader<Reader>, state: &State) -> Result<(), Loss> {
-    let mut seen = 0;
-    loop {
-        let line = line(output, NOISE).await?;
-        seen += line.len();
-        let text = String::from_utf8_lossy(&line);
-        // A prompt or a banner without a line end may stand before it.
-        if let Some((_, rest)) = text.split_once(&state.nonce) {
-            if rest.trim_start().starts_with("H 2 ") {
-                state.lock().greeted = true;
-                state.opened.notify_waiters();
-                return Ok(());
-            }
-            return Err(Loss {
-                kind: LossKind::NoShell,
-                why: format!("the agent says {}", show(rest.trim().as_bytes(), 200)),
-            });
-        }
-        if line.is_empty() {
-            // What was said on the error stream may still be on its way.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let said = show(state.lock().errors.trim_ascii(), 600);
-            let kind = if said.contains("sudo") { LossKind::BecomeFailed } else { LossKind::NoShell };
-            return Err(Loss { kind, why: said });
-        }
-        if seen > NOISE {
-            return Err(Loss { kind: LossKind::Untrusted, why: "it talks and talks, and no shell answers".into() });
-        }
-    }
-}
-
-/// Hands frames to those who wait, until the line ends.
-async fn frames(output: &mut BufReader<Reader>, state: &State) -> Loss {
-    loop {
-        let line = match line(output, 512).await {
-            Ok(line) => line,
-            Err(loss) => return loss,
-        };
-        if line.is_empty() {
-            let said = show(state.lock().errors.trim_ascii(), 300);
-            return Loss { kind: LossKind::Lost, why: said };
-        }
-        match frame(&line, output, state).await {
-            Ok(true) => {}
-            Ok(false) => return Loss { kind: LossKind::Lost, why: "the host said goodbye".into() },
-            Err(loss) => return loss,
-        }
-    }
-}
-
-/// One frame; `false` is a goodbye.
-async fn frame(line: &[u8], output: &mut BufReader<Reader>, state: &State) -> Result<bool, Loss> {
-    let forged =
-        |what: &str| Loss { kind: LossKind::Untrusted, why: format!("{what}: {}", show(line.trim_ascii(), 120)) };
-    let text = std::str::from_utf8(line).map_err(|_| forged("a frame that is no text"))?;
-    let mut words = text.trim_end().split(' ');
-    if words.next() != Some(&state.nonce) {
-        return Err(forged("something that is no frame"));
-    }
-    let kind = words.next().unwrap_or_default();
-    let words: Vec<&str> = words.collect();
-    match (kind, words.as_slice()) {
-        ("D", [number, code, rest @ ..]) => {
-            let number: u64 = number.parse().map_err(|_| forged("a frame without a number"))?;
-            let lengths: Vec<u64> = rest.iter().filter_map(|word| word.parse().ok()).collect();
-            let [out, err, out_full, err_full] = lengths[..] else { return Err(forged("a frame without lengths")) };
-            if out > CAP as u64 || err > CAP as u64 || out > out_full || err > err_full {
-                return Err(forged("a frame with impossible lengths"));
-            }
-            if !state.lock().waiting.contains_key(&number) {
-                return Err(forged("an answer that nobody asked for"));
-            }
-            // A script that was ended from outside has left no code: nobody knows.
-            let code =
-                if *code == "lost" { -1 } else { code.parse().map_err(|_| forged("a code that is no number"))? };
-            let reply = Reply {
-                code,
-                timed_out: false,
-                out: bytes(output, out).await?,
-                err: bytes(output, err).await?,
-                out_full,
-                err_full,
-            };
-            answer(state, number, Answer::Reply(reply));
-            Ok(true)
-        }
-        ("G", [number]) => {
-            let number = number.parse().map_err(|_| forged("a frame without a number"))?;
-            answer(state, number, Answer::Gone);
-            Ok(true)
-        }
-        ("P", ["0"]) => {
-            state.lock().heard = Some(Instant::now());
-            state.opened.notify_waiters();
-            Ok(true)
-        }
-        ("Q", []) => Ok(false),
-        _ => Err(forged("a frame of no known kind")),
-    }
-}
-
-fn answer(state: &State, number: u64, answer: Answer) {
-    let mut inner = state.lock();
-    inner.heard = Some(Instant::now());
-    if let Some(waiting) = inner.waiting.remove(&number) {
-        // Who asked may have gone away.
-        let _ = waiting.send(answer);
-    }
-    drop(inner);
-    state.opened.notify_waiters();
-}
-
-/// A line with its end; empty at the end of the stream.
-async fn line(output: &mut BufReader<Reader>, most: usize) -> Result<Vec<u8>, Loss> {
-    let mut line = Vec::new();
-    let read = output.take(most as u64 + 1).read_until(b'\n', &mut line).await;
-    match read {
-        Ok(_) if line.len() > most => Err(Loss { kind: LossKind::Untrusted, why: "a line without an end".into() }),
-        Ok(_) => Ok(line),
-        Err(error) => Err(Loss { kind: LossKind::Lost, why: error.to_string() }),
-    }
-}
-
-/// Exactly so many bytes; memory grows with what comes, not with what was promised.
-async fn bytes(output: &mut BufReader<Reader>, length: u64) -> Result<Vec<u8>, Loss> {
-    let mut content = Vec::new();
-    match output.take(length).read_to_end(&mut content).await {
-        Ok(read) if read as u64 == length => Ok(content),
-        Ok(_) => Err(Loss { kind: LossKind::Lost, why: "the line broke in the middle of an answer".into() }),
-        Err(error) => Err(Loss { kind: LossKind::Lost, why: error.to_string() }),
-    }
+    let lost = state.until(|inner| inner.loss.as_ref().map(|_| ()));
+    let broken = tokio::select! {
+        written = write => written.err(),
+        () = lost => None,
+    };
+    let Some(error) = broken else { return };
+    // Who reads knows better why, if anything was said.
+    let ended = state.until(|inner| inner.ended.then_some(()));
+    let _ = timeout(Duration::from_secs(2), ended).await;
+    state.lose(LossKind::Lost, error.to_string());
 }
 
 impl super::Host for Wire {
@@ -434,6 +253,8 @@ impl super::Host for Wire {
     }
 
     fn close(&self) -> Later<'_, ()> {
-        Box::pin(Wire::close(self))
+        Box::pin(async move {
+            Wire::close(self).await;
+        })
     }
 }

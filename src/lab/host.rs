@@ -104,7 +104,9 @@ while :; do systemd-nspawn \"$@\"; [ $? = 133 ] || exit; done";
     command.args(["sh", "-c", script, "sh", &procs.len().to_string()]).args(&procs);
     command.args(["--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe", "--settings=no"]);
     command.arg(format!("--directory={}", lab.root(host).display()));
-    command.arg(format!("--machine={}", host.name));
+    // Its name among all containers of this machine, and the one it knows itself by.
+    command.arg(format!("--machine={}", net::space(&lab.name, &host.name)));
+    command.arg(format!("--hostname={}", host.name));
     command.arg(format!("--network-namespace-path=/run/netns/{}", net::space(&lab.name, &host.name)));
     command.args(["--resolv-conf=off", "--timezone=off", "--link-journal=no"]);
     // Its own network settings may be written; all others are hidden behind its own copies.
