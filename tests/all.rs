@@ -7,5 +7,7 @@ mod fact;
 mod fact_recorded;
 mod fleet;
 mod inventory;
+mod kind_cases;
+mod kind_laws;
 mod playbook;
 mod wire;

@@ -31,7 +31,9 @@ pub(super) fn closed_faults(body: &Node, closed: &[&str]) -> Vec<Fault> {
         .filter_map(|(field, value)| {
             Some(Fault::new(format!("a template in `{field}`, which is shell text")).at(first_open(value)?))
         })
-        .map(|fault| fault.hint("hand the value over by `env:` and write \"$NAME\": text is never filled into a shell's"))
+        .map(|fault| {
+            fault.hint("hand the value over by `env:` and write \"$NAME\": text is never filled into a shell's")
+        })
         .collect();
     if !closed.is_empty() && is_open(body) {
         faults.push(Fault::new("this kind cannot be a template as a whole").at(&body.place));

@@ -25,7 +25,9 @@
 //! `matches` is a regular expression that must be found somewhere; `lacks` and `contains` are plain text.
 //!
 //! An expectation that does not hold is drift that steadfast cannot mend: a check exits as for any drift, an apply goes on
-//! and reports it for a person. It never changes anything, so it needs no way back and disturbs nothing.
+//! and reports it for a person.
+//!
+//! Way back: none is needed, it never changes anything. Disruption: none.
 //!
 //! Traps:
 //! - It is judged at its place in the playbook. What it finds through a file, package, unit or parameter that another
@@ -156,6 +158,3 @@ impl Kind for Expect {
 fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
-
-#[cfg(test)]
-mod tests;

@@ -295,6 +295,3 @@ impl Kind for Service {
         180
     }
 }
-
-#[cfg(test)]
-mod tests;
