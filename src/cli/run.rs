@@ -302,8 +302,9 @@ fn ask_password() -> Result<Secret, Faults> {
     let before = tcgetattr(&stdin).map_err(|error| cannot(error.to_string()))?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
-    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
     tcsetattr(&stdin, OptionalActions::Now, &silent).map_err(|error| cannot(error.to_string()))?;
+    // Asked only now: what is typed before the echo is off would be shown.
+    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
     let mut line = String::new();
     let read = stdin.lock().read_line(&mut line);
     let _ = tcsetattr(&stdin, OptionalActions::Now, &before);

@@ -118,6 +118,28 @@ impl Kind for Directory {
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        set_directories(to)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for path in self.paths() {
+            let object = || Object::Path(path.to_owned());
+            let state = if self.state == State::Absent { "absent" } else { "present" };
+            claims.push(Claim::owns(object(), "exists", state));
+            claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
+            for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
+                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
+            }
+        }
+        claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));
+        claims.extend(self.group.iter().map(|group| Claim::Reads(Object::Group(group.clone()))));
+        claims
+    }
+}
+
+/// The acts for settings of directories.
+pub(super) fn set_directories(to: &[Setting]) -> Vec<Act> {
         let mut paths: Vec<&str> = to.iter().map(|setting| setting.object.as_str()).collect();
         paths.dedup();
         let mut acts = Vec::new();
@@ -140,21 +162,4 @@ impl Kind for Directory {
             }
         }
         acts
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        let mut claims = Vec::new();
-        for path in self.paths() {
-            let object = || Object::Path(path.to_owned());
-            let state = if self.state == State::Absent { "absent" } else { "present" };
-            claims.push(Claim::owns(object(), "exists", state));
-            claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
-            for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
-                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
-            }
-        }
-        claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));
-        claims.extend(self.group.iter().map(|group| Claim::Reads(Object::Group(group.clone()))));
-        claims
-    }
 }

@@ -27,7 +27,7 @@
 //! An expectation that does not hold is drift that steadfast cannot mend: a check exits as for any drift, an apply goes on
 //! and reports it for a person.
 //!
-//! Way back: none is needed, it never changes anything. Disruption: none.
+//! Way back: none is needed, for it never changes anything. Disruption: none.
 //!
 //! Traps:
 //! - It is judged at its place in the playbook. What it finds through a file, package, unit or parameter that another
@@ -158,3 +158,6 @@ impl Kind for Expect {
 fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,8 @@ kinds! {
     service::Service,
     user::User,
     group::Group,
+    authorized_key::AuthorizedKey,
+    cron::Cron,
     sshd::Sshd,
     command::Command,
     expect::Expect,
