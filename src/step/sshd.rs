@@ -137,7 +137,7 @@ impl Sshd {
             return Err(Gap::Impossible(why));
         }
         Ok(vec![
-            Row::new("sshd", keyword.name, now.join(", "), keyword.shown(wanted)),
+            Row::new("sshd", keyword.name, told(now.join(", ")), told(keyword.shown(wanted))),
             Row::new(DROP_IN, keyword.name, drop_in::val(&line), drop_in::val(&new)),
         ])
     }
@@ -152,6 +152,11 @@ fn text(found: &Facts, path: &str) -> Result<String, Gap> {
             text.ok_or_else(|| Gap::Impossible(format!("{path} is not UTF-8 text")))
         }
     }
+}
+
+/// No value at all is absent.
+fn told(values: String) -> Val {
+    if values.is_empty() { Val::Absent } else { Val::Text(values) }
 }
 
 /// The sshd that runs as a unit; one that a socket starts for each connection reads its configuration by itself.
