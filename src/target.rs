@@ -8,6 +8,7 @@ use crate::host::{Later, Loss};
 use std::time::Duration;
 
 mod remote;
+pub mod world;
 
 pub use remote::Remote;
 

@@ -9,5 +9,6 @@ mod fleet;
 mod inventory;
 mod kind_cases;
 mod kind_laws;
+mod laws;
 mod playbook;
 mod wire;

@@ -1,5 +1,5 @@
 //! The laws that every kind keeps, on a real host: it wants something, wants the same twice, sets it, is then silent, and
-//! its way back leads to what was found. `tests/cases/law/<kind>/<name>.yml` holds a body, what to `prepare`, and what to
+//! its way back leads to what was found. `tests/cases/host/<kind>/<name>.yml` holds a body, what to `prepare`, and what to
 //! `look` at: a text that must differ after the way forward and be the same again after the way back. `truth` is what
 //! an independent look must say in between; `back: partly` says that the way back is not exact, as the kind declares.
 
@@ -118,7 +118,7 @@ async fn keeps(target: &Remote, fleet: &Fleet, kind: &str, case: &Node) -> Resul
 
 fn cases() -> Vec<(String, PathBuf)> {
     let mut all = Vec::new();
-    for kind in std::fs::read_dir("tests/cases/law").unwrap().flatten() {
+    for kind in std::fs::read_dir("tests/cases/host").unwrap().flatten() {
         let files = std::fs::read_dir(kind.path()).unwrap().flatten();
         all.extend(files.map(|case| (kind.file_name().into_string().unwrap(), case.path())));
     }

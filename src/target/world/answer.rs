@@ -1,0 +1,148 @@
+//! What the world answers.
+
+use super::{State, Thing, What};
+use crate::fact::{Answer, Content, Effective, Entry, EntryKind, Module, Query, Said, Unit};
+use globset::GlobBuilder;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The answer to one question.
+pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
+    Ok(match query {
+        Query::Os => Answer::Os(state.os.clone()),
+        Query::Sysctl(key) => Answer::Sysctl(state.live.get(key).cloned()),
+        Query::Stat(glob) => Answer::Stat(stat(state, glob)),
+        Query::File(path) => Answer::File(match state.files.get(path).map(|thing| &thing.what) {
+            None => Content::Absent,
+            Some(What::File(content)) => Content::Regular(content.clone()),
+            Some(What::Directory) => Content::Other("a directory".into()),
+            Some(What::Link(_)) => Content::Other("a symbolic link".into()),
+        }),
+        Query::Unit(name) => Answer::Unit(unit(state, name)),
+        Query::Package(name) => Answer::Package(state.packages.get(name).cloned()),
+        Query::Module(name) => Answer::Module(module(state, name)),
+        Query::Sshd { .. } => Answer::Sshd(sshd(state)?),
+        Query::Sockets => Answer::Sockets(state.sockets.clone()),
+        Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
+        Query::Mounts => Answer::Mounts(state.mounts.clone()),
+        Query::Due(name) => Answer::Due(state.due.contains(name)),
+        Query::Shell(script) => Answer::Shell(shell(state, script)),
+    })
+}
+
+fn entry(path: &str, thing: &Thing) -> Entry {
+    let (kind, size) = match &thing.what {
+        What::File(content) => (EntryKind::File, content.len() as u64),
+        What::Directory => (EntryKind::Directory, 4096),
+        What::Link(target) => (EntryKind::Symlink, target.len() as u64),
+    };
+    let (owner, group) = (thing.owner.clone(), thing.group.clone());
+    Entry { path: path.into(), kind, mode: thing.mode, owner, group, size, mtime: 0, links: 1 }
+}
+
+fn stat(state: &State, glob: &str) -> Vec<Entry> {
+    if !glob.contains(['*', '?', '[']) {
+        return state.files.get(glob).map(|thing| entry(glob, thing)).into_iter().collect();
+    }
+    let Ok(matcher) = GlobBuilder::new(glob).literal_separator(true).build() else { return Vec::new() };
+    let matcher = matcher.compile_matcher();
+    state.files.iter().filter(|(path, _)| matcher.is_match(path)).map(|(path, thing)| entry(path, thing)).collect()
+}
+
+fn unit(state: &State, name: &str) -> Unit {
+    let missing = || Unit {
+        load: "not-found".into(),
+        active: "inactive".into(),
+        sub: "dead".into(),
+        id: name.into(),
+        ..Unit::default()
+    };
+    state.units.get(name).cloned().unwrap_or_else(missing)
+}
+
+fn module(state: &State, name: &str) -> Module {
+    let says = |words: &[&str]| {
+        let mut files = state.files.keys().filter(|path| path.starts_with("/etc/modprobe.d/"));
+        files.any(|path| {
+            let text = state.text(path).unwrap_or_default();
+            text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().starts_with(words))
+        })
+    };
+    let known = state.modules.get(name);
+    Module {
+        loaded: known.is_some_and(|module| module.loaded),
+        builtin: known.is_some_and(|module| module.builtin),
+        blocked: says(&["install", name, "/bin/false"]),
+        blacklisted: says(&["blacklist", name]),
+        exists: known.is_some(),
+    }
+}
+
+/// As sshd reads its files: drop-ins where they are included, the first value wins.
+fn sshd(state: &State) -> Result<Effective, String> {
+    let main = state.text("/etc/ssh/sshd_config").ok_or("sshd is not installed")?;
+    let mut lines: Vec<&str> = Vec::new();
+    for line in main.lines() {
+        if line.to_lowercase().starts_with("include ") {
+            let drop_ins = state
+                .files
+                .keys()
+                .filter(|path| path.starts_with("/etc/ssh/sshd_config.d/") && path.ends_with(".conf"));
+            lines.extend(drop_ins.flat_map(|path| state.text(path).unwrap_or_default().lines()));
+        } else {
+            lines.push(line);
+        }
+    }
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+        all.entry(keyword.to_lowercase()).or_insert_with(|| vec![value.trim().to_owned()]);
+    }
+    let defaults = [
+        ("passwordauthentication", "yes"),
+        ("kbdinteractiveauthentication", "yes"),
+        ("permitrootlogin", "prohibit-password"),
+        ("maxauthtries", "6"),
+        ("maxsessions", "10"),
+        ("logingracetime", "120"),
+        ("x11forwarding", "no"),
+        ("loglevel", "INFO"),
+        ("port", "22"),
+        ("usepam", "no"),
+    ];
+    for (keyword, value) in defaults {
+        all.entry(keyword.into()).or_insert_with(|| vec![value.to_owned()]);
+    }
+    Ok(Effective(all))
+}
+
+/// The few words of shell that the world knows; variables are put in first.
+fn shell(state: &State, script: &str) -> Said {
+    let text = fill_in(script);
+    let code = match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["true"] => 0,
+        ["false"] => 1,
+        ["test", "-e", path] => i32::from(!state.files.contains_key(*path)),
+        ["test", "!", "-e", path] => i32::from(state.files.contains_key(*path)),
+        _ => 127,
+    };
+    let err = if code == 127 { format!("the world does not know `{text}`") } else { String::new() };
+    Said { code, out: String::new(), err }
+}
+
+/// `NAME='value'; export NAME` before a command, taken as what it says.
+pub fn fill_in(script: &str) -> String {
+    let mut values: Vec<(String, String)> = Vec::new();
+    let mut rest = script;
+    while let Some((line, after)) = rest.split_once('\n').filter(|(line, _)| line.contains("; export ")) {
+        if let Some((name, value)) = line.split_once(';').and_then(|(set, _)| set.split_once('=')) {
+            values.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+        }
+        rest = after;
+    }
+    let mut text = rest.trim().to_owned();
+    for (name, value) in values {
+        text = text.replace(&format!("\"${name}\""), &value).replace(&format!("${name}"), &value);
+    }
+    text
+}

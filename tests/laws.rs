@@ -1,0 +1,324 @@
+//! Laws over every kind in the list, on the world of maps and on a real host: read without writing, want the same twice,
+//! set then read as wanted, apply twice and write once, go back to what was found, end well wherever the line breaks.
+//!
+//! What is tried stands in `tests/cases/law/KIND.yml`, a playbook for a neglected server; a kind without one fails.
+
+use crate::common::Fleet;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast::fact::{Answer, Entry, Facts, Group, Os, Password, Query, Unit, User};
+use steadfast::host::{Become, Lines, Login, Settings};
+use steadfast::playbook::{Step, load};
+use steadfast::step::{KINDS, Kind, Row, Undo};
+use steadfast::target::world::{Break, Module, State, World};
+use steadfast::target::{Done, Reader, Remote, Target};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The steps to try, kind by kind, in the order of the list.
+fn scenarios() -> Vec<(Arc<Step>, Arc<dyn Kind>)> {
+    let mut all = Vec::new();
+    for entry in KINDS {
+        let path = PathBuf::from(format!("tests/cases/law/{}.yml", entry.name));
+        assert!(path.exists(), "{} has no scenario: write {}", entry.name, path.display());
+        let playbooks = load(&[path]).unwrap_or_else(|faults| panic!("{faults}"));
+        for step in &playbooks[0].steps {
+            assert_eq!(step.kind, entry.name);
+            all.push((Arc::clone(step), Arc::clone(step.ready.as_ref().expect("no templates here"))));
+        }
+    }
+    all
+}
+
+/// A Debian server that nobody looked after, as far as the scenarios speak of it.
+fn neglected() -> State {
+    let mut state = State {
+        os: Os { id: "debian".into(), family: "debian".into(), init: "systemd".into(), ..Os::default() },
+        ..State::default()
+    };
+    for directory in [
+        "/root/.ssh",
+        "/home/admin/.ssh",
+        "/etc/ssh/sshd_config.d",
+        "/etc/cron.d",
+        "/etc/sysctl.d",
+        "/etc/modprobe.d",
+        "/etc/modules-load.d",
+        "/tmp",
+        "/srv",
+        "/etc/security/limits.d",
+    ] {
+        state.directory(directory, 0o755);
+    }
+    for (path, content, mode) in [
+        ("/etc/ssh/ssh_host_old_key", "PRIVATE", 0o644),
+        ("/etc/ssh/ssh_host_old_key.pub", "ssh-ed25519 AAAA", 0o644),
+        ("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", 0o644),
+        ("/etc/motd", "Debian\n", 0o644),
+        ("/etc/issue", "Debian GNU/Linux 12 \\n \\l\n", 0o644),
+        ("/etc/crontab", "# m h dom mon dow user command\n", 0o644),
+        ("/etc/login.defs", "#UMASK 022\nUMASK\t\t022\nPASS_MAX_DAYS\t99999\n", 0o644),
+        ("/etc/systemd/journald.conf", "[Journal]\n#Storage=auto\n", 0o644),
+        ("/etc/pam.d/su", "# auth       required   pam_wheel.so\nauth       sufficient pam_rootok.so\n", 0o644),
+        ("/etc/hosts", "127.0.0.1 localhost\n", 0o644),
+    ] {
+        state.directory(path.rsplit_once('/').unwrap().0, 0o755);
+        state.file(path, content, mode);
+    }
+    for (key, value) in [
+        ("kernel.kptr_restrict", "0"),
+        ("net.ipv4.conf.all.accept_redirects", "1"),
+        ("net.ipv4.ip_local_port_range", "32768 60999"),
+        ("fs.suid_dumpable", "2"),
+    ] {
+        state.live.insert(key.into(), value.into());
+    }
+    let unit = |name: &str, active: &str, file: &str| Unit {
+        id: name.into(),
+        load: "loaded".into(),
+        active: active.into(),
+        sub: "x".into(),
+        file: file.into(),
+        ..Unit::default()
+    };
+    for (name, active, file) in [
+        ("rpcbind.service", "active", "enabled"),
+        ("rpcbind.socket", "active", "enabled"),
+        ("cron.service", "inactive", "disabled"),
+        ("ssh.service", "active", "enabled"),
+    ] {
+        state.units.insert(name.into(), unit(name, active, file));
+    }
+    state.packages.extend([("rpcbind".to_owned(), "1.2".to_owned()), ("cron".to_owned(), "3.0".to_owned())]);
+    state.modules.insert("cramfs".into(), Module { loaded: true, builtin: false });
+    let user = |name: &str, uid: u32, home: &str, password: Password| User {
+        name: name.into(),
+        uid,
+        gid: uid,
+        home: home.into(),
+        shell: "/bin/bash".into(),
+        password: Some(password),
+        ..User::default()
+    };
+    state.users = vec![
+        user("root", 0, "/root", Password::None),
+        user("games", 5, "/usr/games", Password::None),
+        user("admin", 1000, "/home/admin", Password::Locked),
+    ];
+    state.groups = ["root", "games", "admin", "sudo"]
+        .into_iter()
+        .zip([0, 5, 1000, 27])
+        .map(|(name, gid)| Group { name: name.into(), gid, members: vec![] })
+        .collect();
+    state
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
+
+async fn read(target: &dyn Reader, kind: &dyn Kind) -> Facts {
+    let queries: BTreeSet<Query> = kind.facts().into_iter().chain([Query::Os]).collect();
+    target.read(&queries.into_iter().collect::<Vec<_>>()).await.unwrap()
+}
+
+/// What is to be done now.
+async fn rows(target: &dyn Reader, kind: &dyn Kind, id: &str) -> (Vec<Row>, Facts) {
+    let facts = read(target, kind).await;
+    let rows = kind.plan(&facts).unwrap_or_else(|gap| panic!("{id}: {gap:?}"));
+    assert_eq!(kind.plan(&facts), Ok(rows.clone()), "{id}: wanting twice differs from wanting once");
+    (rows, facts)
+}
+
+async fn forward(target: &dyn Target, kind: &dyn Kind, id: &str) {
+    let (now, facts) = rows(target, kind, id).await;
+    let to: Vec<_> = now.iter().map(Row::forward).collect();
+    if !to.is_empty() {
+        assert_eq!(target.set(&kind.set(&to, &facts), PATIENCE).await.unwrap(), Done::All, "{id}");
+    }
+}
+
+/// The laws for one kind on one target; `seen` gives everything that must come back as it was.
+async fn laws(target: &dyn Target, step: &Step, kind: &dyn Kind, seen: impl AsyncFn() -> Vec<String>) {
+    let id = format!("{} {}", step.kind, step.id);
+    let before = seen().await;
+    if kind.blind() {
+        return;
+    }
+    let (planned, facts) = rows(target, kind, &id).await;
+    same(&before, &seen().await, &format!("{id}: reading wrote"));
+    if kind.read_only() {
+        let to: Vec<_> = planned.iter().map(Row::forward).collect();
+        assert!(kind.set(&to, &facts).is_empty(), "{id}: it only looks, and has something to do");
+        return;
+    }
+    if let (Some(mark), true) = (kind.follow_up(), planned.is_empty()) {
+        let due = [steadfast::act::Act::MarkDue { name: mark }];
+        assert_eq!(target.set(&due, PATIENCE).await.unwrap(), Done::All);
+        assert!(!rows(target, kind, &id).await.0.is_empty(), "{id}: due, and not seen");
+        forward(target, kind, &id).await;
+        assert!(rows(target, kind, &id).await.0.is_empty(), "{id}: done, and still due");
+        return;
+    }
+    assert!(!planned.is_empty(), "{id}: the scenario finds nothing to do");
+    forward(target, kind, &id).await;
+    let (left, after) = rows(target, kind, &id).await;
+    assert_eq!(left, [], "{id}: set, and not as wanted");
+    let back: Vec<_> = planned.iter().rev().map(Row::back).collect();
+    match kind.undo() {
+        Undo::None(_) => {}
+        undo => {
+            let done = target.set(&kind.set(&back, &after), PATIENCE).await.unwrap();
+            assert_eq!(done, Done::All, "{id}: the way back failed");
+            let (again, _) = rows(target, kind, &id).await;
+            assert_eq!(again.len(), planned.len(), "{id}: back is not what was found: {again:?}");
+            if undo == Undo::Exact {
+                same(&before, &seen().await, &format!("{id}: no exact way back"));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_keeps_the_laws_in_the_world() {
+    run(async {
+        for (step, kind) in scenarios() {
+            let world = World::new(neglected());
+            laws(&world, &step, kind.as_ref(), async || lines(&world.state())).await;
+        }
+    });
+}
+
+/// The world, a line a thing. Marks of follow-ups are steadfast's own and end with what they stand for.
+fn lines(state: &State) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    all.extend(state.files.iter().map(|thing| format!("{thing:?}")));
+    all.extend(state.live.iter().map(|live| format!("{live:?}")));
+    all.extend(state.units.iter().map(|unit| format!("{unit:?}")));
+    all.extend(state.packages.iter().map(|package| format!("{package:?}")));
+    all.extend(state.modules.iter().map(|module| format!("{module:?}")));
+    all.extend(state.users.iter().map(|user| format!("{user:?}")));
+    all.extend(state.groups.iter().map(|group| format!("{group:?}")));
+    all.sort();
+    all
+}
+
+/// Says only what differs.
+fn same(before: &[String], after: &[String], what: &str) {
+    let missing: Vec<&String> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(missing.is_empty() && new.is_empty(), "{what}\nwas {missing:#?}\nis {new:#?}");
+}
+
+#[test]
+fn every_kind_ends_well_wherever_the_line_breaks() {
+    let mut breaks = 0;
+    run(async {
+        for (step, kind) in scenarios() {
+            let id = format!("{} {}", step.kind, step.id);
+            let idle = rows(&World::new(neglected()), kind.as_ref(), &id).await.0.is_empty();
+            if kind.blind() || kind.read_only() || idle {
+                continue;
+            }
+            for number in 1.. {
+                let mut broke = false;
+                for at in [Break::Before(number), Break::After(number)] {
+                    let world = World::new(neglected());
+                    let (planned, facts) = rows(&world, kind.as_ref(), &id).await;
+                    let to: Vec<_> = planned.iter().map(Row::forward).collect();
+                    world.break_at(Some(at));
+                    let lost = world.set(&kind.set(&to, &facts), PATIENCE).await.is_err();
+                    world.break_at(None);
+                    broke |= lost;
+                    breaks += usize::from(lost);
+                    // A second apply goes on from wherever the first was cut.
+                    forward(&world, kind.as_ref(), &id).await;
+                    let (left, after) = rows(&world, kind.as_ref(), &id).await;
+                    assert_eq!(left, [], "{id}: stuck after {at:?}");
+                    if kind.undo() == Undo::Exact {
+                        let back: Vec<_> = planned.iter().rev().map(Row::back).collect();
+                        assert_eq!(
+                            world.set(&kind.set(&back, &after), PATIENCE).await.unwrap(),
+                            Done::All,
+                            "{id} {at:?}"
+                        );
+                        same(&lines(&neglected()), &lines(&world.state()), &format!("{id}: no way back after {at:?}"));
+                    }
+                }
+                if !broke {
+                    break;
+                }
+            }
+        }
+    });
+    assert!(breaks > 60, "only {breaks} breaks were tried");
+}
+
+#[test]
+fn every_kind_keeps_the_laws_on_a_real_host() {
+    let fleet = Fleet::up(1);
+    let host = &fleet.0.hosts[0];
+    // What the scenarios call neglected.
+    let scene = fleet.inside(
+        "h1",
+        "echo PRIVATE >/etc/ssh/ssh_host_old_key; chmod 644 /etc/ssh/ssh_host_old_key; systemctl disable --now -q cron; printf 'Debian\\n' >/etc/motd; sysctl -qw fs.suid_dumpable=2; mkdir -p /srv",
+    );
+    assert_eq!(scene.code, 0, "{}", scene.err);
+    let login = Login {
+        address: host.address.clone(),
+        user: Some("root".into()),
+        private_key: Some(fleet.0.dir().join("id_ed25519")),
+        known_hosts: Some(fleet.0.dir().join("known_hosts")),
+        r#become: Become::No,
+        ..Login::default()
+    };
+    run(async {
+        let lines = Lines::new(Settings::default()).unwrap();
+        let line = lines.open(&login).await.unwrap();
+        let target = Remote::new(line, Duration::from_secs(60));
+        for (step, kind) in scenarios() {
+            if !runs_in_a_container(&step) {
+                continue;
+            }
+            laws(&target, &step, kind.as_ref(), async || timeless(read(&target, kind.as_ref()).await)).await;
+        }
+        target.close().await;
+        lines.close().await;
+    });
+}
+
+/// A container has no modules of its own.
+fn runs_in_a_container(step: &Step) -> bool {
+    step.kind != "kernel_module"
+}
+
+/// Facts without times, sizes of directories and the host's clock, which go on by themselves.
+fn timeless(facts: Facts) -> Vec<String> {
+    let entry = |entry: &Entry| Entry { mtime: 0, size: 0, links: 0, ..entry.clone() };
+    facts
+        .iter()
+        .filter(|(query, _)| **query != Query::Os && !matches!(query, Query::Due(_)))
+        .map(|(query, reading)| match reading {
+            Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),
+            Ok(Answer::Unit(unit)) => format!("{query:?} {} {} {}", unit.load, unit.file, unit.active),
+            other => format!("{query:?} {other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn every_example_of_the_handbook_is_a_valid_step() {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in KINDS {
+        for (n, example) in entry.examples().iter().enumerate() {
+            let path = dir.path().join(format!("{}-{n}.yml", entry.name));
+            let steps: String = example.lines().map(|line| format!("  {line}\n")).collect();
+            std::fs::write(&path, format!("name: example\nhosts: all\nsteps:\n{steps}")).unwrap();
+            let loaded = load(std::slice::from_ref(&path))
+                .unwrap_or_else(|faults| panic!("{} example {n}: {faults}", entry.name));
+            assert_eq!(loaded[0].steps[0].kind, entry.name, "{}", Path::new(&path).display());
+        }
+    }
+}
