@@ -7,6 +7,8 @@ mod fact;
 mod fact_recorded;
 mod fleet;
 mod inventory;
+mod kind_cases;
+mod kind_laws;
 mod laws;
 mod plan;
 mod playbook;

@@ -100,8 +100,10 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
     let headline = headline.and_then(|title| fields.keep(Template::parse(&title.text, &title.place)));
     let each = node.get("loop").filter(|each| !matches!(each.value, Value::Null));
     let looped = each.and_then(|each| fields.each(each));
+    let before = fields.faults.len();
     let filled = Pattern::parse(body, fields.faults);
-    let ready = if filled.is_fixed() {
+    // A template that cannot be read is no text for a kind to judge.
+    let ready = if filled.is_fixed() && fields.faults.len() == before {
         let before = fields.faults.len();
         let kind: Option<Arc<dyn Kind>> = told(entry.parse(body), fields.faults).map(Arc::from);
         let more = fields.faults.split_off(before);

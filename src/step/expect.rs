@@ -158,6 +158,3 @@ impl Kind for Expect {
 fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
-
-#[cfg(test)]
-mod tests;

@@ -89,10 +89,10 @@ impl Check for Group {
     }
 }
 
-/// A list of names as one value, and back.
+/// A list of names as one value, and back; nobody is absent.
 pub(super) fn joined<'a>(names: impl IntoIterator<Item = &'a str>) -> Val {
     let names: BTreeSet<&str> = names.into_iter().collect();
-    Val::Text(names.into_iter().collect::<Vec<_>>().join(","))
+    if names.is_empty() { Val::Absent } else { Val::Text(names.into_iter().collect::<Vec<_>>().join(",")) }
 }
 
 pub(super) fn split(names: &Val) -> BTreeSet<&str> {

@@ -17,7 +17,7 @@
 //! | `restarted`, `reloaded` | nothing is due: see below |
 //!
 //! `disabled` is stricter than systemctl's: a unit that cannot be disabled (static, generated from an init script) is
-//! masked, for else any other unit could start it. A unit that the host does not have is off already. `also:` names more
+//! masked, for else any other unit could start it. A unit that the host does not have is off already, masked or not. `also:` names more
 //! units that go the same way; a trigger that systemd knows and that is named neither by the service nor by `also:` makes
 //! the step unknown, with the name to add.
 //!
@@ -295,6 +295,3 @@ impl Kind for Service {
         180
     }
 }
-
-#[cfg(test)]
-mod tests;

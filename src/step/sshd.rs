@@ -60,12 +60,14 @@ impl schemars::JsonSchema for Sshd {
 }
 
 const MAIN: &str = "/etc/ssh/sshd_config";
+const DIRECTORY: &str = "/etc/ssh/sshd_config.d";
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-steadfast.conf";
 const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/00-steadfast.conf";
 /// The follow-up's mark, also for an `on_change:` that leads to a step of this kind.
 const DUE: &str = "reloaded:sshd";
 const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
-const TRY: &str = "/usr/sbin/sshd -t";
+/// sshd wants its run directory, which a stopped server may not have.
+const TRY: &str = "mkdir -p -m 755 /run/sshd && /usr/sbin/sshd -t";
 
 impl Check for Sshd {
     fn check(&self, body: &Node) -> Result<(), Faults> {
@@ -135,7 +137,7 @@ impl Sshd {
             return Err(Gap::Impossible(why));
         }
         Ok(vec![
-            Row::new("sshd", keyword.name, now.join(", "), keyword.shown(wanted)),
+            Row::new("sshd", keyword.name, told(now.join(", ")), told(keyword.shown(wanted))),
             Row::new(DROP_IN, keyword.name, drop_in::val(&line), drop_in::val(&new)),
         ])
     }
@@ -150,6 +152,11 @@ fn text(found: &Facts, path: &str) -> Result<String, Gap> {
             text.ok_or_else(|| Gap::Impossible(format!("{path} is not UTF-8 text")))
         }
     }
+}
+
+/// No value at all is absent.
+fn told(values: String) -> Val {
+    if values.is_empty() { Val::Absent } else { Val::Text(values) }
 }
 
 /// The sshd that runs as a unit; one that a socket starts for each connection reads its configuration by itself.
@@ -167,16 +174,24 @@ impl Kind for Sshd {
     fn facts(&self) -> Vec<Query> {
         let files = [MAIN, DROP_IN].map(|path| Query::File(path.into()));
         let units = UNITS.map(|name| Query::Unit(name.into()));
-        let rest = [Query::Sshd { user: None }, Query::Due(DUE.into())];
+        let rest = [Query::Sshd { user: None }, Query::Due(DUE.into()), Query::Stat(DIRECTORY.into())];
         files.into_iter().chain(units).chain(rest).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        // A package that an earlier step installs may bring it.
+        found.sshd(None).map_err(|gap| match gap {
+            Gap::Unknown(why) if why.ends_with("is not installed") => Gap::Missing(why),
+            gap => gap,
+        })?;
         let mut rows = Vec::new();
         for (keyword, wanted) in self.wanted() {
             rows.extend(Self::keyword(keyword, wanted, found)?);
         }
         if !rows.is_empty() {
+            if found.stat(DIRECTORY)?.is_empty() {
+                rows.push(Row::new(DIRECTORY, "directory", Val::Absent, "present"));
+            }
             let main = text(found, MAIN)?;
             match drop_in::included(&main, &rows) {
                 drop_in::Included::First => {}
@@ -201,11 +216,19 @@ impl Kind for Sshd {
         let after = ours.iter().fold(before.clone(), |text, setting| {
             keyword::find(&setting.field).map_or(text.clone(), |keyword| drop_in::with(&text, keyword, &setting.to))
         });
+        let directory = to.iter().find(|setting| setting.object == DIRECTORY);
+        if directory.is_some_and(|directory| directory.to != Val::Absent) {
+            acts.push(Act::MakeDir { path: DIRECTORY.into(), mode: 0o755, owner: None, group: None });
+        }
         if after != before {
-            acts.push(match drop_in::is_empty(&after) {
-                true => Act::Remove { path: DROP_IN.into() },
-                false => write(DROP_IN, after, Some(0o600)),
-            });
+            if drop_in::is_empty(&after) {
+                acts.push(Act::Remove { path: DROP_IN.into() });
+            } else {
+                acts.push(write(DROP_IN, after, Some(0o600)));
+            }
+        }
+        if directory.is_some_and(|directory| directory.to == Val::Absent) {
+            acts.push(Act::RemoveDir { path: DIRECTORY.into() });
         }
         if let (Some(include), Ok(main)) = (include, text(found, MAIN)) {
             let without: String = main.split_inclusive('\n').filter(|line| line.trim_end() != INCLUDE).collect();
@@ -258,6 +281,3 @@ impl Kind for Sshd {
 
 /// What is in effect, for the rooms beside.
 type Told = Effective;
-
-#[cfg(test)]
-mod tests;

@@ -87,8 +87,7 @@ impl State {
         match self {
             Self::Running | Self::Enabled if !named => Ok(vec![]),
             Self::Running | Self::Enabled => self.on(unit),
-            // A mask holds for what is installed later.
-            _ if gone && !is_live(unit) && !(named && self == Self::Masked) => Ok(vec![]),
+            _ if gone && !is_live(unit) => Ok(vec![]),
             _ => self.off(unit),
         }
     }

@@ -25,7 +25,9 @@ pub enum Meaning {
     Qos,
     /// Octal digits.
     Mask,
-    /// `sshd -T` never tells it.
+    /// Words that each change one part of the default.
+    Parts,
+    /// No `sshd -T`, or only that of the newest, tells it.
     Silent,
 }
 
@@ -45,7 +47,7 @@ const fn renamed(name: &'static str, older: &'static str, meaning: Meaning) -> K
     Keyword { name, older: Some(older), meaning }
 }
 
-use Meaning::{Algorithms, EachLine, Mask, Qos, Rekey, Silent, Startups, Text, Time, Together, Word};
+use Meaning::{Algorithms, EachLine, Mask, Parts, Qos, Rekey, Silent, Startups, Text, Time, Together, Word};
 
 /// Every keyword that can be set, of OpenSSH up to 10 with Debian's own.
 pub const ALL: &[Keyword] = &[
@@ -110,10 +112,11 @@ pub const ALL: &[Keyword] = &[
     k("MaxSessions", Word),
     k("MaxStartups", Startups),
     k("ModuliFile", Text),
+    k("PAMServiceName", Text),
     k("PasswordAuthentication", Word),
     k("PerSourceMaxStartups", Word),
     k("PerSourceNetBlockSize", Text),
-    k("PerSourcePenalties", Silent),
+    k("PerSourcePenalties", Parts),
     k("PerSourcePenaltyExemptList", Text),
     k("PermitEmptyPasswords", Word),
     k("PermitListen", Text),
@@ -131,11 +134,14 @@ pub const ALL: &[Keyword] = &[
     k("PubkeyAuthOptions", Text),
     k("PubkeyAuthentication", Word),
     k("RDomain", Text),
+    k("RefuseConnection", Word),
     k("RekeyLimit", Rekey),
     k("RequiredRSASize", Word),
     k("RevokedKeys", Text),
     k("SecurityKeyProvider", Text),
     k("SetEnv", Together),
+    k("SshdAuthPath", Text),
+    k("SshdSessionPath", Text),
     k("StreamLocalBindMask", Mask),
     k("StreamLocalBindUnlink", Word),
     k("StrictModes", Word),
@@ -235,7 +241,8 @@ impl Keyword {
                 let bits = u32::from_str_radix(&joined, 8).ok().filter(|bits| *bits <= 0o777);
                 return single(bits.map(|bits| format!("{bits:04o}")), "needs octal digits");
             }
-            Text | Silent => vec![joined],
+            Text | Parts => vec![joined],
+            Silent => vec![joined.to_ascii_lowercase()],
         })
     }
 
@@ -257,6 +264,10 @@ impl Keyword {
         let (Ok(found), Ok(wanted)) = (self.normal(now), self.normal(wanted)) else { return false };
         match self.meaning {
             Algorithms => algorithms(&found, &wanted),
+            Parts => {
+                let has = |word: &str| now.iter().any(|all| all.split(' ').any(|one| one == word));
+                wanted.iter().flat_map(|all| all.split(' ')).all(|word| has(word) || (word == "yes" && !has("no")))
+            }
             EachLine | Together => {
                 found.len() == wanted.len() && wanted.iter().all(|want| found.iter().any(|now| self.same(now, want)))
             }

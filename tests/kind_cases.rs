@@ -1,0 +1,308 @@
+//! Kinds decide rightly: `tests/cases/kind/<kind>/<situation>.<verdict>.yml` holds a body, the facts that were found,
+//! and what must follow. Facts that a case does not tell are those of a host that has nothing.
+//!
+//! Verdicts: `pass`, `drift`, `cannot-tell`, `missing`, `impossible`, `broken` (a mistake in the body). `rows` and `acts`
+//! (and `back`, the acts of the way back) are compared whole where a case tells them; `why` must be part of the reason.
+
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use steadfast::fact::{
+    Accounts, Answer, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Module, Mount, Os, Password, Query,
+    Said, Socket, Unit, User,
+};
+use steadfast::fault::Source;
+use steadfast::step::{KINDS, Kind, Row, Setting, Val};
+use steadfast::yaml::{parse, to_json};
+
+fn text(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn texts(value: &Json) -> Vec<String> {
+    value.as_array().map(|all| all.iter().map(text).collect()).unwrap_or_default()
+}
+
+fn or(value: &Json, default: &str) -> String {
+    if value.is_null() { default.into() } else { text(value) }
+}
+
+fn unit(name: &str, found: &Json) -> Unit {
+    if found.is_null() {
+        return Unit {
+            load: "not-found".into(),
+            active: "inactive".into(),
+            sub: "dead".into(),
+            id: name.into(),
+            ..Unit::default()
+        };
+    }
+    Unit {
+        load: or(&found["load"], "loaded"),
+        active: or(&found["active"], "inactive"),
+        sub: String::new(),
+        file: or(&found["file"], "disabled"),
+        triggered_by: texts(&found["triggered_by"]),
+        needs_reload: found["needs_reload"] == true,
+        id: or(&found["id"], name),
+    }
+}
+
+fn accounts(found: &Json) -> Accounts {
+    let number = |value: &Json| value.as_u64().unwrap_or(0) as u32;
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let user = |user: &Json| User {
+        name: text(&user["name"]),
+        uid: number(&user["uid"]),
+        gid: number(&user["gid"]),
+        comment: text(&user["comment"]),
+        home: text(&user["home"]),
+        shell: text(&user["shell"]),
+        password: match text(&user["password"]).as_str() {
+            "empty" => Some(Password::Empty),
+            "locked" => Some(Password::Locked),
+            "none" => Some(Password::None),
+            "set" => Some(Password::Set),
+            _ => None,
+        },
+        expires: user["expires"].as_i64(),
+    };
+    let group = |group: &Json| Group {
+        name: text(&group["name"]),
+        gid: number(&group["gid"]),
+        members: texts(&group["members"]),
+    };
+    Accounts {
+        users: list(&found["users"]).iter().map(user).collect(),
+        groups: list(&found["groups"]).iter().map(group).collect(),
+        shadow_unread: found["shadow_unread"].as_str().map(Into::into),
+    }
+}
+
+fn entry(found: &Json) -> Entry {
+    Entry {
+        path: text(&found["path"]),
+        kind: if found["kind"] == "directory" { EntryKind::Directory } else { EntryKind::File },
+        mode: u32::from_str_radix(&or(&found["mode"], "644"), 8).unwrap(),
+        owner: or(&found["owner"], "root"),
+        group: or(&found["group"], "root"),
+        size: 0,
+        mtime: 0,
+        links: 1,
+    }
+}
+
+fn effective(found: &Json) -> Effective {
+    let values = |value: &Json| if value.is_array() { texts(value) } else { vec![text(value)] };
+    Effective(found.as_object().unwrap().iter().map(|(key, value)| (key.clone(), values(value))).collect())
+}
+
+/// The answer to one question, from what the case tells.
+fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let family = |name: &str| facts["unknown"][name].as_str().map_or(Ok(()), |why| Err(why.to_owned()));
+    Ok(match query {
+        Query::Os => Answer::Os(Os {
+            packages: or(&facts["os"]["packages"], "dpkg"),
+            virtualization: or(&facts["os"]["virtualization"], "none"),
+            ..Os::default()
+        }),
+        Query::Sysctl(key) => {
+            family("sysctl")?;
+            Answer::Sysctl(facts["sysctl"].get(key).filter(|value| !value.is_null()).map(text))
+        }
+        Query::File(path) => {
+            family("file")?;
+            Answer::File(match &facts["file"][path] {
+                Json::Null => Content::Absent,
+                Json::Object(other) => Content::Other(text(&other["other"])),
+                content => Content::Regular(text(content).into_bytes()),
+            })
+        }
+        Query::Unit(name) => {
+            family("unit")?;
+            Answer::Unit(unit(name, &facts["unit"][name]))
+        }
+        Query::Package(name) => {
+            family("package")?;
+            Answer::Package(facts["package"].get(name).filter(|value| !value.is_null()).map(text))
+        }
+        Query::Module(name) => {
+            family("module")?;
+            let (found, is) = (&facts["module"][name], |word: &str| facts["module"][name][word] == true);
+            Answer::Module(Module {
+                loaded: is("loaded"),
+                builtin: is("builtin"),
+                blocked: is("blocked"),
+                blacklisted: is("blacklisted"),
+                exists: found["exists"] != false,
+            })
+        }
+        Query::Sshd { user } => {
+            family("sshd")?;
+            let told = user.as_ref().map_or(&facts["sshd"], |user| &facts["sshd_of"][user]);
+            Answer::Sshd(effective(if told.is_null() { return Err("sshd is not installed".into()) } else { told }))
+        }
+        Query::Due(mark) => {
+            family("due")?;
+            Answer::Due(facts["due"][mark] == true)
+        }
+        Query::Accounts => {
+            family("accounts")?;
+            Answer::Accounts(Arc::new(accounts(&facts["accounts"])))
+        }
+        Query::Shell(_) => {
+            family("shell")?;
+            let said = &facts["shell"];
+            Answer::Shell(Said {
+                code: said["code"].as_i64().unwrap_or(0) as i32,
+                out: text(&said["out"]),
+                err: text(&said["err"]),
+            })
+        }
+        Query::Stat(glob) => Answer::Stat(list(&facts["stat"][glob]).iter().map(entry).collect()),
+        Query::Mounts => Answer::Mounts(
+            list(&facts["mounts"])
+                .iter()
+                .map(|mount| Mount {
+                    device: String::new(),
+                    path: text(&mount["path"]),
+                    fs: text(&mount["fs"]),
+                    options: texts(&mount["options"]),
+                })
+                .collect(),
+        ),
+        Query::Sockets => {
+            family("sockets")?;
+            let socket = |socket: &Json| Socket {
+                protocol: or(&socket["protocol"], "tcp"),
+                address: text(&socket["address"]),
+                port: socket["port"].as_u64().unwrap() as u16,
+                process: socket["process"].as_str().map(Into::into),
+                pid: None,
+            };
+            Answer::Sockets(list(&facts["sockets"]).iter().map(socket).collect())
+        }
+    })
+}
+
+fn facts(kind: &dyn Kind, told: &Json) -> Facts {
+    kind.facts().into_iter().map(|query| (query.clone(), answer(&query, told))).collect()
+}
+
+fn row(row: &Row) -> String {
+    let val = |val: &Val| match val {
+        Val::Data(data) => format!("{:?}", String::from_utf8_lossy(data)),
+        other => other.to_string().replace('\n', "\\n"),
+    };
+    format!("{} {}: {} → {}", row.object, row.field, val(&row.found), val(&row.wanted))
+}
+
+fn acts(kind: &dyn Kind, to: &[Setting], facts: &Facts) -> Json {
+    serde_json::to_value(kind.set(to, facts)).unwrap()
+}
+
+/// What a case gets wrong, if anything.
+fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
+    let source = Source::new(path, std::fs::read_to_string(path).unwrap());
+    let case = parse(&source).map_err(|faults| faults.to_string())?;
+    let whole = to_json(&case);
+    let body = case.get(kind).ok_or("there is no body")?;
+    let entry = KINDS.iter().find(|entry| entry.name == kind).ok_or("there is no such kind")?;
+    let why = |why: &str| match whole["why"].as_str() {
+        Some(wanted) if !why.contains(wanted) => Err(format!("says `{why}`, not `{wanted}`")),
+        _ => Ok(()),
+    };
+    let made = match (entry.parse(body), verdict) {
+        (Err(faults), "broken") => return why(&faults.to_string()),
+        (Err(faults), _) => return Err(faults.to_string()),
+        (Ok(made), _) => made,
+    };
+    let facts = facts(made.as_ref(), &whole["facts"]);
+    let plan = made.plan(&facts);
+    if plan != made.plan(&facts) {
+        return Err("it wants something else the second time".into());
+    }
+    match (plan, verdict) {
+        (Ok(rows), "pass") if rows.is_empty() => Ok(()),
+        (Ok(rows), "drift") if !rows.is_empty() => {
+            let forward: Vec<Setting> = rows.iter().map(Row::forward).collect();
+            let back: Vec<Setting> = rows.iter().rev().map(Row::back).collect();
+            let told: Vec<String> = rows.iter().map(row).collect();
+            for (field, found) in [
+                ("rows", json!(told)),
+                ("acts", acts(made.as_ref(), &forward, &facts)),
+                ("back", acts(made.as_ref(), &back, &facts)),
+            ] {
+                if !whole[field].is_null() && whole[field] != found {
+                    return Err(format!("{field} are {found:#}"));
+                }
+            }
+            let silent = made.set(&forward, &facts).is_empty();
+            if silent == made.read_only() { Ok(()) } else { Err("acts and `read_only` do not fit".into()) }
+        }
+        (Err(Gap::Unknown(reason)), "cannot-tell")
+        | (Err(Gap::Missing(reason)), "missing")
+        | (Err(Gap::Impossible(reason)), "impossible") => why(&reason),
+        (other, _) => Err(format!("is {other:?}")),
+    }
+}
+
+fn cases() -> Vec<(String, String, PathBuf)> {
+    let mut all = Vec::new();
+    for kind in std::fs::read_dir("tests/cases/kind").unwrap().flatten() {
+        for case in std::fs::read_dir(kind.path()).unwrap().flatten() {
+            let name = case.file_name().into_string().unwrap();
+            let verdict = name.split('.').rev().nth(1).unwrap().to_owned();
+            all.push((kind.file_name().into_string().unwrap(), verdict, case.path()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn every_case_ends_as_its_name_says() {
+    let wrong: Vec<String> = cases()
+        .iter()
+        .filter_map(|(kind, verdict, path)| {
+            let path = path.display().to_string();
+            judge(kind, verdict, &path).err().map(|why| format!("{path}: {why}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The kinds of this list have all three: true already, different, and not to be known.
+#[test]
+fn every_kind_has_its_cases() {
+    let cases = cases();
+    for kind in ["sysctl", "kernel_module", "package", "service", "user", "group", "sshd", "command", "expect"] {
+        for verdict in ["pass", "drift", "cannot-tell"] {
+            let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);
+            assert!(has, "{kind} has no case that ends in {verdict}");
+        }
+    }
+}
+
+#[test]
+fn every_example_of_a_page_can_be_read() {
+    for entry in KINDS {
+        for example in entry.examples() {
+            let node =
+                parse(&Source::new(entry.name, example)).unwrap_or_else(|faults| panic!("{}: {faults}", entry.name));
+            let steadfast::yaml::Value::List(steps) = &node.value else { panic!("{}: no list of steps", entry.name) };
+            for step in steps {
+                let body = step.get(entry.name).unwrap_or_else(|| panic!("{}: an example of another kind", entry.name));
+                entry.parse(body).unwrap_or_else(|faults| panic!("{}: {faults}", entry.name));
+                let schema = jsonschema::validator_for(&entry.schema()).unwrap();
+                let body = to_json(body);
+                assert!(schema.is_valid(&body), "{}: the schema refuses its own example {body}", entry.name);
+            }
+        }
+    }
+}
