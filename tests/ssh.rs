@@ -443,6 +443,21 @@ async fn a_kept_master_is_used_again_until_it_is_worn_out() {
     eventually("it ends when nobody uses it", || masters(place.path()).is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_master_whose_only_session_is_taken_is_left_to_its_user() {
+    let (sshd, place) = (Sshd::start("MaxSessions 1"), place());
+    let kept = Settings { persist: Some(Duration::from_secs(2)), ..settings(&place) };
+    let (one, two) = (Lines::new(kept.clone()).unwrap(), Lines::new(kept).unwrap());
+    let first = one.open(&sshd.login()).await.unwrap();
+    let before = masters(place.path());
+    let second = two.open(&sshd.login()).await.unwrap();
+    let port = "echo $SSH_CONNECTION | cut -d' ' -f2";
+    assert_ne!(out(&first, port).await, out(&second, port).await);
+    assert!(before.iter().all(|pid| masters(place.path()).contains(pid)));
+    tokio::join!(first.close(), second.close());
+    eventually("both end when nobody uses them", || masters(place.path()).is_empty());
+}
+
 /// Not a test of its own: the run that the next one kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_will_be_killed() {

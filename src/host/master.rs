@@ -22,7 +22,8 @@ pub struct Master {
     /// Dropped, it tells a master that is not kept to go when its last channel ends, and takes its directory away.
     pub session: Arc<Session>,
     dir: PathBuf,
-    keep: bool,
+    /// How the next run finds it, if it is kept.
+    link: Option<PathBuf>,
     /// It was there before us: it may be worn out, and a new login is worth a try.
     pub picked_up: bool,
 }
@@ -31,11 +32,12 @@ impl Master {
     /// Picks up the master of an earlier run.
     pub fn pick_up(login: &Login, settings: &Settings, runtime: &Path) -> Option<Self> {
         settings.persist?;
-        let dir = fs::read_link(link(login, settings, runtime)).ok()?;
+        let link = link(login, settings, runtime);
+        let dir = fs::read_link(&link).ok()?;
         // Only a directory that we made, in our own place, is ever followed.
         let name = dir.file_name()?.to_string_lossy();
         let good = dir.parent() == Some(runtime) && name.starts_with("m-") && place::lives(&dir);
-        good.then(|| Self { session: Arc::new(resume(&dir)), dir: dir.clone(), keep: true, picked_up: true })
+        good.then(|| Self { session: Arc::new(resume(&dir)), dir: dir.clone(), link: Some(link), picked_up: true })
     }
 
     /// Logs in.
@@ -50,13 +52,13 @@ impl Master {
         if settings.persist.is_none() {
             let dir = ours.path().to_owned();
             let session = Arc::new(Session::new_native_mux(ours));
-            return Ok(Self { session, dir, keep: false, picked_up: false });
+            return Ok(Self { session, dir, link: None, picked_up: false });
         }
         let dir = ours.keep();
         let (link, new) = (link(login, settings, runtime), dir.join("link"));
         // In one step, because other runs look at the same moment. Without the link the master is only not found again.
         let _ = std::os::unix::fs::symlink(&dir, &new).and_then(|()| fs::rename(&new, &link));
-        Ok(Self { session: Arc::new(resume(&dir)), dir, keep: true, picked_up: false })
+        Ok(Self { session: Arc::new(resume(&dir)), dir, link: Some(link), picked_up: false })
     }
 
     /// How long it may take to open a channel.
@@ -67,16 +69,20 @@ impl Master {
     /// Lets go of it in good order: one that is kept stays for the next run, another ends with its last channel.
     /// One whose channels did not end is told to go at once.
     pub async fn close(self, idle: bool) {
-        if !self.keep && !idle {
+        if self.link.is_none() && !idle {
             self.stop().await;
         }
         let _ = tokio::task::spawn_blocking(move || drop(self.session)).await;
     }
 
-    /// Ends it at once, kept or not: its line is broken.
+    /// Lets go of one whose line is broken, so that the next login is a new one. Other runs may use one that is kept
+    /// (its only session, say): it is no longer found, and ends when nobody uses it.
     pub async fn discard(self) {
-        self.stop().await;
-        let _ = fs::remove_dir_all(&self.dir);
+        match &self.link {
+            Some(link) if fs::read_link(link).is_ok_and(|dir| dir == self.dir) => drop(fs::remove_file(link)),
+            Some(_) => {}
+            None => self.stop().await,
+        }
         let _ = tokio::task::spawn_blocking(move || drop(self.session)).await;
     }
 
