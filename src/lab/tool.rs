@@ -63,7 +63,9 @@ pub fn run(program: &str, words: &[&str]) -> Result<String> {
 /// It could not be started.
 pub fn inside(pid: u32, command: &[String]) -> Result<i32> {
     let pid = pid.to_string();
+    // The directory we stand in may not exist over there.
     let status = Command::new("nsenter")
+        .current_dir("/")
         .args([
             "--target",
             &pid,
