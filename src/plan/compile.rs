@@ -128,13 +128,13 @@ fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options
             (group.clone(), json!(members.map(|h| h.name.as_str()).collect::<Vec<_>>()))
         })
         .collect();
-    let groups = serde_json::Value::Object(groups);
+    let groups = Arc::new(Scope::from_iter([("groups".to_owned(), serde_json::Value::Object(groups))]));
     let extra = Arc::new(options.extra.clone());
     let chosen = inventory.hosts.iter().filter(|host| selected.iter().any(|names| names.contains(&host.name)));
     let hosts = chosen.map(|host| Host {
         name: host.name.clone(),
         connection: host.connection.clone(),
-        scope: Arc::new(HostScope::new(host, &groups, Arc::clone(&extra))),
+        scope: Arc::new(HostScope::new(host, Arc::clone(&groups), Arc::clone(&extra))),
     });
     Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![] }
 }

@@ -3,7 +3,7 @@
 use crate::expr::Scope;
 use crate::fact::Os;
 use crate::inventory;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// The variables of a host that do not depend on the playbook.
@@ -11,19 +11,20 @@ use std::sync::Arc;
 pub struct HostScope {
     vars: Scope,
     extra: Arc<Scope>,
-    /// `inventory_hostname`, `group_names`, `groups`.
+    /// `inventory_hostname`, `group_names`.
     magic: Scope,
+    /// `groups`: the same for all hosts, and as large as the inventory.
+    groups: Arc<Scope>,
 }
 
 impl HostScope {
     /// `groups` maps each group to its hosts, as `groups` in a template does.
-    pub fn new(host: &inventory::Host, groups: &Value, extra: Arc<Scope>) -> Self {
+    pub fn new(host: &inventory::Host, groups: Arc<Scope>, extra: Arc<Scope>) -> Self {
         let mut magic = Scope::new();
         magic.insert("inventory_hostname".into(), json!(host.name));
         let names: Vec<_> = host.groups.iter().filter(|group| *group != "all").collect();
         magic.insert("group_names".into(), json!(names));
-        magic.insert("groups".into(), groups.clone());
-        Self { vars: host.vars.clone(), extra, magic }
+        Self { vars: host.vars.clone(), extra, magic, groups }
     }
 
     /// What a step with these playbook and step variables sees, as far as it uses it: a name that nobody asks for need
@@ -31,7 +32,7 @@ impl HostScope {
     pub fn with(&self, playbook: &Scope, step: &Scope, uses: &[String], os: Option<&Os>) -> Scope {
         let mut scope = Scope::new();
         for name in uses {
-            let layers = [&self.magic, &*self.extra, step, playbook, &self.vars];
+            let layers = [&self.magic, &*self.groups, &*self.extra, step, playbook, &self.vars];
             if let Some(value) = layers.iter().find_map(|layer| layer.get(name)) {
                 scope.insert(name.clone(), value.clone());
             }
@@ -44,7 +45,7 @@ impl HostScope {
 
     /// All that a step could use, for saying what is near to a name that does not exist.
     pub fn whole(&self, playbook: &Scope, step: &Scope, os: Option<&Os>) -> Scope {
-        let layers = [&self.vars, playbook, step, &*self.extra, &self.magic];
+        let layers = [&self.vars, playbook, step, &*self.extra, &self.magic, &*self.groups];
         let names: Vec<String> = layers.iter().flat_map(|layer| layer.keys().cloned()).collect();
         self.with(playbook, step, &names, os)
     }
