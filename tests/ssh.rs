@@ -287,6 +287,52 @@ async fn forty_logins_at_once_all_come_in() {
     eventually("all masters end", || masters(place.path()).is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_on_the_way_keeps_our_rules() {
+    let (gate, sshd, place) = (Sshd::start(""), Sshd::start(""), place());
+    let own = format!(
+        "Host 127.0.0.1\n  UserKnownHostsFile {}\n  IdentityFile {}\n",
+        gate.at("known_hosts").display(),
+        gate.at("id").display()
+    );
+    std::fs::write(gate.at("config"), own).unwrap();
+    let file = gate.at("config").display().to_string();
+    let words = vec!["-F".into(), file, "-J".into(), format!("127.0.0.1:{}", gate.port)];
+    let login = Login { ssh_args: words, ..sshd.login() };
+    let lines = Lines::new(settings(&place)).unwrap();
+    let host = lines.open(&login).await.unwrap();
+    assert_eq!(out(&host, "echo on").await, "on");
+    assert_eq!(gate.sessions().len(), sshd.sessions().len(), "both are passed");
+    host.close().await;
+    // Nobody is asked, and what the gate's ssh says is heard.
+    std::fs::write(gate.at("known_hosts"), "").unwrap();
+    let loss = refusal(&lines, &login).await;
+    assert_eq!(loss.kind, LossKind::UnknownHostKey, "{loss}");
+    assert!(loss.why.contains(&gate.port.to_string()), "it tells whose: {loss}");
+    gate.trust(&gate.at("host_key.pub"));
+    std::fs::write(gate.at("authorized"), "").unwrap();
+    let loss = refusal(&lines, &login).await;
+    assert_eq!(loss.kind, LossKind::PermissionDenied, "{loss}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_needs_no_ssh() {
+    let place = place();
+    let lines = Lines::new(settings(&place)).unwrap();
+    let host = lines.local(&Become::No).await.unwrap();
+    let group = rustix::process::getpgrp().as_raw_nonzero().to_string();
+    let theirs = out(&host, "ps -o pgid= -p $PPID").await;
+    assert_ne!(theirs, group, "a Ctrl-C at the terminal is not for running steps");
+    assert_eq!(host.call(request("exit 255", 10)).await.unwrap().code, 255);
+    host.close().await;
+    assert!(masters(place.path()).is_empty());
+    if Command::new("sudo").arg("-V").output().is_err() {
+        let host = lines.local(&Become::Sudo).await.unwrap();
+        let loss = host.call(request("true", 10)).await.unwrap_err();
+        assert_eq!(loss.kind, LossKind::BecomeFailed, "{loss}");
+    }
+}
+
 /// A step that counts its runs, and goes on when it is told to.
 struct Counted {
     dir: TempDir,
@@ -441,6 +487,8 @@ async fn a_kept_master_is_used_again_until_it_is_worn_out() {
     assert_ne!(third, second);
     sshd.signal(&stopped, rustix::process::Signal::CONT);
     eventually("it ends when nobody uses it", || masters(place.path()).is_empty());
+    Lines::new(kept).unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "the next run takes its remains away");
 }
 
 #[tokio::test(flavor = "multi_thread")]

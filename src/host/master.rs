@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+/// How ssh calls a host that it reaches through another.
+const GATE: &str = "UNKNOWN port 65535";
 /// A master that is not kept lives this long without a channel, if nobody is left to end it.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long a master of an earlier run may take to open a channel, before a new login is the better way.
@@ -108,22 +111,24 @@ fn link(login: &Login, settings: &Settings, runtime: &Path) -> PathBuf {
 
 /// Logs in; ssh goes into the background when that is done.
 async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Loss> {
-    let (log, said, config) = (dir.join("log"), dir.join("said"), dir.join("config"));
+    let (log, config) = (dir.join("log"), dir.join(place::LOGGING_IN));
     fs::write(&config, &words.config).map_err(|error| other(&error))?;
-    // A gate on the way speaks here: its ssh is a child of ours and knows nothing of our log.
-    let errors = fs::File::create(&said).map_err(|error| other(&error))?;
     let idle = settings.persist.unwrap_or(IDLE).as_secs().max(1);
     let mut command = Command::new("ssh");
     command.arg("-F").arg(&config).arg("-E").arg(&log).arg("-S").arg(dir.join("master"));
     command.args(["-M", "-f", "-N", "-T", "-o", &format!("ControlPersist={idle}")]).args(&words.args);
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).kill_on_drop(true);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child =
         command.spawn().map_err(|error| Loss { kind: LossKind::Other, why: format!("cannot start ssh: {error}") })?;
     // ConnectTimeout ends with the greeting; a host that stops in the middle of the login is ours to leave.
     let patience = settings.connect_timeout * 3;
     match timeout(patience, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(_)) => Err(classify(&read(&log), &read(&said))),
+        Ok(Ok(status)) if status.success() => fs::remove_file(&config).map_err(|error| other(&error)),
+        Ok(Ok(_)) => {
+            let log = read(&log);
+            let said = if log.contains(GATE) { ask_gate(words, &config, patience).await } else { String::new() };
+            Err(classify(&log, &said))
+        }
         Ok(Err(error)) => Err(other(&error)),
         Err(_) => {
             let _ = child.kill().await;
@@ -131,6 +136,21 @@ async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Lo
             Err(Loss { kind: LossKind::ConnectTimeout, why })
         }
     }
+}
+
+/// What a gate on the way has to say. A master hides it (ssh gives its helpers no error stream), so it takes another try.
+async fn ask_gate(words: &Words, config: &Path, patience: Duration) -> String {
+    let mut command = Command::new("ssh");
+    command.arg("-F").arg(config).args(["-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no", "-T"]);
+    command.args(&words.args).arg("true").env("LC_ALL", "C").kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return String::new() };
+    let mut said = Vec::new();
+    if let Some(errors) = child.stderr.take() {
+        // What comes after so much explains nothing.
+        let _ = timeout(patience, errors.take(64 << 10).read_to_end(&mut said)).await;
+    }
+    show(said.trim_ascii(), 1500)
 }
 
 fn read(log: &Path) -> String {

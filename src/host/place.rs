@@ -50,12 +50,15 @@ fn ours(dir: &Path, uid: u32) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
+/// The file of a master's directory that is there while it logs in: it does not listen yet.
+pub const LOGGING_IN: &str = "config";
+
 /// Takes away directories of masters that are gone, and files that point to them.
 pub fn sweep(runtime: &Path) {
     for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
-        if name.starts_with("m-") && !lives(&path) && old(&path) {
+        if name.starts_with("m-") && !lives(&path) && (!path.join(LOGGING_IN).exists() || old(&path)) {
             let _ = fs::remove_dir_all(&path);
         } else if name.starts_with("p-") && !path.exists() {
             let _ = fs::remove_file(&path);
@@ -68,7 +71,7 @@ pub fn lives(dir: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(dir.join("master")).is_ok()
 }
 
-/// A directory may be so young that its master has yet to come.
+/// No login takes that long: who made it was killed.
 fn old(dir: &Path) -> bool {
     let age = fs::metadata(dir).and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
     age.is_some_and(|age| age.as_secs() > 600)
