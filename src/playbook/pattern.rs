@@ -22,23 +22,23 @@ pub(super) fn is_open(node: &Node) -> bool {
 
 /// The faults of templates in fields where none may be.
 pub(super) fn closed_faults(body: &Node, closed: &[&str]) -> Vec<Fault> {
+    if is_open(body) {
+        let whole = Fault::new("this kind cannot be a template as a whole").at(&body.place);
+        return if closed.is_empty() { vec![] } else { vec![whole] };
+    }
     // `shell.run` is `run` inside of `shell`, which then is no template either.
     let inside = |field: &str| {
         field.split('.').try_fold(body, |node, part| if is_open(node) { Some(node) } else { node.get(part) })
     };
     let fields = closed.iter().filter_map(|field| Some((field, inside(field)?)));
-    let mut faults: Vec<Fault> = fields
+    fields
         .filter_map(|(field, value)| {
             Some(Fault::new(format!("a template in `{field}`, which is shell text")).at(first_open(value)?))
         })
         .map(|fault| {
             fault.hint("hand the value over by `env:` and write \"$NAME\": text is never filled into a shell's")
         })
-        .collect();
-    if !closed.is_empty() && is_open(body) {
-        faults.push(Fault::new("this kind cannot be a template as a whole").at(&body.place));
-    }
-    faults
+        .collect()
 }
 
 fn first_open(node: &Node) -> Option<&Place> {
