@@ -9,6 +9,7 @@ mod fleet;
 mod inventory;
 mod kind_cases;
 mod kind_laws;
+mod lab;
 mod laws;
 mod plan;
 mod playbook;

@@ -216,3 +216,17 @@ fn an_interrupt_starts_nothing_more() {
     let made = fleet.inside("h1", "ls /root | grep -c ^s").out;
     assert_eq!(made.trim(), done.to_string(), "what is told is what was done");
 }
+
+#[test]
+fn the_quarterly_run_hardens_other_releases_too() {
+    for release in ["trixie", "bullseye"] {
+        let fleet = Fleet::of(release, 1);
+        let inventory = fleet.inventory();
+        for (words, code) in [(&["check"][..], 2), (&["apply", "-y"], 0), (&["check"], 0)] {
+            let run = steadfast(&[words, &[QUARTERLY, "-i", &inventory]].concat());
+            assert_eq!(run.code, code, "{release} {words:?}: {}{}", run.out, run.err);
+        }
+        // Whoever comes after still gets in.
+        assert_eq!(steadfast(&["check", QUARTERLY, "-i", &inventory]).code, 0, "{release}");
+    }
+}
