@@ -230,3 +230,44 @@ fn the_quarterly_run_hardens_other_releases_too() {
         assert_eq!(steadfast(&["check", QUARTERLY, "-i", &inventory]).code, 0, "{release}");
     }
 }
+
+#[test]
+fn loops_includes_and_follow_ups_work_together() {
+    let fleet = Fleet::up(2);
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    write(
+        "part.yml",
+        "steps:\n  - id: conf\n    title: \"configuration of {{ what }}\"\n    on_change: [again]\n    file: {path: /etc/motd, content: \"{{ what }} on {{ inventory_hostname }}\\n\"}\n",
+    );
+    let book = write(
+        "book.yml",
+        "name: b\nhosts: all\nvars: {names: [a, b]}\nsteps:\n  - include: {file: part.yml, vars: {what: thing}}\n  - id: again\n    service: {name: cron, state: restarted}\n  - id: files\n    loop: names\n    file: {path: \"/srv/{{ item }}\", content: \"{{ item }}\\n\"}\n  - id: only-debian\n    when: os.family == \"debian\" && inventory_hostname == \"h2\"\n    file: {path: /srv/debian, content: \"{{ os.codename }}\\n\"}\n",
+    );
+    let run = |words: &[&str]| steadfast(&[words, &[&book, "-i", &fleet.inventory()]].concat());
+    let check = run(&["check", "-D"]);
+    assert_eq!(check.code, 2, "{}{}", check.out, check.err);
+    for part in ["configuration of thing", "+thing on h1", "after conf"] {
+        assert!(check.out.contains(part), "{part} is not in\n{}", check.out);
+    }
+    let started = || fleet.inside("h1", "systemctl show -p ActiveEnterTimestampMonotonic cron").out;
+    let before = started();
+    let apply = run(&["apply", "-y"]);
+    assert_eq!(apply.code, 0, "{}{}", apply.out, apply.err);
+    assert_ne!(started(), before, "cron was not restarted");
+    assert_eq!(
+        fleet.inside("h2", "cat /etc/motd /srv/a /srv/b /srv/debian; ls /var/lib/steadfast/due").out,
+        "thing on h2\na\nb\nbookworm\n"
+    );
+    assert_eq!(fleet.inside("h1", "ls /srv").out, "a\nb\n");
+    assert_eq!(run(&["check"]).code, 0);
+    // A follow-up that a broken run still owes is found by the next one.
+    fleet.inside("h1", "mkdir -p /var/lib/steadfast/due; touch '/var/lib/steadfast/due/restarted%3Acron.service'");
+    assert_eq!(run(&["check"]).code, 2);
+    assert_eq!(run(&["apply", "-y"]).code, 0);
+    assert_eq!(run(&["check"]).code, 0);
+}

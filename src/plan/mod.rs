@@ -3,7 +3,7 @@
 //! `compile` chooses hosts and steps, `edges` finds the order, `decide` says from facts what each task would change.
 //! A task is a step on a host. Nothing here touches a host.
 
-use crate::expr::Scope;
+use crate::expr::{Scope, Template};
 use crate::fact::{Os, Query};
 use crate::fault::Faults;
 use crate::graph::Graph;
@@ -89,6 +89,16 @@ impl Plan {
     pub fn name(&self, task: usize) -> String {
         let task = &self.tasks[task];
         format!("{}/{}", self.hosts[task.host].name, task.step.id)
+    }
+
+    /// What a task is called, with its names filled in where they are known.
+    pub fn title(&self, task: usize) -> String {
+        let Task { host, play, step, .. } = &self.tasks[task];
+        if !Template::is_one(&step.title) {
+            return step.title.clone();
+        }
+        let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, &step.vars, None);
+        step.titled(&scope).unwrap_or_else(|_| step.title.clone())
     }
 
     /// Whether a task acts as root on its host: what the inventory says of the host is nearest to the truth.

@@ -148,7 +148,7 @@ impl Site {
         self.run.voice.say(What::TaskDone(Box::new(TaskDone {
             host: self.name(),
             step: step.id.clone(),
-            title: step.title.clone(),
+            title: self.run.plan.title(task),
             kind: step.kind,
             control: step.control.clone(),
             place: step.place.clone(),
