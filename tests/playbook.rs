@@ -283,3 +283,17 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_handbook_of_the_language_is_true() {
+    let page = steadfast::playbook::HANDBOOK;
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("common.yml"), "steps:\n  - id: packages\n    package: {name: nginx}\n").unwrap();
+    std::fs::write(dir.path().join("secrets-free.yml"), "a: 1\n").unwrap();
+    let reloaded = "  - id: reloaded\n    service: {name: nginx, state: reloaded}\n";
+    let path = dir.path().join("book.yml");
+    std::fs::write(&path, format!("{example}{reloaded}")).unwrap();
+    let loaded = steadfast::playbook::load(&[path]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded[0].steps.len(), 4);
+}

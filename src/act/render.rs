@@ -13,7 +13,7 @@ const MARK: &str = "steadfast-act";
 pub fn render(acts: &[Act]) -> String {
     let mut text = String::from(include_str!("prelude.sh"));
     for (n, act) in acts.iter().enumerate() {
-        let _ = write!(text, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit 1\n", one(act));
+        let _ = write!(text, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit\n", one(act));
     }
     text.push_str("exit 0\n");
     text
@@ -62,7 +62,8 @@ fn one(act: &Act) -> String {
         Act::MarkDue { name } => words("due", &[&mark(name)]),
         Act::ClearDue { name } => words("rm -f --", &[&mark(name)]),
         // In a shell of its own, so that `exit` and `cd` are its own affair.
-        Act::Shell { script } => format!("sh -c {}", quote(script)),
+        // Our own umask is strict; the author's script gets the usual one.
+        Act::Shell { script } => format!("(umask 022; exec sh -c {})", quote(script)),
     }
 }
 
@@ -120,7 +121,7 @@ fn user(name: &str, create: bool, set: &UserSet) -> String {
     if lines.is_empty() { ":".to_owned() } else { format!("{{ {}; }}", lines.join(" && ")) }
 }
 
-/// Which act failed and what it said.
+/// Which act failed and what it said; it may have said nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// From 0.
@@ -134,6 +135,5 @@ pub fn failure(err: &[u8]) -> Option<Failure> {
     let (_, last) = text.rsplit_once(&format!("\n{MARK} "))?;
     let (number, said) = last.split_once('\n').unwrap_or((last, ""));
     let why = said.trim();
-    let why = if why.is_empty() { "it failed without a word".to_owned() } else { why.chars().take(2000).collect() };
-    Some(Failure { act: number.trim().parse().ok()?, why })
+    Some(Failure { act: number.trim().parse().ok()?, why: why.chars().take(2000).collect() })
 }

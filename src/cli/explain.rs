@@ -2,12 +2,13 @@
 
 use super::say;
 use crate::fault::{Fault, Faults};
+use crate::playbook::HANDBOOK;
 use crate::step::{KINDS, kind};
 
 /// The handbook page of a kind, or the list of all.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
-    /// A kind of step, as written in a playbook.
+    /// A kind of step, as written in a playbook; or `playbook` for the language itself.
     kind: Option<String>,
 }
 
@@ -19,9 +20,17 @@ impl Explain {
                 let page = entry.page();
                 format!("{:width$}  {}\n", entry.name, page.lines().next().unwrap_or_default())
             };
-            say(&KINDS.iter().map(line).collect::<String>())?;
+            let kinds = KINDS.iter().map(line).collect::<String>();
+            say(&format!(
+                "{:width$}  The language of playbooks: steps, variables, conditions, loops.\n{kinds}",
+                "playbook"
+            ))?;
             return Ok(0);
         };
+        if name == "playbook" {
+            say(HANDBOOK)?;
+            return Ok(0);
+        }
         let entry = kind(&name).ok_or_else(|| {
             Fault::new(format!("there is no kind `{name}`")).nearest(&name, KINDS.iter().map(|entry| entry.name))
         })?;

@@ -31,7 +31,7 @@ impl Inventory {
             })?;
             format!("{:#}\n", serde_json::Value::Object(host.vars.clone()))
         } else if self.graph {
-            inventory.graph("all")
+            format!("{}\n", inventory.graph("all").trim_end())
         } else {
             format!("{:#}\n", inventory.list())
         };

@@ -72,7 +72,8 @@ impl Lab {
                 let lab = lab::up(&Options { name, hosts, release }, &progress)?;
                 let inventory = lab.inventory();
                 let text = std::fs::read_to_string(&inventory).unwrap_or_default();
-                say(&format!("{}\n{text}", inventory.display()))?;
+                progress(&inventory.display().to_string());
+                say(&text)?;
             }
             Command::List { json } => list(json)?,
             Command::Exec { name, host, command } => {
@@ -100,6 +101,7 @@ impl Lab {
 }
 
 fn list(json: bool) -> Result<(), Faults> {
+    lab::readable()?;
     let labs: Vec<Hosts> = lab::names().iter().filter_map(|name| Hosts::open(name).ok()).collect();
     let rows = labs.iter().flat_map(|lab| lab.hosts.iter().map(move |host| (lab, host, lab.pid(host))));
     if json {

@@ -223,7 +223,7 @@ async fn listen(mut events: mpsc::UnboundedReceiver<Event>, json: bool, told: To
         Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
     let _ = told;
     while let Some(event) = events.recv().await {
-        if let Some(progress) = live.take(&event) {
+        if let Some(progress) = live.take(&event).filter(|_| !json) {
             say_error(&progress);
         }
         if json {

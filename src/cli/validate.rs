@@ -16,7 +16,9 @@ impl Validate {
         let mut steps: Vec<&str> = plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
         steps.sort_unstable();
         steps.dedup();
-        say(&format!("valid: {} steps, {} hosts, {} tasks\n", steps.len(), plan.hosts.len(), plan.tasks.len()))?;
+        let count = |n: usize, thing: &str| format!("{n} {thing}{}", if n == 1 { "" } else { "s" });
+        let (hosts, tasks) = (count(plan.hosts.len(), "host"), count(plan.tasks.len(), "task"));
+        say(&format!("valid: {}, {hosts}, {tasks}\n", count(steps.len(), "step")))?;
         Ok(0)
     }
 }

@@ -141,6 +141,23 @@ impl Lab {
     }
 }
 
+/// Whether the labs may be looked at: they are root's.
+///
+/// # Errors
+/// They may not.
+pub fn readable() -> Result<()> {
+    let dir = directory().join("labs");
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(cannot("look into", &dir, &error).hint("labs are root's"))
+        }
+        _ if dir.exists() && !rustix::process::geteuid().is_root() => {
+            Err(Fault::new("labs are root's").hint("run it with sudo"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The names of all labs, sorted.
 pub fn names() -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory().join("labs")) else { return Vec::new() };

@@ -34,6 +34,7 @@ const LATE: &[&str] = &["os"];
 pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Result<Plan, Faults> {
     let mut faults = Vec::new();
     let selected = select(playbooks, inventory, options, &mut faults);
+    unknown_tags(playbooks, options, &mut faults);
     if let Some(faults) = Faults::some(std::mem::take(&mut faults)) {
         return Err(faults);
     }
@@ -106,7 +107,7 @@ fn select(
                 }
                 all.push(chosen);
             }
-            Err(fault) => faults.push(fault.or_at(&playbook.hosts_place)),
+            Err(fault) => faults.push(fault.at(&playbook.hosts_place)),
         }
     }
     if faults.is_empty() && all.iter().all(BTreeSet::is_empty) {
@@ -117,6 +118,19 @@ fn select(
         );
     }
     all
+}
+
+/// A tag that no step has is a slip of the fingers, and would make a run that looks at nothing and finds all well.
+fn unknown_tags(playbooks: &[Playbook], options: &Options, faults: &mut Vec<Fault>) {
+    let known: BTreeSet<&str> =
+        playbooks.iter().flat_map(|book| &book.steps).flat_map(|step| &step.tags).map(String::as_str).collect();
+    for tag in options.tags.iter().chain(&options.skip_tags).filter(|tag| !known.contains(tag.as_str())) {
+        faults.push(Fault::new(format!("no step has the tag `{tag}`")).nearest(tag, known.iter().copied()));
+    }
+    if playbooks.iter().all(|book| book.steps.is_empty()) {
+        faults
+            .push(Fault::new("there is no step in the playbooks").hint("`steadfast explain` lists the kinds of steps"));
+    }
 }
 
 fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options) -> Plan {
@@ -167,7 +181,7 @@ fn narrow(steps: &[Arc<Step>], inventory: &Inventory, faults: &mut Vec<Fault>) -
         match inventory.select(pattern) {
             Ok(hosts) => Some(hosts.into_iter().map(|host| host.name.clone()).collect()),
             Err(fault) => {
-                faults.push(fault.or_at(&step.place));
+                faults.push(fault.at(&step.place));
                 None
             }
         }

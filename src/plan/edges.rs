@@ -99,7 +99,7 @@ fn across(
                 Ok(hosts) => hosts,
                 Err(fault) => {
                     if told.insert(pattern.clone()) {
-                        faults.push(fault.or_at(&need.step.place));
+                        faults.push(fault.at(&need.step.place));
                     }
                     continue;
                 }

@@ -127,3 +127,6 @@ pub struct Made {
     pub item: Option<String>,
     pub kind: Arc<dyn Kind>,
 }
+
+/// The handbook page of playbooks themselves.
+pub const HANDBOOK: &str = include_str!("handbook.md");

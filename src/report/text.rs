@@ -170,17 +170,31 @@ impl Text {
                 (format!("{} changed", summary.changed), ", each read again as wanted".into())
             }
             0 if drift > 0 => (format!("{drift} of {} differ", total(summary)), " (report only)".into()),
+            0 if summary.skipped == total(summary) => {
+                ("nothing was looked at".into(), ": every step was skipped".into())
+            }
             0 => ("in sync".into(), String::new()),
             2 => (format!("{drift} of {} differ", total(summary)), "; `steadfast apply` sets them (exit 2)".into()),
             3 => {
                 let bad = summary.failed + if apply { summary.manual } else { 0 };
-                (format!("{bad} failed"), " (exit 3)".into())
+                (format!("{bad} failed{}", also(summary, drift)), " (exit 3)".into())
             }
-            4 => (format!("{} unreachable, {} unknown", summary.unreachable, summary.unknown), " (exit 4)".into()),
+            4 => (also(summary, drift).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
             6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
             other => (format!("exit {other}"), String::new()),
         }
     }
+}
+
+/// What else is to be said behind what is worst.
+fn also(summary: &Summary, drift: usize) -> String {
+    let all = [
+        (summary.unreachable, "unreachable"),
+        (summary.unknown, "unknown"),
+        (drift, "differ"),
+        (summary.changed, "changed"),
+    ];
+    all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(", {n} {word}")).collect()
 }
 
 fn total(summary: &Summary) -> usize {

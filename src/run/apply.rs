@@ -11,6 +11,7 @@ use crate::plan::{Decision, Taint, Why, decide};
 use crate::playbook::Made;
 use crate::step::{Row, Setting};
 use crate::target::Done;
+use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,11 +72,13 @@ impl Run {
                 }
             }
         }
-        for site in &sites {
+        // Side by side: a goodbye costs a round trip.
+        let goodbyes = sites.iter().map(|site| async move {
             if let Some(site) = site.lock().await.as_mut() {
                 site.close().await;
             }
-        }
+        });
+        join_all(goodbyes).await;
     }
 
     fn say_batch(&self, play: &str, batch: usize, of: usize, hosts: &[usize]) {
@@ -183,9 +186,10 @@ impl<'a> Work<'a> {
         }
         match planned {
             Decision::InSync | Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
-            Decision::Skipped => {
-                Ok((Outcome::Skipped { why: "its condition does not hold".into(), blocked: false }, vec![]))
-            }
+            Decision::Skipped => Ok((
+                Outcome::Skipped { why: "its condition does not hold, or its loop is empty".into(), blocked: false },
+                vec![],
+            )),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
             Decision::Manual(_) => Ok((Outcome::Manual, planned.rows())),

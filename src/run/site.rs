@@ -135,7 +135,9 @@ impl Site {
                 Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
             }
             Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
-            Decision::Skipped => Outcome::Skipped { why: "its condition does not hold".into(), blocked: false },
+            Decision::Skipped => {
+                Outcome::Skipped { why: "its condition does not hold, or its loop is empty".into(), blocked: false }
+            }
         };
         self.done(task, outcome, decision.rows());
     }

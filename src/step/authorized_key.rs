@@ -16,7 +16,7 @@
 
 use super::file::{held, set_files};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Row, Setting, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Content, EntryKind, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -43,15 +43,7 @@ pub struct AuthorizedKey {
     path: Option<String>,
     /// `present`, or `absent`.
     #[serde(default)]
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
+    state: Presence,
 }
 
 const TYPES: &[&str] = &[
@@ -106,7 +98,7 @@ impl Check for AuthorizedKey {
         if self.options.as_deref().is_some_and(|options| options.contains(['\n', '\r'])) {
             faults.push(Fault::new("options are one line").at(place(body, "options")));
         }
-        if self.exclusive && self.state == State::Absent {
+        if self.exclusive && self.state == Presence::Absent {
             faults.push(Fault::new("`exclusive` says which keys stay, so nothing can be absent").at(place(body, "state")));
         }
         if self.path.as_deref().is_some_and(|path| !path.starts_with('/')) {
@@ -137,7 +129,7 @@ impl AuthorizedKey {
                 lines.push(line.to_owned());
             } else if is_ours(line) {
                 let at = self.key.0.iter().position(|key| identity(key) == identity(line));
-                if let (Some(at), State::Present) = (at.filter(|at| !seen[*at]), self.state) {
+                if let (Some(at), Presence::Present) = (at.filter(|at| !seen[*at]), self.state) {
                     seen[at] = true;
                     lines.push(self.line(&self.key.0[at]));
                 }
@@ -145,7 +137,7 @@ impl AuthorizedKey {
                 lines.push(line.to_owned());
             }
         }
-        if self.state == State::Present {
+        if self.state == Presence::Present {
             let new = self.key.0.iter().zip(&seen).filter(|(_, seen)| !**seen);
             lines.extend(new.map(|(key, _)| self.line(key)));
         }
@@ -171,7 +163,7 @@ impl Kind for AuthorizedKey {
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let accounts = found.accounts()?;
         let Some(user) = accounts.users.iter().find(|user| user.name == self.user) else {
-            let gone = self.state == State::Absent;
+            let gone = self.state == Presence::Absent;
             return if gone { Ok(vec![]) } else { Err(Gap::Missing(format!("there is no user {}", self.user))) };
         };
         let (path, directory) = (self.path(), self.directory());
@@ -195,7 +187,7 @@ impl Kind for AuthorizedKey {
             _ => None,
         };
         let mut rows = Vec::new();
-        if now.is_none() && self.state == State::Absent {
+        if now.is_none() && self.state == Presence::Absent {
             return Ok(rows);
         }
         if folder.is_none() {
@@ -222,7 +214,7 @@ impl Kind for AuthorizedKey {
 
     fn claims(&self) -> Vec<Claim> {
         let object = || Object::Path(self.path());
-        let state = if self.state == State::Absent { "absent" } else { "present" };
+        let state = if self.state == Presence::Absent { "absent" } else { "present" };
         let key = |key: &String| {
             let (kind, data) = identity(key).unwrap_or_default();
             Claim::owns(object(), format!("key {kind} {data}"), state)

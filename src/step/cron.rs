@@ -14,7 +14,7 @@
 
 use super::file::{held, set_files};
 use super::words::place;
-use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val};
+use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Content, EntryKind, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -42,15 +42,7 @@ pub struct Cron {
     env: BTreeMap<String, String>,
     /// `present`, or `absent`.
     #[serde(default)]
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
+    state: Presence,
 }
 
 fn root() -> String {
@@ -100,7 +92,7 @@ impl Check for Cron {
             faults.push(fault.hint("use letters, digits, `_` and `-`"));
         }
         match (self.state, &self.schedule, &self.command) {
-            (State::Absent, ..) => {}
+            (Presence::Absent, ..) => {}
             (_, Some(schedule), Some(command)) => {
                 faults.extend(schedule_fault(schedule).map(|what| Fault::new(what).at(place(body, "schedule"))));
                 if command.contains(['\n', '\r']) {
@@ -143,7 +135,7 @@ impl Kind for Cron {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let path = self.path();
-        if found.stat("/etc/cron.d")?.is_empty() && self.state == State::Present {
+        if found.stat("/etc/cron.d")?.is_empty() && self.state == Presence::Present {
             return Err(Gap::Missing("/etc/cron.d does not exist: cron is not installed".into()));
         }
         let entry = found.stat(&path)?.first();
@@ -155,11 +147,11 @@ impl Kind for Cron {
             _ => Val::Absent,
         };
         let mut rows = Vec::new();
-        let wanted = if self.state == State::Absent { Val::Absent } else { Val::Data(self.content().as_bytes().into()) };
+        let wanted = if self.state == Presence::Absent { Val::Absent } else { Val::Data(self.content().as_bytes().into()) };
         if now != wanted {
             rows.push(Row::new(&path, "content", now, wanted));
         }
-        if self.state == State::Present {
+        if self.state == Presence::Present {
             held(&path, entry, Some(Mode(0o644)), Some("root"), Some("root"), &mut rows);
         } else if let Some(entry) = entry {
             // What goes away comes back with the mode and owner that it had.
@@ -175,7 +167,7 @@ impl Kind for Cron {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let value = if self.state == State::Absent { "absent".to_owned() } else { self.content() };
+        let value = if self.state == Presence::Absent { "absent".to_owned() } else { self.content() };
         vec![
             Claim::owns(Object::Path(self.path()), "content", value),
             Claim::Reads(Object::User(self.user.clone())),

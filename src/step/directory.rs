@@ -13,7 +13,7 @@
 //! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none.
 
 use super::file::held;
-use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val};
+use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Entry, EntryKind, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -40,15 +40,7 @@ pub struct Directory {
     if_present: bool,
     /// `present`, or `absent`.
     #[serde(default)]
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
+    state: Presence,
 }
 
 impl Check for Directory {
@@ -60,7 +52,7 @@ impl Check for Directory {
             faults.push(Fault::new(format!("`{path}` is no absolute path without a glob")).at(place));
         }
         let sets = self.mode.is_some() || self.owner.is_some() || self.group.is_some();
-        if self.state == State::Absent && sets {
+        if self.state == Presence::Absent && sets {
             let place = &body.get("state").unwrap_or(body).place;
             faults.push(Fault::new("a directory that is absent has no mode or owner").at(place));
         }
@@ -93,15 +85,15 @@ impl Kind for Directory {
                 return Err(Gap::Impossible(format!("{path} is {what}")));
             }
             match (entry, self.state) {
-                (None, State::Absent) => {}
+                (None, Presence::Absent) => {}
                 (None, _) if self.if_present => {}
-                (Some(entry), State::Absent) => {
+                (Some(entry), Presence::Absent) => {
                     rows.push(Row::new(path, "exists", "yes", "no"));
                     let mut was = Vec::new();
                     held(path, Some(entry), Some(Mode(0o10000)), Some(""), Some(""), &mut was);
                     rows.extend(was.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
                 }
-                (entry, State::Present) => {
+                (entry, Presence::Present) => {
                     if entry.is_none() {
                         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
                         if !parent.is_empty() && found.stat(parent)?.is_empty() && !self.paths().any(|own| own == parent) {
@@ -125,7 +117,7 @@ impl Kind for Directory {
         let mut claims = Vec::new();
         for path in self.paths() {
             let object = || Object::Path(path.to_owned());
-            let state = if self.state == State::Absent { "absent" } else { "present" };
+            let state = if self.state == Presence::Absent { "absent" } else { "present" };
             claims.push(Claim::owns(object(), "exists", state));
             claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
             for (field, name) in [("owner", &self.owner), ("group", &self.group)] {

@@ -11,7 +11,7 @@
 //! Drift is told as `state`, `gid` and `members`.
 //!
 //! Way back: exact for number and members; a group that was removed comes back without its administrators and its
-//! password. Disruption: none; taking people out of a group, or the group away, may cut the way in and is guarded.
+//! password. Disruption: none; taking people out of a group, or the group away, may cut the way in.
 //!
 //! Traps:
 //! - Files keep the old number when `gid` changes, and so do those of a group that is removed.
@@ -19,7 +19,7 @@
 //! - Say a membership at one of the two, here or in `user: {groups: …}`: both together are a circle.
 
 use super::words::place;
-use super::{Check, Claim, Kind, Many, Object, Row, Setting, Undo, Val};
+use super::{Check, Claim, Kind, Many, Object, Row, Setting, Undo, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Accounts, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -33,7 +33,7 @@ use std::collections::BTreeSet;
 pub struct Group {
     name: String,
     #[serde(default)]
-    state: State,
+    state: Presence,
     /// Its number; without one the system chooses.
     gid: Option<u32>,
     /// A new group gets a number of the system's range.
@@ -47,14 +47,6 @@ pub struct Group {
 }
 
 /// What is wanted of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
-}
-
 /// A name that useradd and groupadd take and that no other program misreads.
 pub(super) fn plain(name: &str) -> bool {
     let body = name.strip_suffix('$').unwrap_or(name);
@@ -73,7 +65,7 @@ impl Check for Group {
         if self.exclusive && self.members.is_none() {
             fault("exclusive", "`exclusive` needs `members`");
         }
-        if self.state == State::Absent {
+        if self.state == Presence::Absent {
             if self.name == "root" {
                 fault("name", "the group root cannot be removed");
             }
@@ -154,8 +146,8 @@ impl Kind for Group {
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let accounts = found.accounts()?;
         match self.state {
-            State::Present => self.present(accounts),
-            State::Absent => self.absent(accounts),
+            Presence::Present => self.present(accounts),
+            Presence::Absent => self.absent(accounts),
         }
     }
 
@@ -182,7 +174,7 @@ impl Kind for Group {
 
     fn claims(&self) -> Vec<Claim> {
         let object = || Object::Group(self.name.clone());
-        let state = if self.state == State::Present { "present" } else { "absent" };
+        let state = if self.state == Presence::Present { "present" } else { "absent" };
         let mut claims = vec![Claim::owns(object(), "state", state)];
         claims.extend(self.gid.map(|gid| Claim::owns(object(), "gid", gid.to_string())));
         let Some(members) = &self.members else { return claims };
@@ -194,13 +186,13 @@ impl Kind for Group {
     }
 
     fn access(&self) -> bool {
-        self.exclusive || self.state == State::Absent
+        self.exclusive || self.state == Presence::Absent
     }
 
     fn undo(&self) -> Undo {
         match self.state {
-            State::Present => Undo::Exact,
-            State::Absent => Undo::Partial("its administrators and its password do not come back".into()),
+            Presence::Present => Undo::Exact,
+            Presence::Absent => Undo::Partial("its administrators and its password do not come back".into()),
         }
     }
 }

@@ -20,7 +20,7 @@
 
 use super::file::set_files;
 use super::line::change;
-use super::{Check, Claim, Kind, Mode, Object, Row, Setting};
+use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Presence};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -49,7 +49,7 @@ pub struct KeyValue {
     ignore_case: bool,
     /// `present`, or `absent`: no line sets the key.
     #[serde(default)]
-    state: State,
+    state: Presence,
     /// A file that does not exist is made.
     #[serde(default)]
     create: bool,
@@ -59,14 +59,6 @@ pub struct KeyValue {
     /// A command that must accept the file in its place.
     #[serde(default)]
     check: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
 }
 
 fn blank() -> String {
@@ -84,7 +76,7 @@ impl Check for KeyValue {
         if self.value.as_deref().is_some_and(lines) {
             faults.push(Fault::new("a value cannot hold the end of a line").at(place("value")));
         }
-        if (self.state == State::Present) != self.value.is_some() {
+        if (self.state == Presence::Present) != self.value.is_some() {
             let fault = Fault::new("a setting has a `value`, or is `state: absent`").at(&body.place);
             faults.push(fault.hint("say exactly one of the two"));
         }
@@ -169,7 +161,7 @@ impl Kind for KeyValue {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let absent = self.state == State::Absent;
+        let absent = self.state == Presence::Absent;
         change(&self.path, found, self.create && !absent, self.mode, |text| self.wanted(text.unwrap_or_default()), absent)
     }
 
@@ -197,7 +189,7 @@ mod tests {
             section: section.map(Into::into),
             separator: separator.into(),
             ignore_case: false,
-            state: if value.is_some() { State::Present } else { State::Absent },
+            state: if value.is_some() { Presence::Present } else { Presence::Absent },
             create: false,
             mode: None,
             check: None,

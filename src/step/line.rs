@@ -16,7 +16,7 @@
 //! Way back: exact, the whole file as it was. Disruption: none.
 
 use super::file::set_files;
-use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val};
+use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Content, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -41,7 +41,7 @@ pub struct Line {
     after: Option<String>,
     /// `present`, or `absent`.
     #[serde(default)]
-    state: State,
+    state: Presence,
     /// A file that does not exist is made.
     #[serde(default)]
     create: bool,
@@ -51,14 +51,6 @@ pub struct Line {
     /// A command that must accept the file in its place.
     #[serde(default)]
     check: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
 }
 
 impl Check for Line {
@@ -71,16 +63,16 @@ impl Check for Line {
                 faults.push(Fault::new("this is no regular expression").at(place(field)).why(why));
             }
         }
-        if self.state == State::Present && self.line.is_none() {
+        if self.state == Presence::Present && self.line.is_none() {
             faults.push(Fault::new("a line that should be there must be said").at(&body.place).hint("add `line:`"));
         }
-        if self.state == State::Absent && self.line.is_none() && self.matches.is_none() {
+        if self.state == Presence::Absent && self.line.is_none() && self.matches.is_none() {
             faults.push(Fault::new("which line should be absent?").at(&body.place).hint("add `line:` or `match:`"));
         }
         if self.line.as_deref().is_some_and(|line| line.contains(['\n', '\r'])) {
             faults.push(Fault::new("a line cannot hold the end of a line").at(place("line")).hint("make a step for each line"));
         }
-        if let (Some(line), Some(Ok(expression)), State::Present) = (&self.line, self.expression(), self.state)
+        if let (Some(line), Some(Ok(expression)), Presence::Present) = (&self.line, self.expression(), self.state)
             && !expression.is_match(line)
         {
             let fault = Fault::new("`line` does not match `match`, so each run would add it again").at(place("match"));
@@ -107,7 +99,7 @@ impl Line {
         let lines: Vec<&str> = text.lines().collect();
         let mut out: Vec<&str> = Vec::with_capacity(lines.len() + 1);
         match (self.state, self.line.as_deref()) {
-            (State::Present, Some(wanted)) => {
+            (Presence::Present, Some(wanted)) => {
                 let last = lines.iter().rposition(|line| is_one(line));
                 for (n, line) in lines.iter().enumerate() {
                     match last {
@@ -135,9 +127,9 @@ impl Kind for Line {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        change(&self.path, found, self.create && self.state == State::Present, self.mode, |text| {
-            if text.is_none() && self.state == State::Absent { String::new() } else { self.wanted(text.unwrap_or_default()) }
-        }, self.state == State::Absent)
+        change(&self.path, found, self.create && self.state == Presence::Present, self.mode, |text| {
+            if text.is_none() && self.state == Presence::Absent { String::new() } else { self.wanted(text.unwrap_or_default()) }
+        }, self.state == Presence::Absent)
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
@@ -146,7 +138,7 @@ impl Kind for Line {
 
     fn claims(&self) -> Vec<Claim> {
         let field = format!("line {}", self.matches.as_ref().or(self.line.as_ref()).cloned().unwrap_or_default());
-        let value = if self.state == State::Absent { "absent".to_owned() } else { self.line.clone().unwrap_or_default() };
+        let value = if self.state == Presence::Absent { "absent".to_owned() } else { self.line.clone().unwrap_or_default() };
         let object = Object::Path(self.path.clone());
         vec![Claim::owns(object.clone(), field, value), Claim::Reads(Object::Other("file made at", self.path.clone()))]
     }

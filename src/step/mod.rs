@@ -14,7 +14,7 @@ mod change;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
-pub use words::{Many, Mode};
+pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.
 pub trait Kind: Debug + Send + Sync {

@@ -28,7 +28,7 @@
 //! Drift is told for `live` (running now) and `boot` (what systemd calls the unit file's state).
 //!
 //! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart; stopping the
-//! network, sshd or a firewall may cut the way in and is guarded.
+//! network, sshd or a firewall may cut the way in.
 //!
 //! Traps:
 //! - A unit whose file lies in `/etc/systemd/system` itself cannot be masked.

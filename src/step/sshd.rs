@@ -18,7 +18,7 @@
 //!
 //! Drift is told for each keyword (`now in effect`), for its line in the drop-in, for the `Include`, and for a due reload.
 //!
-//! Way back: exact, line by line. Disruption: reload; connections stay. It touches the way in and is guarded.
+//! Way back: exact, line by line. Disruption: reload; connections stay. It touches the way in.
 //!
 //! Traps:
 //! - What a `Match` block says for some users or addresses is not seen: `sshd -T` tells what holds outside of them.

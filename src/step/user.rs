@@ -13,7 +13,7 @@
 //!
 //! Way back: exact for all fields of a user that was there. A user that was made is removed again, but a home directory
 //! made with it stays; a user that was removed comes back with number, groups, home and shell, but without the password.
-//! Disruption: none; what may shut somebody out (locked, expires, shell, home, exclusive groups, absent) is guarded.
+//! Disruption: none; what may shut somebody out (locked, expires, shell, home, exclusive groups, absent) touches the way in.
 //!
 //! Traps:
 //! - `absent` removes the account alone. The home directory and all other files stay and keep the number; a user with
@@ -23,7 +23,7 @@
 
 use super::group::{joined, plain, split};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -38,7 +38,7 @@ mod fields;
 pub struct User {
     name: String,
     #[serde(default)]
-    state: State,
+    state: Presence,
     uid: Option<u32>,
     /// The primary group, by name; without one a new user gets the system's choice.
     group: Option<String>,
@@ -63,14 +63,6 @@ pub struct User {
 }
 
 /// What is wanted of a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
-}
-
 impl Check for User {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
@@ -93,7 +85,7 @@ impl Check for User {
         if self.expires.as_deref().is_some_and(|day| fields::days(day).is_none()) {
             fault("expires", "`expires` needs a day such as \"2026-12-31\", or `never`".into());
         }
-        if self.state == State::Absent {
+        if self.state == Presence::Absent {
             if self.name == "root" {
                 fault("name", "root cannot be removed".into());
             }
@@ -116,7 +108,7 @@ impl User {
     /// It may shut somebody out.
     fn shuts_out(&self) -> bool {
         let changes = self.locked == Some(true) || self.expires.as_deref().is_some_and(|day| day != "never");
-        changes || self.state == State::Absent || self.exclusive_groups || self.shell.is_some() || self.home.is_some()
+        changes || self.state == Presence::Absent || self.exclusive_groups || self.shell.is_some() || self.home.is_some()
     }
 }
 
@@ -127,8 +119,8 @@ impl Kind for User {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         match self.state {
-            State::Present => self.present(found.accounts()?),
-            State::Absent => self.absent(found.accounts()?),
+            Presence::Present => self.present(found.accounts()?),
+            Presence::Absent => self.absent(found.accounts()?),
         }
     }
 
@@ -139,7 +131,7 @@ impl Kind for User {
             return vec![Act::DeleteUser { name: self.name.clone() }];
         }
         let create = state.is_some();
-        let set = fields::user_set(to, create && self.system, create && self.state == State::Present && self.makes_home());
+        let set = fields::user_set(to, create && self.system, create && self.state == Presence::Present && self.makes_home());
         let mut acts = Vec::new();
         if create || set != Default::default() {
             acts.push(Act::User { name: self.name.clone(), create, set });
@@ -155,7 +147,7 @@ impl Kind for User {
 
     fn claims(&self) -> Vec<Claim> {
         let object = || Object::User(self.name.clone());
-        let state = if self.state == State::Present { "present" } else { "absent" };
+        let state = if self.state == Presence::Present { "present" } else { "absent" };
         let mut claims = vec![Claim::owns(object(), "state", state)];
         for (field, value) in self.wanted() {
             claims.push(Claim::owns(object(), field, value));
@@ -185,12 +177,12 @@ impl Kind for User {
 
     fn undo(&self) -> Undo {
         match self.state {
-            State::Absent => Undo::Partial("the account comes back without its password".into()),
-            State::Present if self.makes_home() => Undo::Partial("a home directory that was made stays".into()),
-            State::Present if self.locked == Some(true) => {
+            Presence::Absent => Undo::Partial("the account comes back without its password".into()),
+            Presence::Present if self.makes_home() => Undo::Partial("a home directory that was made stays".into()),
+            Presence::Present if self.locked == Some(true) => {
                 Undo::Partial("a password that was empty stays locked".into())
             }
-            State::Present => Undo::Exact,
+            Presence::Present => Undo::Exact,
         }
     }
 }

@@ -123,6 +123,15 @@ pub fn container(found: &Facts) -> Result<bool, Gap> {
     Ok(!MACHINES.contains(&found.os()?.virtualization.as_str()))
 }
 
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    #[default]
+    Present,
+    Absent,
+}
+
 /// One thing or a list of things.
 #[derive(Debug, Clone, PartialEq, Eq, Default, schemars::JsonSchema)]
 #[schemars(with = "OneOrManySchema")]

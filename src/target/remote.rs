@@ -53,7 +53,9 @@ impl Target for Remote {
     ) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
             let readings = fact::script(queries, &random_word());
-            let [reading] = readings.as_slice() else {
+            // A script of the playbook's author ends as it likes: its code must not be taken for that of the acts.
+            let alone = !queries.iter().any(|query| matches!(query, Query::Shell(_)));
+            let ([reading], true) = (readings.as_slice(), alone) else {
                 let done = self.set(acts, timeout).await?;
                 let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
                 return Ok((done, facts));
@@ -82,6 +84,13 @@ fn done(reply: &Reply) -> Done {
     }
     act::failure(&reply.err).map_or_else(
         || Done::Failed { act: 0, why: format!("the script ended with {}", reply.code) },
-        |failure| Done::Failed { act: failure.act, why: failure.why },
+        |failure| {
+            let code = if failure.why.is_empty() {
+                format!("it ended with {} and said nothing", reply.code)
+            } else {
+                failure.why
+            };
+            Done::Failed { act: failure.act, why: code }
+        },
     )
 }

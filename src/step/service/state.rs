@@ -8,7 +8,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Runs now and starts at boot.
+    /// Runs now and starts at boot (Ansible's `started` is understood).
+    #[serde(alias = "started")]
     Running,
     /// Starts at boot.
     Enabled,
