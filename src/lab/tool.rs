@@ -63,30 +63,16 @@ pub fn run(program: &str, words: &[&str]) -> Result<String> {
 /// It could not be started.
 pub fn inside(pid: u32, command: &[String]) -> Result<i32> {
     let pid = pid.to_string();
-    // The directory we stand in may not exist over there.
     let status = Command::new("nsenter")
-        .current_dir("/")
-        .args([
-            "--target",
-            &pid,
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--pid",
-            "--cgroup",
-            "--root",
-            "--wd=/root",
-            "--",
-        ])
+        .args(["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--"])
         .args([
             "env",
+            "--chdir=/root",
             "-i",
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME=/root",
             "LANG=C.UTF-8",
         ])
-        .args(["sh", "-c", "cd /root && exec \"$@\"", "sh"])
         .args(command)
         .status()
         .map_err(|error| Fault::new("cannot enter the host").why(error.to_string()))?;

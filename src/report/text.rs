@@ -296,8 +296,14 @@ impl Page {
         let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&group.hosts, hosts, 4)) };
         let id = self.paint(BOLD, &task.step);
         let control = task.control.as_ref().map(|c| format!("{} ", c.id)).unwrap_or_default();
-        let title = self.paint(DIM, &format!("{control}{}", task.title));
-        self.line(&format!("  {word} {id}  {title}{who}"));
+        let plain = format!("{control}{}", task.title);
+        if 16 + wide(&task.step) + wide(&plain) + wide(&who) <= self.style.width {
+            let title = self.paint(DIM, &plain);
+            self.line(&format!("  {word} {id}  {title}{who}"));
+        } else {
+            self.line(&format!("  {word} {id}{who}"));
+            self.wrapped(14, &plain);
+        }
         match &task.outcome {
             Outcome::Pending { after } => {
                 let after = if group.hosts.len() > 1 { after.rsplit('/').next().unwrap_or(after) } else { after };
