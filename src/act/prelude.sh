@@ -1,8 +1,17 @@
 # Functions behind acts. POSIX: dash, busybox ash, bash. Each says on stderr why it failed and gives a code over 0.
 umask 077
 say() { printf '%s\n' "$1" >&2; return 1; }
+# safe PATH: no directory on the way is a link that somebody else than root made; it could lead into /etc.
+safe() {
+  p=$1
+  while p=${p%/*} && [ -n "$p" ]; do
+    [ ! -L "$p" ] || [ "$(stat -c %u "$p")" = 0 ] || { say "$p is a symbolic link that is not root's, which is not followed"; return 1; }
+  done
+}
+own() { safe "$2" && chown -h -- "$1" "$2"; }
 # plain PATH: nothing there, or a regular file. A link is never followed: it may lead anywhere.
 plain() {
+  safe "$1" || return 1
   [ ! -L "$1" ] || { say "$1 is a symbolic link, which is not followed"; return 1; }
   [ ! -e "$1" ] || [ -f "$1" ] || { say "$1 is no regular file"; return 1; }
 }
@@ -16,8 +25,6 @@ write() {
   plain "$1" || return 1
   d=${1%/*}; d=${d:-/}
   [ -d "$d" ] || { say "the directory $d does not exist"; return 1; }
-  # What a killed write left is nobody's.
-  rm -f "$d"/.steadfast-new.*
   n=$(mktemp "$d/.steadfast-new.XXXXXX") || { say "cannot make a file in $d"; return 1; }
   if ! cat >"$n"; then rm -f "$n"; say "cannot write into $d"; return 1; fi
   if [ -e "$1" ]; then keep "$1" "$n" || { rm -f "$n"; return 1; }
@@ -38,21 +45,24 @@ write() {
   sync "$d" 2>/dev/null || sync
   if [ -n "$5" ]; then
     if w=$(sh -c "$5" 2>&1); then rm -f "$b"; return 0; fi
-    if [ -n "$b" ]; then mv -f "$b" "$1"; else rm -f "$1"; fi
+    if [ -n "$b" ]; then mv -f "$b" "$1"; else rm -f "$1"; fi || { say "refused by \`$5\`, and the former file could NOT be put back: $w"; return 1; }
     sync "$d" 2>/dev/null || sync
     say "refused by \`$5\`, the former file is back: $w"
     return 1
   fi
 }
 remove() {
+  safe "$1" || return 1
   [ ! -d "$1" ] || [ -L "$1" ] || { say "$1 is a directory"; return 1; }
   rm -f -- "$1" && { sync "${1%/*}/" 2>/dev/null || sync; }
 }
 make_dir() {
+  safe "$1" || return 1
   if [ -d "$1" ] && [ ! -L "$1" ]; then :; else mkdir -m "$2" -- "$1" || return 1; fi
   chmod "$2" -- "$1" && { [ "$3" = : ] || chown -h -- "$3" "$1"; }
 }
 mode() {
+  safe "$2" || return 1
   [ ! -L "$2" ] || { say "$2 is a symbolic link, which is not followed"; return 1; }
   chmod -- "$1" "$2"
 }

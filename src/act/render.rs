@@ -37,9 +37,7 @@ fn one(act: &Act) -> String {
         }
         Act::RemoveDir { path } => words("rmdir --", &[path]),
         Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
-        Act::Chown { path, owner, group } => {
-            words("chown -h --", &[&ownership(owner.as_deref(), group.as_deref()), path])
-        }
+        Act::Chown { path, owner, group } => words("own", &[&ownership(owner.as_deref(), group.as_deref()), path]),
         Act::Sysctl { key, value } => words("live", &[key, value]),
         Act::LoadModule { name } => words("modprobe --", &[name]),
         Act::UnloadModule { name } => words("modprobe -r --", &[name]),
