@@ -62,6 +62,7 @@ pub enum What {
         host: String,
         step: String,
     },
+    /// Said again of the same step and host when the end of the run shows another truth: the last word counts.
     TaskDone(Box<TaskDone>),
     HostDone {
         host: String,
@@ -174,7 +175,17 @@ pub struct Summary {
 impl Summary {
     /// Counts one task.
     pub fn count(&mut self, outcome: &Outcome) {
-        let slot = match outcome {
+        *self.slot(outcome) += 1;
+    }
+
+    /// Takes back what was counted: the task has a later word.
+    pub fn uncount(&mut self, outcome: &Outcome) {
+        let slot = self.slot(outcome);
+        *slot = slot.saturating_sub(1);
+    }
+
+    fn slot(&mut self, outcome: &Outcome) -> &mut usize {
+        match outcome {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Drift => &mut self.drift,
             Outcome::Manual => &mut self.manual,
@@ -184,8 +195,7 @@ impl Summary {
             Outcome::Failed { .. } => &mut self.failed,
             Outcome::Stale { .. } => &mut self.stale,
             Outcome::Skipped { .. } => &mut self.skipped,
-        };
-        *slot += 1;
+        }
     }
 
     /// The exit code: the first that applies of 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.

@@ -6,7 +6,7 @@ use crate::event::{Event, Mode, Outcome, Summary, TaskDone, What};
 use crate::host::{LossKind, show};
 use crate::step::{Row, Undo, Val};
 use anstyle::{AnsiColor, Style as Ansi};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 /// How a report looks.
@@ -29,6 +29,8 @@ pub struct Text {
     hosts: Vec<String>,
     steps: usize,
     tasks: Vec<TaskDone>,
+    /// Where the word on a step of a host stands in `tasks`.
+    at: HashMap<(String, String), usize>,
     lost: Vec<(String, LossKind, String)>,
     stopped: Vec<(String, Vec<String>)>,
     end: Option<(Summary, u8, bool, u64)>,
@@ -42,7 +44,13 @@ impl Text {
                 (self.mode, self.hosts, self.playbooks, self.steps) =
                     (Some(*mode), hosts.clone(), playbooks.clone(), *steps);
             }
-            What::TaskDone(done) => self.tasks.push((**done).clone()),
+            What::TaskDone(done) => {
+                let at = *self.at.entry((done.host.clone(), done.step.clone())).or_insert(self.tasks.len());
+                match self.tasks.get_mut(at) {
+                    Some(former) => *former = (**done).clone(),
+                    None => self.tasks.push((**done).clone()),
+                }
+            }
             What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
             What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
             What::RunDone { summary, exit, interrupted, ms } => {

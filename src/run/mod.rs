@@ -13,6 +13,7 @@ mod apply;
 pub mod lines;
 mod site;
 mod voice;
+mod work;
 
 pub use voice::Voice;
 

@@ -1,6 +1,7 @@
 //! Numbers the events of a run and keeps count.
 
 use crate::event::{Event, Outcome, Summary, What};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
@@ -13,22 +14,31 @@ pub struct Voice(Mutex<Inner>);
 struct Inner {
     seq: u64,
     summary: Summary,
+    /// The last word on each step of each host.
+    last: HashMap<(String, String), Outcome>,
     listener: UnboundedSender<Event>,
 }
 
 impl Voice {
     pub fn new(listener: UnboundedSender<Event>) -> Self {
-        Self(Mutex::new(Inner { seq: 0, summary: Summary::default(), listener }))
+        Self(Mutex::new(Inner { seq: 0, summary: Summary::default(), last: HashMap::new(), listener }))
     }
 
     /// Says one thing.
     pub fn say(&self, what: What) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *guard;
         inner.seq += 1;
         match &what {
             What::RunStarted { hosts, .. } => inner.summary.hosts = hosts.len(),
             What::HostLost { .. } => inner.summary.unreachable += 1,
-            What::TaskDone(done) => inner.summary.count(&done.outcome),
+            What::TaskDone(done) => {
+                let task = (done.host.clone(), done.step.clone());
+                if let Some(former) = inner.last.insert(task, done.outcome.clone()) {
+                    inner.summary.uncount(&former);
+                }
+                inner.summary.count(&done.outcome);
+            }
             _ => {}
         }
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
