@@ -190,13 +190,14 @@ impl Session<'_> {
         let opener = Ssh::new(Arc::clone(&lines), become_root, self.way.user.clone(), self.way.private_key.clone());
         let (listener, events) = mpsc::unbounded_channel();
         let run = Arc::new(Run {
+            id: crate::run::new_id(),
             plan: Arc::clone(&self.plan),
             opener: Arc::new(opener),
             voice: Arc::new(Voice::new(listener)),
             settings: Settings { forks: self.way.forks.into(), stop: self.stop.clone() },
         });
         let told = tokio::spawn(listen(events, self.way.json, self.told));
-        run.announce(crate::run::new_id(), mode);
+        run.announce(mode);
         let decisions = work(&run).await;
         lines.close().await;
         let (_, exit) = run.conclude(mode, self.way.report_only, began);

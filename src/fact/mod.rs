@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod accounts;
 pub mod due;
 mod file;
+mod journal;
 mod lines;
 mod module;
 mod mount;
@@ -21,6 +22,7 @@ mod shell;
 mod socket;
 mod sshd;
 mod stat;
+pub mod state;
 mod sysctl;
 mod unit;
 mod words;
@@ -28,6 +30,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use due::mark;
 pub use file::Content;
+pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
@@ -36,6 +39,7 @@ pub use shell::Said;
 pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
+pub use state::{Family, Thing};
 pub use unit::Unit;
 
 /// One question to a host.
@@ -66,6 +70,10 @@ pub enum Query {
     Mounts,
     /// Whether a follow-up is due: an earlier change said that this must still happen.
     Due(String),
+    /// The state of a thing in one word, as the journal keeps it.
+    State(Thing),
+    /// The journal of this run and of all that came after it.
+    Journal(String),
     /// A read-only script of the playbook's author, run by `sh`.
     Shell(String),
 }
@@ -89,6 +97,8 @@ pub enum Answer {
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
     Due(bool),
+    State(String),
+    Journal(Vec<JournalEntry>),
     Shell(Said),
 }
 
@@ -139,6 +149,8 @@ accessors! {
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;
     due(what: &str) = Query::Due(what.into()) => Due -> bool;
+    state(thing: &Thing) = Query::State(thing.clone()) => State -> String;
+    journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;
     shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
 }
 

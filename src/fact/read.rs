@@ -11,7 +11,9 @@
 //! not there or a line that is not understood leaves exactly its queries unknown.
 
 use super::{Answer, Facts, Query};
-use super::{accounts, due, file, lines, module, mount, os, package, shell, socket, sshd, stat, sysctl, unit};
+use super::{
+    accounts, due, file, journal, lines, module, mount, os, package, shell, socket, sshd, stat, state, sysctl, unit,
+};
 use crate::host::Reply;
 use std::collections::BTreeMap;
 
@@ -72,6 +74,8 @@ const ASK: &[Ask] = &[
     accounts::ask,
     socket::ask,
     sshd::ask,
+    state::ask,
+    journal::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
 ];
@@ -88,6 +92,8 @@ const ANSWER: &[Fill] = &[
     accounts::answer,
     socket::answer,
     sshd::answer,
+    state::answer,
+    journal::answer,
     stat::answer,
     file::answer,
 ];

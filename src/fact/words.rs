@@ -21,6 +21,8 @@ impl Query {
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),
             Self::Due(name) => format!("whether {name} is due"),
+            Self::State(thing) => format!("the state of {thing}"),
+            Self::Journal(run) => format!("the journal of run {run}"),
             Self::Shell(_) => "the step's own script".into(),
         }
     }

@@ -37,6 +37,8 @@ pub type Approved = HashMap<usize, Decision>;
 
 /// One run over a plan.
 pub struct Run {
+    /// Its name, also in the journals of the hosts.
+    pub id: String,
     pub plan: Arc<Plan>,
     pub opener: Arc<dyn Opener>,
     pub voice: Arc<Voice>,
@@ -82,13 +84,13 @@ impl Run {
     }
 
     /// The first two events of every run.
-    pub fn announce(&self, run: String, mode: Mode) {
+    pub fn announce(&self, mode: Mode) {
         self.voice.say(What::Version { version: crate::event::VERSION, steadfast: env!("CARGO_PKG_VERSION") });
         let mut steps: Vec<&str> = self.plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
         steps.sort_unstable();
         steps.dedup();
         self.voice.say(What::RunStarted {
-            run,
+            run: self.id.clone(),
             mode,
             hosts: self.plan.hosts.iter().map(|host| host.name.clone()).collect(),
             playbooks: self.plan.plays.iter().map(|play| play.file.clone()).collect(),

@@ -1,6 +1,7 @@
 //! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
 
 use super::Run;
+use crate::act::Intent;
 use crate::event::{Outcome, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::Loss;
@@ -18,11 +19,13 @@ pub struct Site {
     host: usize,
     lines: BTreeMap<bool, Arc<dyn Target>>,
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
+    /// How many changes were begun on it.
+    changes: u32,
 }
 
 impl Site {
     pub fn new(run: &Arc<Run>, host: usize) -> Self {
-        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new() }
+        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0 }
     }
 
     fn name(&self) -> String {
@@ -157,9 +160,41 @@ impl Site {
             outcome,
             rows: rows.into(),
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
-            undo: kinds().map(|kind| kind.undo()).find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact),
-            access: kinds().any(|kind| kind.access()),
+            undo: self.undo(task),
+            access: self.access(task),
         })));
+    }
+
+    /// What the host writes down before a task acts.
+    pub fn intent(&mut self, task: usize) -> Intent {
+        self.changes += 1;
+        let step = &self.run.plan.tasks[task].step;
+        let undo = match self.undo(task) {
+            Undo::Exact => ("exact", String::new()),
+            Undo::Partial(why) => ("partial", why),
+            Undo::None(why) => ("none", why),
+        };
+        Intent {
+            run: self.run.id.clone(),
+            seq: self.changes,
+            step: step.id.clone(),
+            title: self.run.plan.title(task),
+            kind: step.kind.to_owned(),
+            undo,
+            access: self.access(task),
+            guard: None,
+        }
+    }
+
+    fn undo(&self, task: usize) -> Undo {
+        let made = self.made(task);
+        let mut all = made.iter().map(|one| one.kind.undo());
+        all.find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact)
+    }
+
+    /// Whether a task touches the way in.
+    pub fn access(&self, task: usize) -> bool {
+        self.made(task).iter().any(|one| one.kind.access())
     }
 
     /// Says that a task begins to act.

@@ -11,7 +11,7 @@ use crate::host::Loss;
 use crate::plan::{Decision, Taint, Why, decide};
 use crate::playbook::Made;
 use crate::step::{Row, Setting};
-use crate::target::Done;
+use crate::target::{Done, Job};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +170,8 @@ impl<'a> Work<'a> {
         self.fresh = None;
         self.touched = true;
         let line = site.line(task).await?;
-        let (done, facts) = line.set_then_read(&acts, &queries, patience).await.map_err(|loss| {
+        let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
+        let (done, facts) = line.carry_out(&job).await.map_err(|loss| {
             let why = format!("the host was lost while this was set: {loss}");
             site.done(task, Outcome::Unknown { why }, rows.clone());
             loss

@@ -1,0 +1,109 @@
+# The journal of a change and the way back from it. Needs prelude.sh and state.sh. POSIX: dash, busybox ash, bash.
+# begin RUN SEQ HEAD: writes down what will be touched and what it is now, before anything is touched.
+# `tokens` says the states, `copies` keeps the contents; both are made for the task.
+begin() {
+  D=$B/runs/$1; T=$D/$2
+  mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
+  [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
+  [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
+  S=$(tokens) || { say "cannot read what is there now"; return 1; }
+  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && copies && durable "$T".* \
+    && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
+}
+durable() { sync "$@" 2>/dev/null || sync; }
+# copy N PATH: the thing as it is, with all that belongs to it.
+copy() { [ ! -f "$2" ] || [ -L "$2" ] || cp --preserve=all -- "$2" "$T.$1" 2>/dev/null || cp -p -- "$2" "$T.$1"; }
+# finish HOW: what became of it.
+finish() {
+  { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"
+}
+# back FAMILY NAME STATE COPY: makes it what it was.
+back() {
+  [ "$(states "$1" "$2")" != "$3" ] || return 0
+  case $1 in
+  path) back_path "$2" "$3" "$4" ;;
+  meta) safe "$2" || return 1
+    [ "$3" != absent ] || { say "$2 was not there"; return 1; }
+    [ ! -L "$2" ] || { say "$2 is a symbolic link now"; return 1; }
+    chown -h -- "${3#*:}" "$2" && chmod -- "${3%%:*}" "$2" ;;
+  live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
+    live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
+  unit) back_unit "$2" "$3" ;;
+  module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
+  packages) back_packages "$3" "$4" ;;
+  script) [ -s "$4" ] || { say "the playbook gives no way back"; return 1; }
+    (umask 022; exec sh "$4") && rm -f "$B/runs/$2.done" ;;
+  esac
+}
+back_path() {
+  safe "$1" || return 1
+  d=${1%/*}; d=${d:-/}
+  case $2 in
+  absent) if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir -- "$1"; else rm -f -- "$1"; fi ;;
+  file:*)
+    s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $1 in the journal is damaged"; return 1; }
+    [ ! -d "$1" ] || [ -L "$1" ] || { say "$1 is a directory now"; return 1; }
+    n=$(mktemp "$d/.steadfast-new.XXXXXX") || { say "cannot make a file in $d"; return 1; }
+    m=${s%%:*}; o=${s#*:}; o=${o%:*}
+    { cp --preserve=all -- "$3" "$n" 2>/dev/null || cp -p -- "$3" "$n"; } && chown "$o" "$n" && chmod "$m" "$n" \
+      && durable "$n" && mv -f "$n" "$1" || { rm -f "$n"; say "cannot put back $1"; return 1; } ;;
+  dir:*) s=${2#dir:}; [ -d "$1" ] || mkdir -m 700 -- "$1" || return 1
+    chown -h -- "${s#*:}" "$1" && chmod -- "${s%%:*}" "$1" ;;
+  link:*) s=${2#link:}; n=$d/.steadfast-new.$$
+    ln -s -- "$(printf %s "${s#*:*:}" | base64 -d)" "$n" && chown -h -- "${s%:*}" "$n" && mv -fT -- "$n" "$1" || { rm -f "$n"; say "cannot put back the link $1"; return 1; } ;;
+  *) say "what $1 was is not known"; return 1 ;;
+  esac && durable "$d"
+}
+# While the host starts, only what will hold after the start is put back: nothing is told to run or to stop.
+back_unit() {
+  w=$(states unit "$1"); was=${2#*:}; is=${w#*:}; q=; [ -z "$BOOT" ] || q=--no-reload
+  sc() { systemctl --no-ask-password --quiet $q "$@" || say "systemctl $*"; }
+  if [ "$was" != "$is" ]; then
+    case $is in masked*) sc unmask -- "$1" || return 1; is=$(states unit "$1"); is=${is#*:} ;; esac
+    case $was in
+    masked*) sc mask -- "$1" || return 1 ;;
+    enabled) [ "$is" = enabled ] || sc enable -- "$1" || return 1 ;;
+    disabled) [ "$is" = disabled ] || sc disable -- "$1" || return 1 ;;
+    esac
+  fi
+  [ -z "$BOOT" ] || return 0
+  case $2:${w%%:*} in
+  on:*:off) unit start "$1" ;;
+  off:*:on) unit stop "$1" ;;
+  esac
+}
+back_packages() {
+  h=$(sha256sum <"$2") && [ "${h%% *}" = "$1" ] || { say "the list of packages in the journal is damaged"; return 1; }
+  n=$(mktemp "$D/.now.XXXXXX") && packages >"$n" || return 1
+  new=$(comm -13 "$2" "$n"); gone=$(comm -23 "$2" "$n"); rm -f "$n"
+  [ -z "$gone" ] || install $gone || return 1
+  [ -z "$new" ] || purge $new
+}
+purge() {
+  if command -v apt-get >/dev/null 2>&1; then w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 purge -- "$@" 2>&1) || say "apt-get purge: $(printf %s "$w" | tail -n 5)"
+  else uninstall "$@"; fi
+}
+# poke VERB NAME: after a way back, what runs reads what is there again.
+poke() {
+  [ -z "$BOOT" ] || return 0
+  if [ "$1" = daemon-reload ]; then systemctl --no-ask-password daemon-reload; else unit "$1" "$2"; fi
+}
+# undo FILE: goes back through the whole of one task's journal, from its end to its beginning.
+undo() {
+  D=${1%/*}; n=0; k=0; z=0; bad=0
+  while read -r w a b; do
+    case $w in
+    thing) n=$((n+1)); eval "f$n=\$a; n$n=\$b" ;;
+    was) k=$((k+1)); eval "w$k=\$a" ;;
+    poke) z=$((z+1)); eval "v$z=\$a; u$z=\$b" ;;
+    esac
+  done <"$1"
+  while [ "$k" -gt 0 ]; do
+    eval "fam=\$f$k; nam=\$n$k; old=\$w$k"
+    back "$fam" "$(printf %b "$nam")" "$old" "$1.$k" || bad=1
+    k=$((k-1))
+  done
+  k=0
+  while [ "$k" -lt "$z" ]; do k=$((k+1)); eval "vrb=\$v$k; nam=\$u$k"; poke "$vrb" "$(printf %b "$nam")" || bad=1; done
+  [ "$bad" = 0 ]
+}
