@@ -124,6 +124,8 @@ pub enum Outcome {
     Changed,
     /// Could not be set, did not converge, or can never be true here.
     Failed { why: String },
+    /// It was set, endangered the way in or failed, and is again as it was found.
+    Reverted { why: String },
     /// The host was not as it was when this was decided; nothing was done.
     Stale { why: String },
     /// Its condition does not hold, or something it needs failed.
@@ -141,6 +143,7 @@ impl Outcome {
             Self::Unknown { .. } => "unknown",
             Self::Changed => "changed",
             Self::Failed { .. } => "failed",
+            Self::Reverted { .. } => "reverted",
             Self::Stale { .. } => "stale",
             Self::Skipped { .. } => "skipped",
         }
@@ -150,7 +153,11 @@ impl Outcome {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Pending { after } => Some(after),
-            Self::Unknown { why } | Self::Failed { why } | Self::Stale { why } | Self::Skipped { why, .. } => Some(why),
+            Self::Unknown { why }
+            | Self::Failed { why }
+            | Self::Stale { why }
+            | Self::Reverted { why }
+            | Self::Skipped { why, .. } => Some(why),
             _ => None,
         }
     }
@@ -168,6 +175,7 @@ pub struct Summary {
     pub pending: usize,
     pub unknown: usize,
     pub failed: usize,
+    pub reverted: usize,
     pub stale: usize,
     pub skipped: usize,
 }
@@ -193,16 +201,19 @@ impl Summary {
             Outcome::Unknown { .. } => &mut self.unknown,
             Outcome::Changed => &mut self.changed,
             Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Reverted { .. } => &mut self.reverted,
             Outcome::Stale { .. } => &mut self.stale,
             Outcome::Skipped { .. } => &mut self.skipped,
         }
     }
 
-    /// The exit code: the first that applies of 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.
+    /// The exit code: the first that applies of 5 reverted, 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.
     pub fn exit(&self, mode: Mode, report_only: bool) -> u8 {
         let drift = self.drift + self.manual + self.pending;
         // What only a person can mend was not mended by an apply: that is no success.
-        if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
+        if self.reverted > 0 {
+            5
+        } else if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
             3
         } else if self.unreachable + self.unknown > 0 {
             4

@@ -6,7 +6,7 @@ arm() {
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
   { printf '%s\n' "$WAY" "B=$B; BOOT=\$1; fire $1 $T"; } >"$G/undo.sh" && printf '%s\n' "$T" >"$G/armed" \
     && durable "$G/undo.sh" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
-  if [ -d /run/systemd/system ]; then
+  if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
     boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" 2>&1) && return 0
     rm -rf "$G"; tidy "$1"; say "cannot start the guard: $w"; return 1
   fi

@@ -86,17 +86,23 @@ pub struct Apply {
     /// Only tell what would be done, as `check`.
     #[arg(short = 'C', long)]
     check: bool,
+    /// Seconds after which a change to the way in goes back by itself unless a new login proved it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(20..=3600))]
+    guard_timeout: u64,
+    /// Change the way in without a guard.
+    #[arg(long)]
+    allow_unguarded: bool,
 }
 
 impl Check {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        go(&self.scope, &self.way, told, Intent::Look(Mode::Check))
+        go(&self.scope, &self.way, told, Intent::Look(Mode::Check), None)
     }
 }
 
 impl Plan {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        go(&self.scope, &self.way, told, Intent::Look(Mode::Plan))
+        go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None)
     }
 }
 
@@ -107,7 +113,7 @@ impl Apply {
             (_, true) => Intent::Do,
             _ => Intent::Ask,
         };
-        go(&self.scope, &self.way, told, intent)
+        go(&self.scope, &self.way, told, intent, (!self.allow_unguarded).then_some(self.guard_timeout))
     }
 }
 
@@ -119,7 +125,7 @@ enum Intent {
     Do,
 }
 
-fn go(scope: &Scope, way: &Way, told: Told, intent: Intent) -> Result<u8, Faults> {
+fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) -> Result<u8, Faults> {
     let plan = Arc::new(load::plan(scope)?);
     if way.list_hosts || way.list_steps {
         return list(&plan, way).map(|()| 0);
@@ -134,7 +140,7 @@ fn go(scope: &Scope, way: &Way, told: Told, intent: Intent) -> Result<u8, Faults
     let runtime = runtime.map_err(|error| Fault::new("cannot start").why(error.to_string()))?;
     runtime.block_on(async {
         let stop = interrupts();
-        let session = Session { plan, way, told, stop, password };
+        let session = Session { plan, way, told, stop, password, guard };
         match intent {
             Intent::Look(mode) => Ok(session.look(mode).await?.1),
             Intent::Do => session.apply(None).await,
@@ -160,6 +166,7 @@ struct Session<'a> {
     told: Told,
     stop: watch::Receiver<bool>,
     password: Option<Secret>,
+    guard: Option<u64>,
 }
 
 impl Session<'_> {
@@ -180,21 +187,24 @@ impl Session<'_> {
     /// One run from its first event to its report.
     async fn one(&self, mode: Mode, work: impl AsyncFnOnce(&Arc<Run>) -> Approved) -> Result<(Approved, u8), Faults> {
         let began = Instant::now();
-        let lines = Arc::new(Lines::new(LineSettings {
+        let settings = LineSettings {
             connect_timeout: Duration::from_secs(self.way.timeout),
             persist: self.way.persist,
             accept_new_host_keys: self.way.accept_new_host_keys,
             ..LineSettings::default()
-        })?);
+        };
+        let fresh = Arc::new(Lines::new(LineSettings { persist: None, ..settings.clone() })?);
+        let lines = Arc::new(Lines::new(settings)?);
         let become_root = self.password.clone().map_or(Become::Sudo, Become::SudoPassword);
-        let opener = Ssh::new(Arc::clone(&lines), become_root, self.way.user.clone(), self.way.private_key.clone());
+        let opener =
+            Ssh::new(Arc::clone(&lines), fresh, become_root, self.way.user.clone(), self.way.private_key.clone());
         let (listener, events) = mpsc::unbounded_channel();
         let run = Arc::new(Run {
             id: crate::run::new_id(),
             plan: Arc::clone(&self.plan),
             opener: Arc::new(opener),
             voice: Arc::new(Voice::new(listener)),
-            settings: Settings { forks: self.way.forks.into(), stop: self.stop.clone() },
+            settings: Settings { forks: self.way.forks.into(), stop: self.stop.clone(), guard: self.guard },
         });
         let told = tokio::spawn(listen(events, self.way.json, self.told));
         run.announce(mode);

@@ -185,9 +185,13 @@ impl Text {
             2 => (format!("{drift} of {} differ", total(summary)), "; `steadfast apply` sets them (exit 2)".into()),
             3 => {
                 let bad = summary.failed + if apply { summary.manual } else { 0 };
-                (format!("{bad} failed{}", also(summary, drift)), " (exit 3)".into())
+                (format!("{bad} failed{}", also(&Summary { failed: 0, ..summary.clone() }, drift)), " (exit 3)".into())
             }
             4 => (also(summary, drift).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
+            5 => (
+                format!("{} reverted{}", summary.reverted, also(summary, drift)),
+                ": each is again as it was found (exit 5)".into(),
+            ),
             6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
             other => (format!("exit {other}"), String::new()),
         }
@@ -197,6 +201,7 @@ impl Text {
 /// What else is to be said behind what is worst.
 fn also(summary: &Summary, drift: usize) -> String {
     let all = [
+        (summary.failed, "failed"),
         (summary.unreachable, "unreachable"),
         (summary.unknown, "unknown"),
         (drift, "differ"),
@@ -207,7 +212,7 @@ fn also(summary: &Summary, drift: usize) -> String {
 
 fn total(summary: &Summary) -> usize {
     let s = summary;
-    s.unchanged + s.changed + s.drift + s.manual + s.pending + s.unknown + s.failed + s.stale + s.skipped
+    s.unchanged + s.changed + s.drift + s.manual + s.pending + s.unknown + s.failed + s.reverted + s.stale + s.skipped
 }
 
 fn counts(summary: &Summary) -> Vec<String> {
@@ -220,6 +225,7 @@ fn counts(summary: &Summary) -> Vec<String> {
         ("pending", s.pending),
         ("unknown", s.unknown),
         ("failed", s.failed),
+        ("reverted", s.reverted),
         ("stale", s.stale),
         ("skipped", s.skipped),
     ]
@@ -245,7 +251,7 @@ fn color(outcome: &Outcome) -> Ansi {
         Outcome::Unchanged | Outcome::Changed => GREEN,
         Outcome::Drift | Outcome::Manual => YELLOW,
         Outcome::Pending { .. } | Outcome::Skipped { .. } => CYAN,
-        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Stale { .. } => RED,
+        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Reverted { .. } | Outcome::Stale { .. } => RED,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::site::Site;
 use super::work::Work;
 use super::{Approved, Run, millis};
-use crate::event::What;
+use crate::event::{Summary, What};
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl Run {
                 }
                 while jobs.join_next().await.is_some() {}
                 let after = self.voice.summary();
-                let bad =
-                    after.failed + after.unreachable + after.stale - before.failed - before.unreachable - before.stale;
+                let bad = |sum: &Summary| sum.failed + sum.reverted + sum.unreachable + sum.stale;
+                let bad = bad(&after) - bad(&before);
                 let left: Vec<usize> = play.batches[batch + 1..].concat();
                 if bad > 0 && !left.is_empty() {
                     self.voice.say(What::Stopped {

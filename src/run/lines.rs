@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// Opens lines by the user's own ssh, or on this machine.
 pub struct Ssh {
     lines: Arc<Lines>,
+    /// Never takes a master that is there.
+    fresh: Arc<Lines>,
     become_root: Become,
     user: Option<String>,
     private_key: Option<PathBuf>,
@@ -17,22 +19,38 @@ pub struct Ssh {
 
 impl Ssh {
     /// `become_root` is how to become root where a task asks for it; user and key serve where the inventory names none.
-    pub fn new(lines: Arc<Lines>, become_root: Become, user: Option<String>, private_key: Option<PathBuf>) -> Self {
-        Self { lines, become_root, user, private_key }
+    pub fn new(
+        lines: Arc<Lines>,
+        fresh: Arc<Lines>,
+        become_root: Become,
+        user: Option<String>,
+        private_key: Option<PathBuf>,
+    ) -> Self {
+        Self { lines, fresh, become_root, user, private_key }
     }
 }
 
 impl Opener for Ssh {
     fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+        self.by(&self.lines, host, as_root)
+    }
+
+    fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+        self.by(&self.fresh, host, as_root)
+    }
+}
+
+impl Ssh {
+    fn by<'a>(&'a self, lines: &'a Lines, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         Box::pin(async move {
             let to = &host.connection;
             let user = to.user.clone().or_else(|| self.user.clone());
             let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
             let r#become = if as_root && !is_root { self.become_root.clone() } else { Become::No };
             let line = if to.local {
-                self.lines.local(&r#become).await?
+                lines.local(&r#become).await?
             } else {
-                self.lines
+                lines
                     .open(&Login {
                         address: to.address.clone(),
                         port: to.port,

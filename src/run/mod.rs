@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+mod guard;
 pub mod lines;
 mod site;
 mod voice;
@@ -21,6 +22,9 @@ pub use voice::Voice;
 pub trait Opener: Send + Sync {
     /// A line to a host, as root or as the user who logs in.
     fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
+
+    /// The same over a connection and a login of its own, sharing nothing with any other: it proves the way in.
+    fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
 }
 
 /// How a run is done.
@@ -30,6 +34,8 @@ pub struct Settings {
     pub forks: usize,
     /// Turns true when no new task may start.
     pub stop: watch::Receiver<bool>,
+    /// Seconds after which a change to the way in goes back unless a new login proved it; `None` changes unguarded.
+    pub guard: Option<u64>,
 }
 
 /// What was shown and said yes to: by task number.

@@ -1,7 +1,7 @@
 //! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
 
 use super::Run;
-use crate::act::Intent;
+use crate::act::{Guard, Intent};
 use crate::event::{Outcome, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::Loss;
@@ -182,8 +182,31 @@ impl Site {
             kind: step.kind.to_owned(),
             undo,
             access: self.access(task),
-            guard: None,
+            guard: self.guard(task),
         }
+    }
+
+    /// The guard of a task that touches the way in. This very machine has no way in that a login could prove.
+    fn guard(&self, task: usize) -> Option<Guard> {
+        let local = self.run.plan.hosts[self.host].connection.local;
+        let seconds = self.run.settings.guard.filter(|_| self.access(task) && !local)?;
+        Some(Guard { token: crate::host::random_word(), seconds })
+    }
+
+    /// The line for a task, if one was opened.
+    pub fn standing(&self, task: usize) -> Option<Arc<dyn Target>> {
+        self.lines.get(&self.run.plan.becomes_root(task)).cloned()
+    }
+
+    /// A line over a connection and a login of its own.
+    pub async fn fresh(&self, task: usize) -> Result<Arc<dyn Target>, Loss> {
+        let host = &self.run.plan.hosts[self.host];
+        self.run.opener.open_fresh(host, self.run.plan.becomes_root(task)).await
+    }
+
+    /// Lets go of the lines: the next reading opens new ones.
+    pub async fn drop_lines(&mut self) {
+        self.close().await;
     }
 
     fn undo(&self, task: usize) -> Undo {

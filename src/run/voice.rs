@@ -60,6 +60,10 @@ pub fn is_good(outcome: &Outcome) -> bool {
         Outcome::Skipped { blocked, .. } => !blocked,
         // A finding for a person, or a command that cannot tell, keeps nobody from going on.
         Outcome::Manual | Outcome::Unknown { .. } => true,
-        Outcome::Drift | Outcome::Pending { .. } | Outcome::Failed { .. } | Outcome::Stale { .. } => false,
+        Outcome::Drift
+        | Outcome::Pending { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Reverted { .. }
+        | Outcome::Stale { .. } => false,
     }
 }

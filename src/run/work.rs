@@ -2,6 +2,7 @@
 //! more, because steps without an edge between them may undo each other.
 
 use super::apply::Shared;
+use super::guard;
 use super::site::Site;
 use super::voice::is_good;
 use crate::act::Act;
@@ -14,7 +15,7 @@ use crate::step::{Row, Setting};
 use crate::target::{Done, Job};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The tasks of one host in one play, while they run.
@@ -171,28 +172,41 @@ impl<'a> Work<'a> {
         self.touched = true;
         let line = site.line(task).await?;
         let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
-        let (done, facts) = line.carry_out(&job).await.map_err(|loss| {
-            let why = format!("the host was lost while this was set: {loss}");
-            site.done(task, Outcome::Unknown { why }, rows.clone());
+        let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
+        let began = Instant::now();
+        let verdict = match line.carry_out(&job).await {
+            Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
+            Err(loss) => Err(loss),
+        };
+        let outcome = match (guard, verdict) {
+            (Some(guard), verdict) => guard::conclude(site, task, &guard, verdict, &planned, began).await,
+            (None, Ok(outcome)) => Ok(outcome),
+            (None, Err(loss)) => {
+                let why = format!("the host was lost while this was set: {loss}");
+                Err((loss, Outcome::Unknown { why }))
+            }
+        };
+        let outcome = outcome.map_err(|(loss, outcome)| {
+            site.done(task, outcome, rows.clone());
             loss
         })?;
+        self.fresh = next.filter(|_| outcome == Outcome::Changed);
+        Ok((outcome, rows))
+    }
+
+    /// What came of the acts, as it was read afterwards.
+    fn verdict(&mut self, done: Done, facts: Facts, made: &Arc<[Made]>, patience: Duration) -> Outcome {
         match done {
-            Done::Failed { why, .. } => return Ok((Outcome::Failed { why }, rows)),
-            Done::TimedOut => {
-                let why = format!("did not end within {} s", patience.as_secs());
-                return Ok((Outcome::Failed { why }, rows));
-            }
+            Done::Failed { why, .. } => return Outcome::Failed { why },
+            Done::TimedOut => return Outcome::Failed { why: format!("did not end within {} s", patience.as_secs()) },
             Done::All => {}
         }
         self.facts.update(facts);
-        self.fresh = next;
-        Ok(match decide(made, &self.facts, None) {
-            Decision::InSync => (Outcome::Changed, rows),
-            Decision::Blind => {
-                (Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() }, rows)
-            }
-            still => (Outcome::Failed { why: format!("did not converge: {}", told(&still)) }, rows),
-        })
+        match decide(made, &self.facts, None) {
+            Decision::InSync => Outcome::Changed,
+            Decision::Blind => Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() },
+            still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
+        }
     }
 
     /// The marks of all that follows when this changes, then the change itself.
