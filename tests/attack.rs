@@ -1,9 +1,10 @@
 //! A local user without rights, who swaps names for links while root acts on paths that lead through the user's own
 //! directories: whatever becomes of the act, nothing outside of them changes and nothing secret gets into them.
 
-use crate::common::Fleet;
+use crate::common::{Fleet, steadfast};
 use std::collections::BTreeSet;
 use steadfast::act::{Act, render};
+use steadfast::fact::{self, Query};
 
 /// What must not change: every name in /etc with its mode, owner and content.
 const WATCHED: &str =
@@ -32,6 +33,18 @@ fn attempts(fleet: &Fleet, swap: &[(&str, &str)], acts: &[Act], times: u32) -> S
         while [ $n -lt {times} ]; do n=$((n+1)); sh /root/act.sh </dev/null >/dev/null 2>>/tmp/said && ok=$((ok+1)); done
         touch /tmp/stop; wait; echo $ok",
         render(acts, None)
+    );
+    fleet.inside("h1", &script).out
+}
+
+/// What a text of our own says on the host, a line for each time.
+fn reads(fleet: &Fleet, swaps: &[(&str, &str)], queries: &[Query], times: u32) -> String {
+    let swaps: String = swaps.iter().map(|(one, other)| format!("swap {one} {other}\n")).collect();
+    let reading = &fact::script(queries, "0a1b2c3d4e5f")[0];
+    let script = format!(
+        "cat >/root/read.sh <<'EOREAD'\n{}\nEOREAD\nrm -f /tmp/stop; {SWAP}{swaps}n=0
+        while [ $n -lt {times} ]; do n=$((n+1)); sh /root/read.sh </dev/null; done; touch /tmp/stop; wait",
+        reading.script()
     );
     fleet.inside("h1", &script).out
 }
@@ -109,4 +122,59 @@ fn who_swaps_names_meanwhile_gets_nothing() {
         }
     }
     assert!(wins > 0, "no act ever succeeded, so nothing was tried");
+}
+
+#[test]
+fn who_swaps_names_meanwhile_shows_nothing_secret() {
+    let fleet = Fleet::up(1);
+    let made = fleet.inside("h1", &format!("{USER} && {SCENE}"));
+    assert_eq!(made.code, 0, "{}", made.err);
+    // As long as the secret is, so that lengths tell nothing.
+    fleet.inside("h1", "n=$(stat -c %s /etc/shadow); for f in own/shadow shadow; do head -c $n /dev/zero | tr '\\0' m >/home/eve/$f; done");
+    let files = ["own/shadow", "shadow", "hard", "own-link/shadow", "shadow-link"];
+    let queries = files.map(|name| Query::File(format!("/home/eve/{name}")));
+    let said = reads(&fleet, &[("own", "own-link"), ("shadow", "shadow-link")], &queries, 200);
+    assert!(said.contains("mmmm"), "nothing was ever read, so nothing was tried");
+    assert!(!said.contains("root:"), "the secret is shown");
+}
+
+/// What every kind that looks after paths says of a link, by the program.
+#[test]
+fn every_kind_refuses_a_link_that_a_user_made() {
+    let fleet = Fleet::up(1);
+    let made = fleet.inside("h1", &format!("{USER} && {SCENE} && ln -s /etc/shadow /etc/cron.d/job"));
+    assert_eq!(made.code, 0, "{}", made.err);
+    let before = watched(&fleet);
+    let dir = tempfile::tempdir().unwrap();
+    let link = "/home/eve/own-link";
+    let leads = "-link is a symbolic link that others than root";
+    for (step, why) in [
+        (format!("file: {{path: {link}/shadow, content: x}}"), leads),
+        (format!("file: {{path: {link}/shadow, mode: '0666'}}"), leads),
+        (format!("file: {{path: {link}/shadow, owner: eve}}"), leads),
+        (format!("file: {{path: {link}/shadow, state: absent}}"), leads),
+        ("file: {path: '/home/eve/*/shadow', exclude: ['/home/eve/own/*'], mode: '0666'}".into(), leads),
+        ("file: {path: /home/eve/shadow-link, mode: '0666'}".into(), "symbolic link"),
+        (format!("line: {{path: {link}/shadow, line: 'eve::0:::::::'}}"), leads),
+        (format!("key_value: {{path: {link}/login.defs, key: UMASK, value: '000'}}"), leads),
+        (format!("directory: {{path: {link}/ssh, mode: '0777'}}"), leads),
+        (format!("directory: {{path: {link}/new, owner: eve}}"), leads),
+        (
+            format!(
+                "authorized_key: {{user: eve, path: {link}/keys, key: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a'}}"
+            ),
+            leads,
+        ),
+        ("cron: {name: job, schedule: '@daily', command: 'true'}".into(), "no regular file"),
+    ] {
+        let book = dir.path().join("book.yml");
+        std::fs::write(&book, format!("name: a\nhosts: all\nsteps:\n  - {step}\n")).unwrap();
+        for words in [&["check"][..], &["apply", "-y"]] {
+            let run = steadfast(&[words, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat());
+            assert!([3, 4].contains(&run.code), "{step}: {}{}", run.out, run.err);
+            let said = run.out.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(why), "{step}: {}", run.out);
+        }
+        untouched(&fleet, &before, &step);
+    }
 }
