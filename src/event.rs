@@ -83,6 +83,7 @@ pub enum Mode {
     Check,
     Plan,
     Apply,
+    Rollback,
 }
 
 /// The end of one task.
@@ -213,7 +214,7 @@ impl Summary {
         // What only a person can mend was not mended by an apply: that is no success.
         if self.reverted > 0 {
             5
-        } else if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
+        } else if self.failed > 0 || (matches!(mode, Mode::Apply | Mode::Rollback) && self.manual > 0) {
             3
         } else if self.unreachable + self.unknown > 0 {
             4

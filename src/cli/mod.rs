@@ -1,6 +1,7 @@
 //! The command line: one file a command; here what they share.
 
 use crate::fault::{Fault, Faults};
+use crate::store::Call;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -10,8 +11,11 @@ mod graph;
 mod inventory;
 mod lab;
 mod load;
+mod rollback;
 mod run;
+mod runs;
 mod schema;
+mod session;
 mod validate;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
@@ -45,6 +49,10 @@ enum Command {
     Plan(run::Plan),
     /// Plan, show, ask, change, read again.
     Apply(run::Apply),
+    /// Take back what a run changed, from the journals of the hosts.
+    Rollback(rollback::Rollback),
+    /// The runs that this controller remembers.
+    Runs(runs::Runs),
     /// The graph of tasks, as dot, mermaid or json.
     Graph(graph::Graph),
     /// What the inventory says, in the forms of `ansible-inventory`.
@@ -85,6 +93,38 @@ struct Scope {
     become_root: bool,
 }
 
+impl Scope {
+    /// What is remembered of it: paths that hold from everywhere, and no values that may be secrets.
+    fn call(&self) -> Call {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let whole = |source: &String| {
+            let path = PathBuf::from(source);
+            if path.exists() { absolute(&path).display().to_string() } else { source.clone() }
+        };
+        let inventory =
+            if self.inventory.is_empty() { vec![load::DEFAULT_INVENTORY.to_owned()] } else { self.inventory.clone() };
+        Call {
+            playbooks: self.playbooks.iter().map(absolute).collect(),
+            inventory: inventory.iter().map(whole).collect(),
+            limit: self.limit.clone(),
+            tags: self.tags.clone(),
+            skip_tags: self.skip_tags.clone(),
+            extra_vars: self.extra_vars.iter().map(|word| named(word)).collect(),
+            become_root: self.become_root,
+            ..Call::default()
+        }
+    }
+}
+
+/// `-e` without its values: a file by its path, else the names.
+fn named(word: &str) -> String {
+    if word.starts_with('@') {
+        return word.to_owned();
+    }
+    let names = word.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+    names.collect::<Vec<_>>().join(" ")
+}
+
 /// Reads the command line, does what it says, gives the exit code.
 pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
@@ -104,6 +144,8 @@ pub fn main() -> u8 {
         Command::Check(command) => command.run(look),
         Command::Plan(command) => command.run(look),
         Command::Apply(command) => command.run(look),
+        Command::Rollback(command) => command.run(look),
+        Command::Runs(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Explain(command) => command.run(),

@@ -133,6 +133,11 @@ fn unknown_tags(playbooks: &[Playbook], options: &Options, faults: &mut Vec<Faul
     }
 }
 
+/// The hosts of these names, in the inventory's order, for a plan that no playbook made.
+pub fn hosts_of(inventory: &Inventory, names: &BTreeSet<String>) -> Vec<Host> {
+    hosts(inventory, std::slice::from_ref(names), &Options::default()).hosts
+}
+
 fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options) -> Plan {
     let groups: serde_json::Map<_, _> = inventory
         .groups

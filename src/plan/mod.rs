@@ -11,13 +11,15 @@ use crate::inventory::Connection;
 use crate::playbook::{Made, Step};
 use std::sync::Arc;
 
+mod back;
 mod compile;
 mod decide;
 mod draw;
 mod edges;
 mod scope;
 
-pub use compile::{Options, compile};
+pub use back::{Back, back};
+pub use compile::{Options, compile, hosts_of};
 pub use decide::{Decision, Part, Taint, decide, judge};
 pub use draw::{Format, draw};
 

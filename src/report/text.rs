@@ -92,6 +92,7 @@ impl Text {
         let mode = match self.mode {
             Some(Mode::Apply) => "apply",
             Some(Mode::Plan) => "plan",
+            Some(Mode::Rollback) => "rollback",
             _ => "check",
         };
         let what = format!("steadfast {mode}");
@@ -168,7 +169,7 @@ impl Text {
     }
 
     fn verdict(&self, summary: &Summary, exit: u8, interrupted: bool) -> (String, String) {
-        let apply = self.mode == Some(Mode::Apply);
+        let apply = matches!(self.mode, Some(Mode::Apply | Mode::Rollback));
         let drift = summary.drift + summary.manual + summary.pending;
         if interrupted {
             return ("interrupted".into(), ": running steps were finished, no further ones were started".into());

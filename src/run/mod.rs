@@ -1,7 +1,8 @@
 //! Does what a plan says: reads hosts, decides, sets, reads again. Says everything as events and prints nothing.
 
 use crate::event::{Mode, Summary, What};
-use crate::host::{Later, Loss};
+use crate::fact::{JournalEntry, Query};
+use crate::host::{Later, Loss, LossKind};
 use crate::plan::{Decision, Host, Plan};
 use crate::target::Target;
 use std::collections::HashMap;
@@ -113,6 +114,26 @@ impl Run {
         self.voice.say(What::RunDone { summary: summary.clone(), exit, interrupted, ms: millis(began) });
         (summary, exit)
     }
+}
+
+/// A host's journal, from a run on.
+pub type Journal = Result<Vec<JournalEntry>, Loss>;
+
+/// What the hosts' journals say of a run and of all that came after it, in the order of the hosts.
+pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, as_root: bool, forks: usize) -> Vec<Journal> {
+    let permits = Semaphore::new(forks.max(1));
+    let one = |host| {
+        let permits = &permits;
+        async move {
+            let _permit = permits.acquire().await;
+            let line = opener.open(host, as_root).await?;
+            let facts = line.read(&[Query::Journal(run.to_owned())]).await;
+            line.close().await;
+            let unread = |gap| Loss { kind: LossKind::Other, why: format!("its journal cannot be read: {gap:?}") };
+            facts?.journal(run).cloned().map_err(unread)
+        }
+    };
+    futures_util::future::join_all(hosts.iter().map(one)).await
 }
 
 fn millis(since: Instant) -> u64 {

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 mod change;
+mod restore;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use restore::{Before, Restore};
 pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.

@@ -1,0 +1,333 @@
+//! One run from its first event to its report, for every command that runs something.
+
+use super::{Told, say, say_error};
+use crate::event::{Event, Mode};
+use crate::fault::{Fault, Faults};
+use crate::host::{Become, Lines, Secret, Settings as LineSettings};
+use crate::plan::{Host, Plan as Graph};
+use crate::report::{Live, Style, Text, line};
+use crate::run::{Approved, Journal, Run, Settings, Voice, lines::Ssh};
+use crate::store::{Call, Store};
+use clap::Args;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, watch};
+
+/// How hosts are reached and how the run is told.
+#[derive(Debug, Clone, Args)]
+pub struct Way {
+    /// Hosts at the same time.
+    #[arg(short, long, value_name = "N", env = "STEADFAST_FORKS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: u16,
+    /// The user to log in as, where the inventory names none.
+    #[arg(short, long)]
+    pub user: Option<String>,
+    /// Ask for the password of sudo, once for all hosts.
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+    /// The private key to log in with.
+    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// Seconds for a connection to be made.
+    #[arg(short = 'T', long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Keep connections for the next run, for this many seconds (`60s`).
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub persist: Option<Duration>,
+    /// Show contents of files as diffs.
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    /// Events as NDJSON on standard output, instead of the report.
+    #[arg(long)]
+    pub json: bool,
+    /// Drift ends with exit code 0.
+    #[arg(long)]
+    pub report_only: bool,
+    /// List the hosts that would be reached, and do nothing.
+    #[arg(long)]
+    pub list_hosts: bool,
+    /// List the steps in their order, and do nothing.
+    #[arg(long, visible_alias = "list-tasks")]
+    pub list_steps: bool,
+    /// Accept the key of a host that is not known yet, and remember it.
+    #[arg(long)]
+    pub accept_new_host_keys: bool,
+}
+
+/// The guard of changes to the way in.
+#[derive(Debug, Clone, Args)]
+pub struct Guarding {
+    /// Seconds after which a change to the way in goes back by itself unless a new login proved it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(20..=3600))]
+    pub guard_timeout: u64,
+    /// Change the way in without a guard.
+    #[arg(long)]
+    pub allow_unguarded: bool,
+}
+
+impl Guarding {
+    pub fn seconds(&self) -> Option<u64> {
+        (!self.allow_unguarded).then_some(self.guard_timeout)
+    }
+}
+
+/// A command that runs: how hosts are reached, who is asked, what is remembered.
+pub struct Session<'a> {
+    pub way: &'a Way,
+    pub told: Told,
+    pub guard: Option<u64>,
+    /// What was called; each run of this command is remembered with it.
+    pub call: Call,
+    stop: watch::Receiver<bool>,
+    password: Option<Secret>,
+}
+
+impl<'a> Session<'a> {
+    /// Asks for the password where that is wanted, and begins to hear interrupts.
+    pub fn new(way: &'a Way, told: Told, guard: Option<u64>, call: Call) -> Result<Self, Faults> {
+        let password = if way.ask_become_pass { Some(ask_password()?) } else { None };
+        let call = Call { user: way.user.clone(), private_key: way.private_key.clone(), ..call };
+        Ok(Self {
+            way,
+            told,
+            guard,
+            call: Call { ask_become_pass: way.ask_become_pass, ..call },
+            stop: interrupts(),
+            password,
+        })
+    }
+
+    /// Shows what would be done, asks, and does it: exactly what was shown.
+    pub async fn ask_and_apply(&self, plan: &Arc<Graph>, mode: Mode) -> Result<u8, Faults> {
+        let (decisions, exit) = self.look(plan, Mode::Plan).await?;
+        // Nothing to do, or nothing that can be done: the plan's own verdict stands.
+        if !decisions.values().any(crate::plan::Decision::will_change) || !matches!(exit, 2..=4) {
+            return Ok(exit);
+        }
+        if !approve()? {
+            say_error("not applied");
+            return Ok(exit);
+        }
+        self.apply(plan, mode, Some(decisions)).await
+    }
+
+    /// Reads and tells.
+    pub async fn look(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Approved, u8), Faults> {
+        self.one(plan, mode, async |run: &Arc<Run>| run.check().await).await
+    }
+
+    /// Changes; with `approved`, that and nothing else.
+    pub async fn apply(&self, plan: &Arc<Graph>, mode: Mode, approved: Option<Approved>) -> Result<u8, Faults> {
+        let work = async |run: &Arc<Run>| {
+            run.apply(approved).await;
+            Approved::new()
+        };
+        Ok(self.one(plan, mode, work).await?.1)
+    }
+
+    /// Opens lines as this command was told to.
+    fn opener(&self) -> Result<(Arc<Lines>, Ssh), Faults> {
+        let settings = LineSettings {
+            connect_timeout: Duration::from_secs(self.way.timeout),
+            persist: self.way.persist,
+            accept_new_host_keys: self.way.accept_new_host_keys,
+            ..LineSettings::default()
+        };
+        let fresh = Arc::new(Lines::new(LineSettings { persist: None, ..settings.clone() })?);
+        let lines = Arc::new(Lines::new(settings)?);
+        let become_root = self.password.clone().map_or(Become::Sudo, Become::SudoPassword);
+        let (user, key) = (self.way.user.clone(), self.way.private_key.clone());
+        Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key)))
+    }
+
+    /// What the hosts' journals say of a run and of all that came after it.
+    pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
+        let (lines, opener) = self.opener()?;
+        let all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
+        lines.close().await;
+        Ok(all)
+    }
+
+    /// One run from its first event to its report.
+    async fn one(
+        &self,
+        plan: &Arc<Graph>,
+        mode: Mode,
+        work: impl AsyncFnOnce(&Arc<Run>) -> Approved,
+    ) -> Result<(Approved, u8), Faults> {
+        let began = Instant::now();
+        let (lines, opener) = self.opener()?;
+        let (listener, events) = mpsc::unbounded_channel();
+        let run = Arc::new(Run {
+            id: crate::run::new_id(),
+            plan: Arc::clone(plan),
+            opener: Arc::new(opener),
+            voice: Arc::new(Voice::new(listener)),
+            settings: Settings { forks: self.way.forks.into(), stop: self.stop.clone(), guard: self.guard },
+        });
+        let memory = self.remember(&run, mode)?;
+        let told = tokio::spawn(listen(events, self.way.json));
+        run.announce(mode);
+        let decisions = work(&run).await;
+        lines.close().await;
+        let (_, exit) = run.conclude(mode, self.way.report_only, began);
+        if let Some(store) = memory {
+            store.end(&run.id, exit, now())?;
+        }
+        drop(run);
+        let text = told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
+        if !self.way.json {
+            let terminal = std::io::stdout().is_terminal();
+            let style = Style {
+                color: self.told.color && terminal,
+                width: width(),
+                diff: self.way.diff,
+                verbose: self.told.verbose,
+            };
+            say(&text.tell(style))?;
+        }
+        Ok((decisions, exit))
+    }
+
+    /// Writes down that a run begins. What only looks may look without a memory.
+    fn remember(&self, run: &Run, mode: Mode) -> Result<Option<Store>, Faults> {
+        let word = match mode {
+            Mode::Check => "check",
+            Mode::Plan => "plan",
+            Mode::Apply => "apply",
+            Mode::Rollback => "rollback",
+        };
+        let plan = &run.plan;
+        let call = Call {
+            hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
+            ..self.call.clone()
+        };
+        let begun = Store::open().and_then(|store| store.begin(&run.id, word, &call, now()).map(|()| store));
+        match begun {
+            Ok(store) => Ok(Some(store)),
+            Err(fault) if matches!(mode, Mode::Check | Mode::Plan) => {
+                tracing::debug!(%fault, "not remembered");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    u64::try_from(since).unwrap_or(u64::MAX)
+}
+
+/// Runs something to its end.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Faults>>) -> Result<T, Faults> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Fault::new("cannot start").why(error.to_string()))?.block_on(work)
+}
+
+/// Whether somebody is there to be asked.
+///
+/// # Errors
+/// Nobody is.
+pub fn somebody() -> Result<(), Faults> {
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        return Ok(());
+    }
+    Err(Fault::new("nobody is there to ask").hint("`-y` goes on without asking; `check` shows what it would do").into())
+}
+
+/// Hears all events to the last: progress to standard error, NDJSON to standard output, the rest for the report.
+async fn listen(mut events: mpsc::UnboundedReceiver<Event>, json: bool) -> Result<Text, Faults> {
+    let mut text = Text::default();
+    let mut live =
+        Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
+    while let Some(event) = events.recv().await {
+        if let Some(progress) = live.take(&event).filter(|_| !json) {
+            say_error(&progress);
+        }
+        if json {
+            say(&format!("{}\n", line(&event)))?;
+        } else {
+            text.take(&event);
+        }
+    }
+    live.clear();
+    Ok(text)
+}
+
+/// Turns true at the first interrupt; the second ends the program at once.
+fn interrupts() -> watch::Receiver<bool> {
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        loop {
+            let term = async {
+                match &mut terminate {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term => {}
+            }
+            if *tell.borrow() {
+                std::process::exit(130);
+            }
+            say_error("interrupted: running steps finish, no further ones start; once more to abort");
+            let _ = tell.send(true);
+        }
+    });
+    stop
+}
+
+fn approve() -> Result<bool, Faults> {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "\nApply this plan? Only `yes` is accepted: ");
+    let _ = out.flush();
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
+    Ok(answer.trim() == "yes")
+}
+
+/// Reads the password from the terminal without showing it.
+fn ask_password() -> Result<Secret, Faults> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let cannot = |why: String| Fault::new("cannot ask for the password of sudo").why(why).hint("-K needs a terminal");
+    let stdin = std::io::stdin();
+    let before = tcgetattr(&stdin).map_err(|error| cannot(error.to_string()))?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Now, &silent).map_err(|error| cannot(error.to_string()))?;
+    // Asked only now: what is typed before the echo is off would be shown.
+    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
+    say_error("");
+    read.map_err(|error| cannot(error.to_string()))?;
+    Ok(Secret::new(line.trim_end_matches('\n').to_owned()))
+}
+
+/// `60`, `60s` or `5m`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is no time: write 60s or 5m"))?;
+    Ok(Duration::from_secs(number * unit))
+}
+
+/// Columns of the terminal; 100 where there is none.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 40).unwrap_or(100)
+}
