@@ -13,5 +13,6 @@ mod lab;
 mod laws;
 mod plan;
 mod playbook;
+mod rollback;
 mod ssh;
 mod wire;
