@@ -58,6 +58,11 @@ pub enum What {
         kind: LossKind,
         why: String,
     },
+    /// Something that a person should know of a host.
+    Note {
+        host: String,
+        text: String,
+    },
     TaskStarted {
         host: String,
         step: String,

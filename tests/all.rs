@@ -6,6 +6,7 @@ mod common;
 mod fact;
 mod fact_recorded;
 mod fleet;
+mod hold;
 mod inventory;
 mod kind_cases;
 mod kind_laws;

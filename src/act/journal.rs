@@ -22,6 +22,10 @@ pub struct Intent {
     /// The class of the way back and why.
     pub undo: (&'static str, String),
     pub access: bool,
+    /// Who runs it, for others who want the host.
+    pub who: String,
+    /// How long the host is held for it, in seconds.
+    pub hold: u64,
     /// Goes back by itself unless it is confirmed.
     pub guard: Option<Guard>,
 }
@@ -136,7 +140,10 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let _ = write!(text, "{tokens}}}\n{copies}}}\n");
     let _ = writeln!(
         text,
-        "printf '\\nsteadfast-act 0\\n' >&2\nbegin {} {:04} {} || exit 70",
+        "printf '\\nsteadfast-act 0\\n' >&2\nhold {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",
+        quote(&intent.run),
+        quote(&encode(&intent.who)),
+        intent.hold,
         quote(&intent.run),
         intent.seq,
         quote(&head(intent, &things, acts))
@@ -147,15 +154,14 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();
     let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then {done}finish done; else finish failed; fi\n");
     // An act that cannot be written down as done is not done.
-    text.push_str(
-        "k=$?; [ \"$r\" = 0 ] || exit \"$r\"; [ \"$k\" = 0 ] || { say 'cannot write the journal'; exit 70; }\n",
-    );
+    let _ = write!(text, "k=$?; rest {}; ", quote(&intent.run));
+    text.push_str("[ \"$r\" = 0 ] || exit \"$r\"; [ \"$k\" = 0 ] || { say 'cannot write the journal'; exit 70; }\n");
     text
 }
 
 /// All that a way back needs.
-fn functions() -> String {
-    format!("{PRELUDE}{FUNCTIONS}{}{}", include_str!("journal.sh"), include_str!("guard.sh"))
+pub(super) fn functions() -> String {
+    format!("{PRELUDE}{FUNCTIONS}{}{}{}", super::lease::FUNCTIONS, include_str!("journal.sh"), include_str!("guard.sh"))
 }
 
 /// The shell text that asks or tells something of a guard, by a verb of `guard.sh`: it says one word.

@@ -11,11 +11,13 @@ mod graph;
 mod inventory;
 mod lab;
 mod load;
+mod resume;
 mod rollback;
 mod run;
 mod runs;
 mod schema;
 mod session;
+mod unlock;
 mod validate;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
@@ -51,6 +53,10 @@ enum Command {
     Apply(run::Apply),
     /// Take back what a run changed, from the journals of the hosts.
     Rollback(rollback::Rollback),
+    /// Go on with a run that was broken off.
+    Resume(resume::Resume),
+    /// Show which run holds a host, and take it away from it.
+    Unlock(unlock::Unlock),
     /// The runs that this controller remembers.
     Runs(runs::Runs),
     /// The graph of tasks, as dot, mermaid or json.
@@ -145,6 +151,8 @@ pub fn main() -> u8 {
         Command::Plan(command) => command.run(look),
         Command::Apply(command) => command.run(look),
         Command::Rollback(command) => command.run(look),
+        Command::Resume(command) => command.run(look),
+        Command::Unlock(command) => command.run(look),
         Command::Runs(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),

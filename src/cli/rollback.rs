@@ -47,6 +47,7 @@ impl Rollback {
             let what = format!("run `{}` was a {}, which changes nothing", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
         }
+        record.over()?;
         if !self.yes && !self.check {
             session::somebody()?;
         }
@@ -66,7 +67,8 @@ impl Rollback {
         self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
         session::block_on(async {
             let call = Call { inventory: sources, limit: self.limit.clone(), ..record.call.clone() };
-            let session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
+            let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
+            session.over = Some(record.id.clone());
             let read = session.journals(&hosts, &record.id, record.call.as_root).await?;
             // A host that cannot be read now is told as lost by the run itself.
             let journals: Vec<Option<Vec<JournalEntry>>> = read.into_iter().map(Result::ok).collect();

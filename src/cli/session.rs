@@ -1,12 +1,13 @@
 //! One run from its first event to its report, for every command that runs something.
 
 use super::{Told, say, say_error};
+use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode};
 use crate::fault::{Fault, Faults};
-use crate::host::{Become, Lines, Secret, Settings as LineSettings};
+use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Host, Plan as Graph};
 use crate::report::{Live, Style, Text, line};
-use crate::run::{Approved, Journal, Run, Settings, Voice, lines::Ssh};
+use crate::run::{Approved, Journal, Opener, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use clap::Args;
 use std::io::{BufRead, IsTerminal, Write};
@@ -42,6 +43,9 @@ pub struct Way {
     /// Events as NDJSON on standard output, instead of the report.
     #[arg(long)]
     pub json: bool,
+    /// Seconds to wait for a host that another run holds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub lock_timeout: u64,
     /// Drift ends with exit code 0.
     #[arg(long)]
     pub report_only: bool,
@@ -80,6 +84,8 @@ pub struct Session<'a> {
     pub guard: Option<u64>,
     /// What was called; each run of this command is remembered with it.
     pub call: Call,
+    /// A run that is over, whose hosts may be taken over.
+    pub over: Option<String>,
     stop: watch::Receiver<bool>,
     password: Option<Secret>,
 }
@@ -94,6 +100,7 @@ impl<'a> Session<'a> {
             told,
             guard,
             call: Call { ask_become_pass: way.ask_become_pass, ..call },
+            over: None,
             stop: interrupts(),
             password,
         })
@@ -106,7 +113,7 @@ impl<'a> Session<'a> {
         if !decisions.values().any(crate::plan::Decision::will_change) || !matches!(exit, 2..=4) {
             return Ok(exit);
         }
-        if !approve()? {
+        if !approve("Apply this plan?")? {
             say_error("not applied");
             return Ok(exit);
         }
@@ -142,6 +149,17 @@ impl<'a> Session<'a> {
         Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key)))
     }
 
+    /// Asks one host about its lease, or tells it.
+    pub async fn lease(&self, host: &Host, what: &Lease) -> Result<Hold, Loss> {
+        let (lines, opener) =
+            self.opener().map_err(|faults| Loss { kind: LossKind::Other, why: faults.to_string() })?;
+        let line = opener.open(host, true).await?;
+        let hold = line.lease(what).await;
+        line.close().await;
+        lines.close().await;
+        hold
+    }
+
     /// What the hosts' journals say of a run and of all that came after it.
     pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
         let (lines, opener) = self.opener()?;
@@ -165,7 +183,14 @@ impl<'a> Session<'a> {
             plan: Arc::clone(plan),
             opener: Arc::new(opener),
             voice: Arc::new(Voice::new(listener)),
-            settings: Settings { forks: self.way.forks.into(), stop: self.stop.clone(), guard: self.guard },
+            settings: Settings {
+                forks: self.way.forks.into(),
+                stop: self.stop.clone(),
+                guard: self.guard,
+                lock_timeout: Duration::from_secs(self.way.lock_timeout),
+                who: who(),
+                over: self.over.clone(),
+            },
         });
         let memory = self.remember(&run, mode)?;
         let told = tokio::spawn(listen(events, self.way.json));
@@ -203,6 +228,7 @@ impl<'a> Session<'a> {
         let call = Call {
             hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
             as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
+            process: crate::store::process(),
             ..self.call.clone()
         };
         let begun = Store::open().and_then(|store| store.begin(&run.id, word, &call, now()).map(|()| store));
@@ -215,6 +241,13 @@ impl<'a> Session<'a> {
             Err(fault) => Err(fault.into()),
         }
     }
+}
+
+/// Who runs this and where, for others who want the same hosts.
+fn who() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".into());
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{host} (process {})", std::process::id())
 }
 
 /// Milliseconds since 1970.
@@ -285,9 +318,10 @@ fn interrupts() -> watch::Receiver<bool> {
     stop
 }
 
-fn approve() -> Result<bool, Faults> {
+/// Asks a question that only `yes` answers.
+pub fn approve(question: &str) -> Result<bool, Faults> {
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "\nApply this plan? Only `yes` is accepted: ");
+    let _ = write!(out, "\n{question} Only `yes` is accepted: ");
     let _ = out.flush();
     let mut answer = String::new();
     std::io::stdin()

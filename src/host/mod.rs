@@ -80,6 +80,8 @@ pub enum LossKind {
     Lost,
     /// The host no longer answers, though the line stands.
     Silent,
+    /// Another run holds it.
+    Held,
     /// The host answered what no honest host answers (wrong frame, wrong number, too much).
     Untrusted,
     /// Anything else ssh says.
@@ -98,6 +100,7 @@ impl fmt::Display for Loss {
             LossKind::NoShell => "no usable shell",
             LossKind::Lost => "connection lost",
             LossKind::Silent => "no longer answers",
+            LossKind::Held => "held by another run",
             LossKind::Untrusted => "answer cannot be trusted",
             LossKind::Other => "unreachable",
         };

@@ -33,6 +33,7 @@ pub struct Text {
     at: HashMap<(String, String), usize>,
     lost: Vec<(String, LossKind, String)>,
     stopped: Vec<(String, Vec<String>)>,
+    notes: Vec<(String, String)>,
     end: Option<(Summary, u8, bool, u64)>,
 }
 
@@ -52,6 +53,7 @@ impl Text {
                 }
             }
             What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
+            What::Note { host, text } => self.notes.push((host.clone(), text.clone())),
             What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
             What::RunDone { summary, exit, interrupted, ms } => {
                 self.end = Some((summary.clone(), *exit, *interrupted, *ms));
@@ -122,7 +124,12 @@ impl Text {
             page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
             page.wrapped(14, why);
         }
-        if !by_reason.is_empty() || !self.stopped.is_empty() {
+        for (host, text) in &self.notes {
+            let word = page.paint(YELLOW, &format!("{:<11}", "note"));
+            page.line(&format!("  {word} {host}"));
+            page.wrapped(14, &show(text.as_bytes(), 600));
+        }
+        if !self.notes.is_empty() || !by_reason.is_empty() || !self.stopped.is_empty() {
             page.line("");
         }
     }

@@ -68,7 +68,7 @@ impl Run {
         // Side by side: a goodbye costs a round trip.
         let goodbyes = sites.iter().map(|site| async move {
             if let Some(site) = site.lock().await.as_mut() {
-                site.close().await;
+                site.leave().await;
             }
         });
         join_all(goodbyes).await;
@@ -91,7 +91,7 @@ impl Shared {
             let mut work = Work::new(self, &order);
             if let Err(loss) = work.all(site).await {
                 site.lost(&loss);
-                site.close().await;
+                site.leave().await;
                 *slot = None;
             }
         }

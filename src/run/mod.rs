@@ -37,6 +37,12 @@ pub struct Settings {
     pub stop: watch::Receiver<bool>,
     /// Seconds after which a change to the way in goes back unless a new login proved it; `None` changes unguarded.
     pub guard: Option<u64>,
+    /// How long to wait for a host that another run holds.
+    pub lock_timeout: Duration,
+    /// Who runs it, for others who want a host.
+    pub who: String,
+    /// A run that is over, whose hosts may be taken over.
+    pub over: Option<String>,
 }
 
 /// What was shown and said yes to: by task number.

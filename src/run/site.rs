@@ -1,17 +1,17 @@
 //! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
 
 use super::Run;
-use crate::act::{Guard, Intent};
+use crate::act::{Guard, Hold, Intent, Lease};
 use crate::event::{Outcome, TaskDone, What};
 use crate::fact::{Facts, Query};
-use crate::host::Loss;
+use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, judge};
 use crate::playbook::Made;
 use crate::step::{Disruption, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One host during a run.
 pub struct Site {
@@ -21,11 +21,20 @@ pub struct Site {
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
     /// How many changes were begun on it.
     changes: u32,
+    /// The task over whose line the host was taken.
+    leased: Option<usize>,
+}
+
+/// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
+const HOLD: u64 = 120;
+
+fn made_patience(made: &[Made]) -> u64 {
+    made.iter().map(|one| one.kind.patience()).sum()
 }
 
 impl Site {
     pub fn new(run: &Arc<Run>, host: usize) -> Self {
-        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0 }
+        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0, leased: None }
     }
 
     fn name(&self) -> String {
@@ -182,6 +191,8 @@ impl Site {
             kind: step.kind.to_owned(),
             undo,
             access: self.access(task),
+            who: self.run.settings.who.clone(),
+            hold: made_patience(&self.made(task)) + HOLD,
             guard: self.guard(task),
         }
     }
@@ -229,6 +240,53 @@ impl Site {
     /// Says that the host is lost.
     pub fn lost(&self, loss: &Loss) {
         self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
+    }
+
+    /// Takes the host for this run, and waits for it where another run holds it.
+    ///
+    /// # Errors
+    /// It stays held, or cannot be asked.
+    pub async fn take(&mut self, task: usize) -> Result<(), Loss> {
+        let run = Arc::clone(&self.run);
+        let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
+        let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
+        let until = Instant::now() + run.settings.lock_timeout;
+        let line = self.line(task).await?;
+        let settled = loop {
+            match line.lease(&what).await? {
+                Hold::Other { run, who, left, busy, .. } if Instant::now() >= until => {
+                    let running = if busy { " (what it began still runs)" } else { "" };
+                    let why = format!(
+                        "run {run} of {who} has it for another {left} s{running}; `--lock-timeout` waits, `steadfast \
+                         unlock {}` takes it away from a run that is no more",
+                        self.name()
+                    );
+                    return Err(Loss { kind: LossKind::Held, why });
+                }
+                Hold::Other { .. } => tokio::time::sleep(Duration::from_millis(500)).await,
+                Hold::Ours(settled) => break settled,
+                Hold::Nobody => break vec![],
+            }
+        };
+        for [end, run, step] in settled {
+            let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
+            let text = format!("step {step} of run {run} was never proven by a new login and {how}");
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+        self.leased = Some(task);
+        Ok(())
+    }
+
+    /// Gives the host back, then ends its lines.
+    pub async fn leave(&mut self) {
+        if let Some(task) = self.leased.take() {
+            let what = Lease::Release { run: self.run.id.clone() };
+            if let Some(line) = self.standing(task) {
+                // It runs out by itself where nobody can be told.
+                let _ = line.lease(&what).await;
+            }
+        }
+        self.close().await;
     }
 
     /// Ends its lines.

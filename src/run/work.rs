@@ -52,6 +52,10 @@ impl<'a> Work<'a> {
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
+        let plan = &self.shared.run.plan;
+        if let Some(task) = self.order.iter().find(|task| plan.becomes_root(**task)).or(self.order.first()) {
+            site.take(*task).await?;
+        }
         self.facts = site.survey(self.order).await?;
         let first: HashMap<usize, Decision> = site.judge(self.order, &self.facts).into_iter().collect();
         for (at, task) in self.order.iter().enumerate() {

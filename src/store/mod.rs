@@ -42,6 +42,35 @@ pub struct Call {
     pub hosts: Vec<String>,
     /// Whether any of its tasks acted as root.
     pub as_root: bool,
+    /// The process that did it, and when that began in the kernel's ticks: a number alone is given again.
+    pub process: (u32, u64),
+}
+
+impl Record {
+    /// Whether it is over: its process is gone.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn over(&self) -> Result<()> {
+        let (number, began) = self.call.process;
+        if self.ended.is_none() && number != 0 && ticks(number) == Some(began) {
+            let fault = Fault::new(format!("run `{}` still goes on (process {number})", self.id));
+            return Err(fault.hint("wait for its end, or interrupt it"));
+        }
+        Ok(())
+    }
+}
+
+/// This process and when it began.
+pub fn process() -> (u32, u64) {
+    let number = std::process::id();
+    (number, ticks(number).unwrap_or(0))
+}
+
+/// When a process began: the 22nd word of its stat, counted from behind its name, which may hold anything.
+fn ticks(number: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Where everything is kept: `STEADFAST_STATE`, else the user's state directory.
