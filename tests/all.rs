@@ -12,6 +12,7 @@ mod kind_cases;
 mod kind_laws;
 mod lab;
 mod laws;
+mod lockout;
 mod plan;
 mod playbook;
 mod rollback;

@@ -64,7 +64,7 @@ pub struct Way {
 #[derive(Debug, Clone, Args)]
 pub struct Guarding {
     /// Seconds after which a change to the way in goes back by itself unless a new login proved it.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(20..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub guard_timeout: u64,
     /// Change the way in without a guard.
     #[arg(long)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+mod fail;
 mod guard;
 pub mod lines;
 mod site;

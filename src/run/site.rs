@@ -279,6 +279,7 @@ impl Site {
 
     /// Gives the host back, then ends its lines.
     pub async fn leave(&mut self) {
+        super::fail::point("before-release");
         if let Some(task) = self.leased.take() {
             let what = Lease::Release { run: self.run.id.clone() };
             if let Some(line) = self.standing(task) {

@@ -2,9 +2,9 @@
 //! more, because steps without an edge between them may undo each other.
 
 use super::apply::Shared;
-use super::guard;
 use super::site::Site;
 use super::voice::is_good;
+use super::{fail, guard};
 use crate::act::Act;
 use crate::event::Outcome;
 use crate::fact::Facts;
@@ -54,7 +54,9 @@ impl<'a> Work<'a> {
         }
         let plan = &self.shared.run.plan;
         if let Some(task) = self.order.iter().find(|task| plan.becomes_root(**task)).or(self.order.first()) {
+            fail::point("before-lease");
             site.take(*task).await?;
+            fail::point("leased");
         }
         self.facts = site.survey(self.order).await?;
         let first: HashMap<usize, Decision> = site.judge(self.order, &self.facts).into_iter().collect();
@@ -75,6 +77,7 @@ impl<'a> Work<'a> {
         self.ends.insert(task, outcome.clone());
         let good = is_good(&outcome);
         site.done(task, outcome, rows);
+        fail::point("told");
         self.shared.end(task, good);
         Ok(())
     }
@@ -178,10 +181,12 @@ impl<'a> Work<'a> {
         let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
         let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
         let began = Instant::now();
+        fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
             Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
             Err(loss) => Err(loss),
         };
+        fail::point("after-set");
         let outcome = match (guard, verdict) {
             (Some(guard), verdict) => guard::conclude(site, task, &guard, verdict, &planned, began).await,
             (None, Ok(outcome)) => Ok(outcome),

@@ -12,6 +12,7 @@ use std::fmt::Debug;
 
 mod change;
 mod restore;
+mod way_in;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
