@@ -41,7 +41,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "pam",
         "root",
-        "line: {path: /etc/pam.d/sshd, line: \"account required pam_deny.so\", match: '^account\\s+required\\s+pam_nologin'}",
+        "line: {path: /etc/pam.d/sshd, line: \"account required pam_deny.so\", match: '^account\\s+required\\s+pam_(nologin|deny)'}",
     ),
     ("ssh-stopped", "root", "service: {name: ssh, state: masked}"),
     (
@@ -54,7 +54,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "root",
         "command: {access: true, check: 'nft list table inet lock', run: 'nft add table inet lock && nft add chain inet lock in \"{ type filter hook input priority 0; policy drop; }\"', undo: nft delete table inet lock}",
     ),
-    ("shadow-mode", "root", "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}"),
+    ("only-on-disk", "root", "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}"),
 ];
 
 struct Case<'a> {

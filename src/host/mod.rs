@@ -11,6 +11,7 @@ mod loader;
 mod local;
 mod master;
 mod place;
+mod proof;
 mod script;
 mod show;
 mod ssh;

@@ -48,6 +48,19 @@ pub async fn conclude(
     revert(site, task, guard, why, planned, began).await
 }
 
+/// A change that the sshd that runs has not read yet has failed when its next start would let nobody in.
+pub async fn by_files(site: &Site, task: usize, verdict: Result<Outcome, Loss>) -> Result<Outcome, Loss> {
+    if !matches!(verdict, Ok(Outcome::Changed | Outcome::Unknown { .. })) {
+        return verdict;
+    }
+    match site.by_files(task).await {
+        Some(Err(loss)) => {
+            Ok(Outcome::Failed { why: format!("after the next start of sshd a login is refused: {loss}") })
+        }
+        _ => verdict,
+    }
+}
+
 /// A new connection with a new login as the user of the run, `sudo` included, confirms. `Err` says why none could.
 async fn prove(site: &mut Site, task: usize, guard: &Guard) -> Result<(), String> {
     let patience = SETTLING.min(Duration::from_secs(guard.seconds / 2));

@@ -27,6 +27,9 @@ pub trait Opener: Send + Sync {
 
     /// The same over a connection and a login of its own, sharing nothing with any other: it proves the way in.
     fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
+
+    /// Whether a login would pass by the files of sshd on the host's disk.
+    fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>>;
 }
 
 /// How a run is done.

@@ -7,7 +7,7 @@ use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, judge};
 use crate::playbook::Made;
-use crate::step::{Disruption, Row, Undo};
+use crate::step::{Claim, Disruption, Object, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -213,6 +213,20 @@ impl Site {
     pub async fn fresh(&self, task: usize) -> Result<Arc<dyn Target>, Loss> {
         let host = &self.run.plan.hosts[self.host];
         self.run.opener.open_fresh(host, self.run.plan.becomes_root(task)).await
+    }
+
+    /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
+    /// `None` for all others.
+    pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
+        let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
+        let made = self.made(task);
+        if self.run.plan.tasks[task].step.kind == "sshd"
+            || !made.iter().flat_map(|one| one.kind.claims()).any(|c| latent(&c))
+        {
+            return None;
+        }
+        let host = &self.run.plan.hosts[self.host];
+        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
     }
 
     /// Lets go of the lines: the next reading opens new ones.

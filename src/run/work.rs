@@ -180,6 +180,11 @@ impl<'a> Work<'a> {
         let line = site.line(task).await?;
         let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
         let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
+        // What depends on the peer's address does not pass there even before, and then proves nothing.
+        let files = match guard {
+            Some(_) => matches!(site.by_files(task).await, Some(Ok(()))),
+            None => false,
+        };
         let began = Instant::now();
         fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
@@ -188,7 +193,10 @@ impl<'a> Work<'a> {
         };
         fail::point("after-set");
         let outcome = match (guard, verdict) {
-            (Some(guard), verdict) => guard::conclude(site, task, &guard, verdict, &planned, began).await,
+            (Some(guard), verdict) => {
+                let verdict = if files { guard::by_files(site, task, verdict).await } else { verdict };
+                guard::conclude(site, task, &guard, verdict, &planned, began).await
+            }
             (None, Ok(outcome)) => Ok(outcome),
             (None, Err(loss)) => {
                 let why = format!("the host was lost while this was set: {loss}");
