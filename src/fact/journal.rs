@@ -120,7 +120,7 @@ thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nw
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].title, "The day");
         assert_eq!(entries[0].touched[0].was.as_deref(), Some("absent"));
-        assert_eq!(entries[0].touched[1].now.as_deref(), Some("on:enabled"));
+        assert_eq!(entries[0].touched[1].now.as_deref(), Some("on"));
         assert_eq!(entries[0].end.as_deref(), Some("done"));
         assert_eq!(entries[1].end, None);
         assert_eq!(entries[1].touched[0].now, None);
