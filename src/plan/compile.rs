@@ -231,13 +231,21 @@ fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
     all
 }
 
+/// So many steps of a circle are told.
+const MOST_OF_CIRCLE: usize = 12;
+
 /// A cycle as a circle, with the place of each of its steps.
 fn cycle(plan: &Plan, circle: &[(usize, Why)]) -> Faults {
-    let names: Vec<String> = circle.iter().map(|(task, _)| plan.tasks[*task].step.id.clone()).collect();
-    let first = names.first().cloned().unwrap_or_default();
-    let mut fault = Fault::new(format!("steps wait for each other in a circle: {} → {first}", names.join(" → ")));
-    for (n, (task, why)) in circle.iter().enumerate() {
-        let next = &names[(n + 1) % names.len()];
+    let name = |n: usize| plan.tasks[circle[n % circle.len()].0].step.id.as_str();
+    let told = circle.len().min(MOST_OF_CIRCLE);
+    let mut names: Vec<&str> = (0..told).map(name).collect();
+    let more = format!("… {} more …", circle.len() - told);
+    if circle.len() > told {
+        names.push(&more);
+    }
+    let mut fault = Fault::new(format!("steps wait for each other in a circle: {} → {}", names.join(" → "), name(0)));
+    for (n, (task, why)) in circle.iter().take(told).enumerate() {
+        let next = name(n + 1);
         let says = match why {
             Why::Needs => format!("`{next}` needs this"),
             Why::OnChange => format!("`{next}` follows when this changes"),

@@ -6,7 +6,7 @@
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
-use crate::yaml::{Node, Open, from_node, open_faults};
+use crate::yaml::{Node, Open, Value, from_node, open_faults};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -138,9 +138,24 @@ fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
 where
     K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
 {
+    if let Some(place) = nul(body) {
+        return Err(Fault::new("a NUL character cannot be part of a value").at(place).into());
+    }
     let kind: K = from_node(body)?;
     kind.check(body)?;
     Ok(Box::new(kind))
+}
+
+/// Where a text holds NUL: no path, no name and no shell text can.
+fn nul(node: &Node) -> Option<&crate::fault::Place> {
+    match &node.value {
+        Value::Scalar { text, .. } => text.contains('\0').then_some(&node.place),
+        Value::List(items) => items.iter().find_map(nul),
+        Value::Map(entries) => {
+            entries.iter().find_map(|(key, value)| if key.text.contains('\0') { Some(&key.place) } else { nul(value) })
+        }
+        Value::Null => None,
+    }
 }
 
 /// What serde cannot see: rules between fields. The default finds nothing wrong.
