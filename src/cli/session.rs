@@ -5,14 +5,16 @@ use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode};
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
-use crate::plan::{Host, Plan as Graph};
+use crate::plan::{Back, Host, Plan as Graph, back};
+use crate::playbook::OnFailure;
 use crate::report::{Live, Style, Text, line};
 use crate::run::{Approved, Journal, Opener, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 
@@ -86,6 +88,8 @@ pub struct Session<'a> {
     pub call: Call,
     /// A run that is over, whose hosts may be taken over.
     pub over: Option<String>,
+    /// The last run with the hosts that failed in it.
+    failed: Mutex<(String, BTreeSet<String>)>,
     stop: watch::Receiver<bool>,
     password: Option<Secret>,
 }
@@ -101,6 +105,7 @@ impl<'a> Session<'a> {
             guard,
             call: Call { ask_become_pass: way.ask_become_pass, ..call },
             over: None,
+            failed: Mutex::default(),
             stop: interrupts(),
             password,
         })
@@ -129,9 +134,38 @@ impl<'a> Session<'a> {
     pub async fn apply(&self, plan: &Arc<Graph>, mode: Mode, approved: Option<Approved>) -> Result<u8, Faults> {
         let work = async |run: &Arc<Run>| {
             run.apply(approved).await;
+            let (failed, _) = run.voice.bad_hosts();
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = (run.id.clone(), failed);
             Approved::new()
         };
-        Ok(self.one(plan, mode, work).await?.1)
+        let exit = self.one(plan, mode, work).await?.1;
+        if mode == Mode::Apply { self.take_back(plan, exit).await } else { Ok(exit) }
+    }
+
+    /// Where a playbook says `on_failure: rollback`, takes back what the run changed on the hosts that failed.
+    async fn take_back(&self, plan: &Arc<Graph>, exit: u8) -> Result<u8, Faults> {
+        let (run, failed) = std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
+        let plays = plan.plays.iter().filter(|play| play.budget.on_failure == OnFailure::Rollback);
+        let members: BTreeSet<usize> = plays.flat_map(|play| play.batches.iter().flatten().copied()).collect();
+        let hosts: Vec<Host> =
+            members.iter().map(|host| plan.hosts[*host].clone()).filter(|host| failed.contains(&host.name)).collect();
+        if hosts.is_empty() || *self.stop.borrow() {
+            return Ok(exit);
+        }
+        let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
+        let journals: Vec<_> = self.journals(&hosts, &run, become_root).await?.into_iter().map(Result::ok).collect();
+        let what = Back { run, steps: vec![], force: false, become_root };
+        let back = Arc::new(back(hosts, &journals, &what));
+        if back.tasks.is_empty() {
+            return Ok(exit);
+        }
+        let work = async |run: &Arc<Run>| {
+            run.apply(None).await;
+            Approved::new()
+        };
+        self.one(&back, Mode::Rollback, work).await?;
+        // Something was reverted, whatever else there is to say of it.
+        Ok(5)
     }
 
     /// Opens lines as this command was told to.

@@ -4,7 +4,7 @@ use super::{Body, Host, Plan, Play, Task};
 use crate::expr::Scope;
 use crate::fact::{Family, JournalEntry, Thing};
 use crate::graph::Graph;
-use crate::playbook::{Made, Step};
+use crate::playbook::{Budget, Made, Step};
 use crate::step::{Before, Restore};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub fn back(hosts: Vec<Host>, journals: &[Option<Vec<JournalEntry>>], what: &Bac
         file: format!("rollback of {}", what.run),
         vars: Scope::new(),
         batches: vec![(0..plan.hosts.len()).collect()],
+        budget: Budget::default(),
     });
     plan
 }

@@ -70,6 +70,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
             file: playbook.file.display().to_string(),
             vars: playbook.vars.clone(),
             batches: batches(&playbook.serial, members),
+            budget: playbook.budget,
         });
     }
     if let Some(faults) = Faults::some(faults) {
@@ -209,16 +210,7 @@ fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook) -> Result<Body
 /// Cuts the hosts into batches; the last size repeats.
 fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
     let total = hosts.len();
-    let mut sizes = serial.iter().map(|batch| match batch {
-        Batch::Hosts(number) => (*number).max(1),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "small"
-        )]
-        Batch::Percent(percent) => ((total as f64 * percent / 100.0).floor() as usize).max(1),
-    });
+    let mut sizes = serial.iter().map(|batch| batch.of(total).max(1));
     let mut last = sizes.next().unwrap_or(total.max(1));
     let mut left = hosts.as_slice();
     let mut all = Vec::new();

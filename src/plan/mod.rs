@@ -8,7 +8,7 @@ use crate::fact::{Os, Query};
 use crate::fault::Faults;
 use crate::graph::Graph;
 use crate::inventory::Connection;
-use crate::playbook::{Made, Step};
+use crate::playbook::{Budget, Made, Step};
 use std::sync::Arc;
 
 mod back;
@@ -37,7 +37,7 @@ pub struct Plan {
 }
 
 /// A host that takes part.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Host {
     pub name: String,
     pub connection: Connection,
@@ -53,6 +53,7 @@ pub struct Play {
     pub vars: Scope,
     /// Host numbers, batch by batch.
     pub batches: Vec<Vec<usize>>,
+    pub budget: Budget,
 }
 
 /// A step on a host.

@@ -108,6 +108,7 @@ impl Step {
             each: None,
             control: None,
             become_root: None,
+            health: None,
             vars: Scope::new(),
             kind,
             filled: Pattern::Fixed(body.clone()),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// One host during a run.
 pub struct Site {
     run: Arc<Run>,
-    host: usize,
+    pub host: usize,
     lines: BTreeMap<bool, Arc<dyn Target>>,
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
     /// How many changes were begun on it.

@@ -49,6 +49,12 @@ impl<'a> Work<'a> {
 
     pub async fn all(&mut self, site: &mut Site) -> Result<(), Loss> {
         self.permit = self.shared.permit().await;
+        // Others that began before may have used up what the playbook bears.
+        let play = self.order.first().map(|task| self.shared.run.plan.tasks[*task].play);
+        if play.is_some_and(|play| self.shared.run.enough(play, None).is_some()) {
+            self.shared.passed_over.lock().await.push(site.host);
+            return Ok(());
+        }
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
@@ -139,8 +145,35 @@ impl<'a> Work<'a> {
             )),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
-            Decision::Manual(_) => Ok((Outcome::Manual, planned.rows())),
+            Decision::Manual(_) => match plan.tasks[task].step.health {
+                Some(seconds) => self.recover(site, task, &made, seconds).await,
+                None => Ok((Outcome::Manual, planned.rows())),
+            },
             Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
+        }
+    }
+
+    /// A host that is not well has some seconds to become so.
+    async fn recover(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        made: &Arc<[Made]>,
+        seconds: u64,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            self.fresh = None;
+            self.refresh(site, task).await?;
+            let now = decide(made, &self.facts, None);
+            if now == Decision::InSync {
+                return Ok((Outcome::Unchanged, vec![]));
+            }
+            if Instant::now() >= until {
+                let why = format!("the host is not well after {seconds} s: {}", told(&now));
+                return Ok((Outcome::Failed { why }, now.rows()));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
