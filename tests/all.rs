@@ -17,5 +17,6 @@ mod lockout;
 mod plan;
 mod playbook;
 mod rollback;
+mod saved;
 mod ssh;
 mod wire;

@@ -15,6 +15,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod saved;
 mod schema;
 mod session;
 mod unlock;
@@ -101,6 +102,19 @@ struct Scope {
 }
 
 impl Scope {
+    /// What was called once, with the values that were not kept.
+    fn of(call: &Call, extra_vars: Vec<String>) -> Self {
+        Self {
+            playbooks: call.playbooks.clone(),
+            inventory: call.inventory.clone(),
+            limit: call.limit.clone(),
+            tags: call.tags.clone(),
+            skip_tags: call.skip_tags.clone(),
+            extra_vars,
+            become_root: call.become_root,
+        }
+    }
+
     /// What is remembered of it: paths that hold from everywhere, and no values that may be secrets.
     fn call(&self) -> Call {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());

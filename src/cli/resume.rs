@@ -5,7 +5,7 @@ use super::session::{self, Guarding, Session, Way};
 use super::{Scope, Told, load};
 use crate::event::Mode;
 use crate::fault::{Fault, Faults};
-use crate::store::{Record, Store};
+use crate::store::Store;
 use clap::Args;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Resume {
             let fault = Fault::new(format!("run `{}` had extra variables, whose values are not kept", record.id));
             return Err(fault.hint(format!("give them again with -e: {names}")).into());
         }
-        let scope = self.scope(&record);
+        let scope = Scope::of(&record.call, self.extra_vars.clone());
         self.way.user = self.way.user.take().or(record.call.user.clone());
         self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
         if self.way.lock_timeout == 0 {
@@ -61,18 +61,5 @@ impl Resume {
                 session.ask_and_apply(&plan, Mode::Apply).await
             }
         })
-    }
-
-    fn scope(&self, record: &Record) -> Scope {
-        let call = &record.call;
-        Scope {
-            playbooks: call.playbooks.clone(),
-            inventory: call.inventory.clone(),
-            limit: call.limit.clone(),
-            tags: call.tags.clone(),
-            skip_tags: call.skip_tags.clone(),
-            extra_vars: self.extra_vars.clone(),
-            become_root: call.become_root,
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! `check`, `plan` and `apply`: one flow that stops at different places.
 
 use super::session::{self, Guarding, Session, Way};
-use super::{Scope, Told, load, say};
+use super::{Scope, Told, load, saved, say, say_error};
 use crate::event::Mode;
-use crate::fault::Faults;
+use crate::fault::{Fault, Faults};
 use crate::plan::Plan as Graph;
 use clap::Args;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Dry run: read every host, tell what differs, change nothing.
@@ -17,13 +18,19 @@ pub struct Check {
     way: Way,
 }
 
-/// Show what `apply` would do.
+/// Show what `apply` would do; with `-o`, keep it, to be applied as it is or not at all.
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
     way: Way,
+    /// Keep the plan in this file: `steadfast apply FILE` does exactly that, once.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Hours after which a kept plan is too old.
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
+    expires: u64,
 }
 
 /// Plan, show, ask, change, read again.
@@ -51,7 +58,20 @@ impl Check {
 
 impl Plan {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None)
+        let Some(out) = &self.out else { return go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None) };
+        let plan = Arc::new(load::plan(&self.scope)?);
+        session::block_on(async {
+            let session = Session::new(&self.way, told, None, self.scope.call())?;
+            let (decisions, exit) = session.look(&plan, Mode::Plan).await?;
+            if exit == 4 {
+                return Err(Fault::new("a plan in which something is unknown is not kept")
+                    .hint("`-l` leaves hosts out, `--skip-tags` steps")
+                    .into());
+            }
+            saved::save(out, &plan, &self.scope, &decisions, self.expires)?;
+            say_error(&format!("kept in {}: `steadfast apply {}` does exactly that", out.display(), out.display()));
+            Ok(exit)
+        })
     }
 }
 
@@ -62,7 +82,33 @@ impl Apply {
             (_, true) => Intent::Do,
             _ => Intent::Ask,
         };
-        go(&self.scope, &self.way, told, intent, self.guarding.seconds())
+        match self.scope.playbooks.as_slice() {
+            [file] if saved::is_plan(file) => self.saved(file, told),
+            _ => go(&self.scope, &self.way, told, intent, self.guarding.seconds()),
+        }
+    }
+
+    /// Carries out a plan that was kept.
+    fn saved(&self, file: &Path, told: Told) -> Result<u8, Faults> {
+        let given = &self.scope;
+        if given.limit.is_some() || !given.tags.is_empty() || !given.skip_tags.is_empty() {
+            return Err(Fault::new("a kept plan says itself on which hosts it does what")
+                .hint("take -l and tags away, or make another plan")
+                .into());
+        }
+        let opened = saved::Opened::read(file)?;
+        let scope = Scope::of(opened.call(), given.extra_vars.clone());
+        let plan = match load::plan(&scope) {
+            Ok(plan) => Arc::new(plan),
+            Err(faults) => return Ok(saved::refuse(&faults.to_string())),
+        };
+        if let Some(why) = opened.stale(&plan)? {
+            return Ok(saved::refuse(&why));
+        }
+        session::block_on(async {
+            let mut session = Session::new(&self.way, told, self.guarding.seconds(), scope.call())?;
+            opened.apply(&plan, &mut session).await
+        })
     }
 }
 

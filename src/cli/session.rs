@@ -5,10 +5,10 @@ use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode};
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
-use crate::plan::{Back, Host, Plan as Graph, back};
+use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Live, Style, Text, line};
-use crate::run::{Approved, Journal, Opener, Run, Settings, Voice, lines::Ssh};
+use crate::run::{Decisions, Journal, Opener, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -88,6 +88,8 @@ pub struct Session<'a> {
     pub call: Call,
     /// A run that is over, whose hosts may be taken over.
     pub over: Option<String>,
+    /// What the run is to be called, where that was decided before.
+    pub id: Option<String>,
     /// The last run with the hosts that failed in it.
     failed: Mutex<(String, BTreeSet<String>)>,
     stop: watch::Receiver<bool>,
@@ -105,6 +107,7 @@ impl<'a> Session<'a> {
             guard,
             call: Call { ask_become_pass: way.ask_become_pass, ..call },
             over: None,
+            id: None,
             failed: Mutex::default(),
             stop: interrupts(),
             password,
@@ -122,11 +125,11 @@ impl<'a> Session<'a> {
             say_error("not applied");
             return Ok(exit);
         }
-        self.apply(plan, mode, Some(decisions)).await
+        self.apply(plan, mode, Some(Approved::of(Key::default(), &decisions))).await
     }
 
     /// Reads and tells.
-    pub async fn look(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Approved, u8), Faults> {
+    pub async fn look(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Decisions, u8), Faults> {
         self.one(plan, mode, async |run: &Arc<Run>| run.check().await).await
     }
 
@@ -136,7 +139,7 @@ impl<'a> Session<'a> {
             run.apply(approved).await;
             let (failed, _) = run.voice.bad_hosts();
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = (run.id.clone(), failed);
-            Approved::new()
+            Decisions::new()
         };
         let exit = self.one(plan, mode, work).await?.1;
         if mode == Mode::Apply { self.take_back(plan, exit).await } else { Ok(exit) }
@@ -161,7 +164,7 @@ impl<'a> Session<'a> {
         }
         let work = async |run: &Arc<Run>| {
             run.apply(None).await;
-            Approved::new()
+            Decisions::new()
         };
         self.one(&back, Mode::Rollback, work).await?;
         // Something was reverted, whatever else there is to say of it.
@@ -207,25 +210,11 @@ impl<'a> Session<'a> {
         &self,
         plan: &Arc<Graph>,
         mode: Mode,
-        work: impl AsyncFnOnce(&Arc<Run>) -> Approved,
-    ) -> Result<(Approved, u8), Faults> {
+        work: impl AsyncFnOnce(&Arc<Run>) -> Decisions,
+    ) -> Result<(Decisions, u8), Faults> {
         let began = Instant::now();
         let (lines, opener) = self.opener()?;
-        let (listener, events) = mpsc::unbounded_channel();
-        let run = Arc::new(Run {
-            id: crate::run::new_id(),
-            plan: Arc::clone(plan),
-            opener: Arc::new(opener),
-            voice: Arc::new(Voice::new(listener)),
-            settings: Settings {
-                forks: self.way.forks.into(),
-                stop: self.stop.clone(),
-                guard: self.guard,
-                lock_timeout: Duration::from_secs(self.way.lock_timeout),
-                who: who(),
-                over: self.over.clone(),
-            },
-        });
+        let (run, events) = self.run(plan, opener);
         let memory = self.remember(&run, mode)?;
         let told = tokio::spawn(listen(events, self.way.json));
         run.announce(mode);
@@ -248,6 +237,35 @@ impl<'a> Session<'a> {
             say(&text.tell(style))?;
         }
         Ok((decisions, exit))
+    }
+
+    fn run(&self, plan: &Arc<Graph>, opener: Ssh) -> (Arc<Run>, mpsc::UnboundedReceiver<Event>) {
+        let (listener, events) = mpsc::unbounded_channel();
+        let settings = Settings {
+            forks: self.way.forks.into(),
+            stop: self.stop.clone(),
+            guard: self.guard,
+            lock_timeout: Duration::from_secs(self.way.lock_timeout),
+            who: who(),
+            over: self.over.clone(),
+        };
+        let run = Run {
+            id: self.id.clone().unwrap_or_else(crate::run::new_id),
+            plan: Arc::clone(plan),
+            opener: Arc::new(opener),
+            voice: Arc::new(Voice::new(listener)),
+            settings,
+        };
+        (Arc::new(run), events)
+    }
+
+    /// Reads every host and tells nobody.
+    pub async fn peek(&self, plan: &Arc<Graph>) -> Result<(Decisions, u8), Faults> {
+        let (lines, opener) = self.opener()?;
+        let (run, _events) = self.run(plan, opener);
+        let decisions = run.check().await;
+        lines.close().await;
+        Ok((decisions, run.voice.summary().exit(Mode::Check, false)))
     }
 
     /// Writes down that a run begins. What only looks may look without a memory.
@@ -285,7 +303,7 @@ fn who() -> String {
 }
 
 /// Milliseconds since 1970.
-fn now() -> u64 {
+pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     u64::try_from(since).unwrap_or(u64::MAX)
 }

@@ -16,12 +16,14 @@ mod compile;
 mod decide;
 mod draw;
 mod edges;
+mod saved;
 mod scope;
 
 pub use back::{Back, back};
 pub use compile::{Options, compile, hosts_of};
 pub use decide::{Decision, Part, Taint, decide, judge};
 pub use draw::{Format, draw};
+pub use saved::{Approved, Key, Shown};
 
 /// All that is to be done, in order, for one run.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use super::site::Site;
 use super::work::Work;
-use super::{Approved, Run, millis};
+use super::{Run, millis};
 use crate::event::What;
+use crate::plan::Approved;
 use crate::plan::Play;
 use crate::playbook::{Batch, OnFailure};
 use futures_util::future::join_all;

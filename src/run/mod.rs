@@ -49,8 +49,8 @@ pub struct Settings {
     pub over: Option<String>,
 }
 
-/// What was shown and said yes to: by task number.
-pub type Approved = HashMap<usize, Decision>;
+/// What a look at hosts found, by task number.
+pub type Decisions = HashMap<usize, Decision>;
 
 /// One run over a plan.
 pub struct Run {
@@ -63,8 +63,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads every host and says what differs; nothing is changed. Gives the decisions, to be approved.
-    pub async fn check(self: &Arc<Self>) -> Approved {
+    /// Reads every host and says what differs; nothing is changed. Gives what it found, to be approved.
+    pub async fn check(self: &Arc<Self>) -> Decisions {
         let permits = Arc::new(Semaphore::new(self.settings.forks.max(1)));
         let mut jobs = tokio::task::JoinSet::new();
         for host in 0..self.plan.hosts.len() {
@@ -74,7 +74,7 @@ impl Run {
                 if *run.settings.stop.borrow() { Vec::new() } else { run.check_host(host).await }
             });
         }
-        let mut all = Approved::new();
+        let mut all = Decisions::new();
         while let Some(decisions) = jobs.join_next().await {
             all.extend(decisions.unwrap_or_default());
         }

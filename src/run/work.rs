@@ -314,11 +314,8 @@ impl<'a> Work<'a> {
     fn unapproved(&self, task: usize, planned: &Decision) -> Option<Outcome> {
         let Decision::Drift(_) = planned else { return None };
         let approved = self.shared.approved.as_ref()?;
-        match approved.get(&task) {
-            Some(Decision::Pending { .. } | Decision::Blind) => None,
-            Some(shown) if shown == planned => None,
-            _ => Some(Outcome::Stale { why: "the host is not as the plan that was approved found it".into() }),
-        }
+        let why = "the host is not as the plan that was approved found it".to_owned();
+        (!approved.allows(task, planned)).then_some(Outcome::Stale { why })
     }
 }
 

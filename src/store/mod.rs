@@ -1,9 +1,11 @@
 //! What this controller remembers: its runs, in one SQLite file that is the user's alone.
 
 use crate::fault::{Fault, Result};
+use crate::plan::Key;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +87,31 @@ pub fn directory() -> Result<PathBuf> {
         .ok_or_else(|| Fault::new("no place for what steadfast remembers").hint("set STEADFAST_STATE or HOME"))
 }
 
+/// The key of this controller's digests: `STEADFAST_PLAN_KEY`, else one of its own, made when it is first needed.
+///
+/// # Errors
+/// It cannot be read or written.
+pub fn key() -> Result<Key> {
+    if let Some(text) = std::env::var_os("STEADFAST_PLAN_KEY").filter(|text| !text.is_empty()) {
+        return Ok(Key::of(text.as_encoded_bytes()));
+    }
+    let dir = directory()?;
+    let path = dir.join("plan.key");
+    let cannot =
+        |error: std::io::Error| Fault::new(format!("cannot keep a key in {}", path.display())).why(error.to_string());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(cannot)?;
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::new("no randomness").why(error.to_string()))?;
+    // Whole or not at all, and whoever comes first wins.
+    let mut file = tempfile::NamedTempFile::new_in(&dir).map_err(cannot)?;
+    file.write_all(&bytes).map_err(cannot)?;
+    match file.persist_noclobber(&path) {
+        Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(cannot(error.error)),
+        _ => {}
+    }
+    Ok(Key::of(&fs::read(&path).map_err(cannot)?))
+}
+
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER
@@ -155,6 +182,15 @@ impl Store {
         found.map_err(|error| broken(&error))?.ok_or_else(|| {
             Fault::new(format!("no run `{id}` is known here")).hint("`steadfast runs` lists those that are")
         })
+    }
+
+    /// Whether a run of this name is known.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn knows(&self, id: &str) -> Result<bool> {
+        let found = self.0.query_row("SELECT 1 FROM runs WHERE id = ?1", [id], |_| Ok(())).optional();
+        Ok(found.map_err(|error| broken(&error))?.is_some())
     }
 
     /// The newest runs first.
