@@ -110,6 +110,30 @@ pub struct TaskDone {
     pub disruption: Disruption,
     pub undo: Undo,
     pub access: bool,
+    /// Who moved, where it differs and was true once: somebody on the host, or the playbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+    /// A keyed digest of what the step wants, for the memory of the controller alone.
+    #[serde(skip)]
+    pub meaning: String,
+}
+
+/// Since when something differs that a run had left as it was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Since {
+    pub moved: Moved,
+    /// The last run that found or made it true.
+    pub run: String,
+}
+
+/// What is no longer as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moved {
+    /// The step wants the same, so somebody changed the host.
+    Host,
+    /// The step wants something else now.
+    Playbook,
 }
 
 /// How a task ended, with the reason where there is one.

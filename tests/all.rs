@@ -6,6 +6,7 @@ mod budget;
 mod common;
 mod fact;
 mod fact_recorded;
+mod faults;
 mod fleet;
 mod hold;
 mod inventory;

@@ -110,3 +110,23 @@ fn a_host_that_was_started_anew_is_free_and_unlock_frees_it_at_once() {
     let none = fleet.steadfast(&["unlock", "h1", "-i", &fleet.inventory()]);
     assert!(none.out.contains("no run holds it"), "{}", none.out);
 }
+
+#[test]
+fn drift_is_told_apart_from_a_newer_playbook() {
+    let fleet = Fleet::up(1);
+    let text = |text: &str| format!("  - {{id: text, file: {{path: /etc/text, content: \"{text}\\n\"}}}}\n");
+    let path = book(&fleet, "text.yml", &text("a"));
+    let check = || fleet.steadfast(&["check", &path, "-i", &fleet.inventory()]);
+    let first = check();
+    assert!(!first.out.contains("since run"), "{}", first.out);
+    assert_eq!(fleet.steadfast(&["apply", &path, "-i", &fleet.inventory(), "-y"]).code, 0);
+    fleet.inside("h1", "echo theirs >/etc/text");
+    let drifted = check();
+    assert!(drifted.code == 2 && drifted.out.contains("somebody changed the host since run"), "{}", drifted.out);
+    assert_eq!(fleet.steadfast(&["apply", &path, "-i", &fleet.inventory(), "-y"]).code, 0);
+    book(&fleet, "text.yml", &text("b"));
+    let newer = check();
+    assert!(newer.code == 2 && newer.out.contains("the playbook changed since run"), "{}", newer.out);
+    let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
+    assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
+}

@@ -2,13 +2,13 @@
 
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
-use crate::event::{Event, Mode};
+use crate::event::{Event, Mode, Outcome, What};
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Live, Style, Text, line};
-use crate::run::{Decisions, Journal, Opener, Run, Settings, Voice, lines::Ssh};
+use crate::run::{Decisions, Journal, Opener, Past, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -216,16 +216,25 @@ impl<'a> Session<'a> {
         let (lines, opener) = self.opener()?;
         let (run, events) = self.run(plan, opener);
         let memory = self.remember(&run, mode)?;
-        let told = tokio::spawn(listen(events, self.way.json));
+        let (keep, mut kept) = mpsc::unbounded_channel();
+        let told = tokio::spawn(listen(events, self.way.json, keep));
         run.announce(mode);
         let decisions = work(&run).await;
         lines.close().await;
         let (_, exit) = run.conclude(mode, self.way.report_only, began);
-        if let Some(store) = memory {
+        if let Some(store) = &memory {
             store.end(&run.id, exit, now())?;
         }
+        let id = run.id.clone();
         drop(run);
         let text = told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
+        let mut left = Vec::new();
+        while let Some(task) = kept.recv().await {
+            left.push(task);
+        }
+        if let (Mode::Apply, Some(store)) = (mode, &memory) {
+            store.leave(&id, &left)?;
+        }
         if !self.way.json {
             let terminal = std::io::stdout().is_terminal();
             let style = Style {
@@ -248,6 +257,7 @@ impl<'a> Session<'a> {
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: who(),
             over: self.over.clone(),
+            past: past(),
         };
         let run = Run {
             id: self.id.clone().unwrap_or_else(crate::run::new_id),
@@ -325,12 +335,31 @@ pub fn somebody() -> Result<(), Faults> {
     Err(Fault::new("nobody is there to ask").hint("`-y` goes on without asking; `check` shows what it would do").into())
 }
 
+/// What earlier runs left true, as far as anything is remembered.
+fn past() -> Past {
+    let read = || Ok::<_, Fault>(Past { key: crate::store::key()?, left: Store::open()?.left()? });
+    read().unwrap_or_else(|fault| {
+        tracing::debug!(%fault, "nothing is remembered");
+        Past::default()
+    })
+}
+
 /// Hears all events to the last: progress to standard error, NDJSON to standard output, the rest for the report.
-async fn listen(mut events: mpsc::UnboundedReceiver<Event>, json: bool) -> Result<Text, Faults> {
+/// What a run left true goes to `keep`: host, step, digest of what it wants.
+async fn listen(
+    mut events: mpsc::UnboundedReceiver<Event>,
+    json: bool,
+    keep: mpsc::UnboundedSender<(String, String, String)>,
+) -> Result<Text, Faults> {
     let mut text = Text::default();
     let mut live =
         Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
     while let Some(event) = events.recv().await {
+        if let What::TaskDone(done) = &event.what
+            && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
+        {
+            let _ = keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
+        }
         if let Some(progress) = live.take(&event).filter(|_| !json) {
             say_error(&progress);
         }

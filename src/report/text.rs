@@ -3,7 +3,7 @@
 use super::diff::unified;
 use super::group::{Group, group, name_hosts};
 use super::verdict::{counts, verdict};
-use crate::event::{Event, Mode, Outcome, Summary, TaskDone, What};
+use crate::event::{Event, Mode, Moved, Outcome, Since, Summary, TaskDone, What};
 use crate::host::{LossKind, show};
 use crate::step::{Row, Undo, Val};
 use anstyle::{AnsiColor, Style as Ansi};
@@ -278,6 +278,13 @@ impl Page {
         }
         for row in task.rows.iter() {
             self.row(row);
+        }
+        if let Some(Since { moved, run }) = &task.since {
+            let who = match moved {
+                Moved::Host => "somebody changed the host",
+                Moved::Playbook => "the playbook changed",
+            };
+            self.wrapped(14, &format!("{who} since run {run}"));
         }
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };

@@ -3,7 +3,7 @@
 use crate::event::{Mode, Summary, What};
 use crate::fact::{JournalEntry, Query};
 use crate::host::{Later, Loss, LossKind};
-use crate::plan::{Decision, Host, Plan};
+use crate::plan::{Decision, Host, Key, Plan};
 use crate::target::Target;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +47,15 @@ pub struct Settings {
     pub who: String,
     /// A run that is over, whose hosts may be taken over.
     pub over: Option<String>,
+    pub past: Past,
+}
+
+/// What earlier runs left true.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    pub key: Key,
+    /// By host and step: the digest of what the step wanted, and the run.
+    pub left: HashMap<(String, String), (String, String)>,
 }
 
 /// What a look at hosts found, by task number.

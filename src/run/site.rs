@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::act::{Guard, Hold, Intent, Lease};
-use crate::event::{Outcome, TaskDone, What};
+use crate::event::{Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, judge};
@@ -159,6 +159,16 @@ impl Site {
         let step = &self.run.plan.tasks[task].step;
         let made = self.made(task);
         let kinds = || made.iter().map(|one| &one.kind);
+        let past = &self.run.settings.past;
+        let meaning = past
+            .key
+            .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
+        let left = past.left.get(&(self.name(), step.id.clone()));
+        let differs = matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
+        let since = left.filter(|_| differs).map(|(wanted, run)| Since {
+            moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },
+            run: run.clone(),
+        });
         self.run.voice.say(What::TaskDone(Box::new(TaskDone {
             host: self.name(),
             step: step.id.clone(),
@@ -171,6 +181,8 @@ impl Site {
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
             undo: self.undo(task),
             access: self.access(task),
+            since,
+            meaning,
         })));
     }
 

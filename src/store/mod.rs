@@ -4,6 +4,7 @@ use crate::fault::{Fault, Result};
 use crate::plan::Key;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -116,6 +117,9 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS left_true (
+  host TEXT NOT NULL, step TEXT NOT NULL, meaning TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, step)
+) STRICT;
 ";
 
 impl Store {
@@ -182,6 +186,36 @@ impl Store {
         found.map_err(|error| broken(&error))?.ok_or_else(|| {
             Fault::new(format!("no run `{id}` is known here")).hint("`steadfast runs` lists those that are")
         })
+    }
+
+    /// Remembers which steps a run left true on which hosts: host, step, digest of what it wanted.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn leave(&self, run: &str, all: &[(String, String, String)]) -> Result<()> {
+        let write = || {
+            let all_at_once = self.0.unchecked_transaction()?;
+            let mut insert = all_at_once.prepare("INSERT OR REPLACE INTO left_true VALUES (?1, ?2, ?3, ?4)")?;
+            for (host, step, meaning) in all {
+                insert.execute(params![host, step, meaning, run])?;
+            }
+            drop(insert);
+            all_at_once.commit()
+        };
+        write().map_err(|error| broken(&error))
+    }
+
+    /// What earlier runs left true: by host and step the digest and the run.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn left(&self) -> Result<HashMap<(String, String), (String, String)>> {
+        let read = || {
+            let mut query = self.0.prepare("SELECT host, step, meaning, run FROM left_true")?;
+            let rows = query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?))))?;
+            rows.collect::<rusqlite::Result<HashMap<_, _>>>()
+        };
+        read().map_err(|error| broken(&error))
     }
 
     /// Whether a run of this name is known.
