@@ -1,7 +1,9 @@
 //! All integration tests, in one binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod acts;
 mod architecture;
+mod attack;
 mod budget;
 mod common;
 mod fact;

@@ -93,6 +93,7 @@ fn entry(found: &Json) -> Entry {
         size: 0,
         mtime: 0,
         links: 1,
+        doubt: None,
     }
 }
 

@@ -10,9 +10,8 @@ begin() {
   { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && copies && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
-durable() { sync "$@" 2>/dev/null || sync; }
 # copy N PATH: the thing as it is, with all that belongs to it.
-copy() { [ ! -f "$2" ] || [ -L "$2" ] || cp --preserve=all -- "$2" "$T.$1" 2>/dev/null || cp -p -- "$2" "$T.$1"; }
+copy() { [ ! -f "$2" ] || [ -L "$2" ] || cp -P --preserve=all -- "$2" "$T.$1" 2>/dev/null || cp -pP -- "$2" "$T.$1"; }
 # finish HOW: what became of it.
 finish() {
   { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"
@@ -22,10 +21,8 @@ back() {
   [ "$(states "$1" "$2")" != "$3" ] || return 0
   case $1 in
   path) back_path "$2" "$3" "$4" ;;
-  meta) safe "$2" || return 1
-    [ "$3" != absent ] || { say "$2 was not there"; return 1; }
-    [ ! -L "$2" ] || { say "$2 is a symbolic link now"; return 1; }
-    chown -h -- "${3#*:}" "$2" && chmod -- "${3%%:*}" "$2" ;;
+  meta) [ "$3" != absent ] || { say "$2 was not there"; return 1; }
+    own "${3#*:}" "$2" && mode "${3%%:*}" "$2" ;;
   live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
     live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   boot) back_boot "$2" "${3#=}" ;;
@@ -36,25 +33,21 @@ back() {
     (umask 022; exec sh "$p") && rm -f "$p.done" ;;
   esac
 }
-back_path() {
-  safe "$1" || return 1
-  d=${1%/*}; d=${d:-/}
+back_path() (
+  p=$1
   case $2 in
-  absent) if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir -- "$1"; else rm -f -- "$1"; fi ;;
+  absent) if [ -d "$p" ] && [ ! -L "$p" ]; then remove_dir "$p"; else remove "$p"; fi ;;
   file:*)
-    s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $1 in the journal is damaged"; return 1; }
-    [ ! -d "$1" ] || [ -L "$1" ] || { say "$1 is a directory now"; return 1; }
-    n=$(mktemp "$d/.steadfast-new.XXXXXX") || { say "cannot make a file in $d"; return 1; }
-    m=${s%%:*}; o=${s#*:}; o=${o%:*}
-    { cp --preserve=all -- "$3" "$n" 2>/dev/null || cp -p -- "$3" "$n"; } && chown "$o" "$n" && chmod "$m" "$n" \
-      && durable "$n" && mv -f "$n" "$1" || { rm -f "$n"; say "cannot put back $1"; return 1; } ;;
-  dir:*) s=${2#dir:}; [ -d "$1" ] || mkdir -m 700 -- "$1" || return 1
-    chown -h -- "${s#*:}" "$1" && chmod -- "${s%%:*}" "$1" ;;
-  link:*) s=${2#link:}; n=$d/.steadfast-new.$$
-    ln -s -- "$(printf %s "${s#*:*:}" | base64 -d)" "$n" && chown -h -- "${s%:*}" "$n" && mv -fT -- "$n" "$1" || { rm -f "$n"; say "cannot put back the link $1"; return 1; } ;;
-  *) say "what $1 was is not known"; return 1 ;;
-  esac && durable "$d"
-}
+    s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $p in the journal is damaged"; exit 1; }
+    m=${s%%:*}; u=${s#*:}; u=${u%:*}
+    pin "$p" && stage && { cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
+      && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
+  dir:*) s=${2#dir:}; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
+  link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)
+    pin "$p" && stage && ln -s -- "$t" "./$f" && chown -h -- "${w%:*}" "./$f" && put && durable .. || { say "cannot put back the link $p"; exit 1; } ;;
+  *) say "what $p was is not known"; exit 1 ;;
+  esac
+)
 # While the host starts (`BOOT`), only what will hold after the start is put back: nothing is told to run or to stop.
 back_boot() {
   q=; [ -z "$BOOT" ] || q=--no-reload

@@ -15,7 +15,7 @@ pub use render::{Failure, failure, render};
 use crate::fact::Thing;
 
 /// The shell functions behind acts.
-const PRELUDE: &str = include_str!("prelude.sh");
+const PRELUDE: &str = concat!(include_str!("prelude.sh"), include_str!("../fact/pin.sh"), include_str!("path.sh"));
 
 /// One effect on a host.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -39,7 +39,7 @@ fn one(act: &Act) -> String {
         Act::MakeDir { path, mode, owner, group } => {
             words("make_dir", &[path, &format!("{mode:o}"), &ownership(owner.as_deref(), group.as_deref())])
         }
-        Act::RemoveDir { path } => words("rmdir --", &[path]),
+        Act::RemoveDir { path } => words("remove_dir", &[path]),
         Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
         Act::Chown { path, owner, group } => words("own", &[&ownership(owner.as_deref(), group.as_deref()), path]),
         Act::Sysctl { key, value } => words("live", &[key, value]),

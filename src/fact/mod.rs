@@ -17,6 +17,7 @@ mod module;
 mod mount;
 mod os;
 mod package;
+mod pattern;
 mod read;
 mod shell;
 mod socket;

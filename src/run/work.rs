@@ -255,6 +255,7 @@ impl<'a> Work<'a> {
         match decide(made, &self.facts, None) {
             Decision::InSync => Outcome::Changed,
             Decision::Blind => Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() },
+            Decision::Unknown(why) => Outcome::Unknown { why },
             still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
         }
     }

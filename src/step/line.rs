@@ -48,7 +48,8 @@ pub struct Line {
     /// Permission bits of a file that is made; 0644 unless told.
     #[serde(default)]
     mode: Option<Mode>,
-    /// A command that must accept the file in its place.
+    /// A command that must accept the file in its place; one that speaks of `$1` is asked about the new file there
+    /// before it takes that place (`visudo -c ${1:+-f "$1"}`), and then once more without `$1`.
     #[serde(default)]
     check: Option<String>,
 }

@@ -38,7 +38,7 @@ fn entry(path: &str, thing: &Thing) -> Entry {
         What::Link(target) => (EntryKind::Symlink, target.len() as u64),
     };
     let (owner, group) = (thing.owner.clone(), thing.group.clone());
-    Entry { path: path.into(), kind, mode: thing.mode, owner, group, size, mtime: 0, links: 1 }
+    Entry { path: path.into(), kind, mode: thing.mode, owner, group, size, mtime: 0, links: 1, doubt: None }
 }
 
 fn stat(state: &State, glob: &str) -> Vec<Entry> {
