@@ -140,7 +140,7 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let _ = write!(text, "{tokens}}}\n{copies}}}\n");
     let _ = writeln!(
         text,
-        "printf '\\nsteadfast-act 0\\n' >&2\nhold {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",
+        "printf '\\nsteadfast-act 0\\n' >&2\nstay {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",
         quote(&intent.run),
         quote(&encode(&intent.who)),
         intent.hold,

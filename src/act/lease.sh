@@ -24,8 +24,8 @@ lease() {
   rm -f "$R/lock"
   case $word in ours) echo ours ;; '') return 1 ;; *) printf '%s\n' "$word $run $who $since $((end - u))" ;; esac
 }
-# hold RUN WHO SECONDS: before acts; the host is still ours, and stays so for long enough. `W` is who acts.
-hold() {
+# stay RUN WHO SECONDS: before acts; the host is still ours, and stays so for long enough. `W` is who acts.
+stay() {
   W=$$
   l=$(lease "$1" - "$2" "$3") || return 1
   [ "$l" = ours ] || { say "another run holds the host: $l"; return 1; }

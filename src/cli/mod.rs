@@ -18,8 +18,10 @@ mod runs;
 mod saved;
 mod schema;
 mod session;
+mod terminal;
 mod unlock;
 mod validate;
+mod way;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 #[derive(Debug, Parser)]

@@ -1,7 +1,9 @@
 //! `resume`: a run that was broken off is made again from its beginning. What it left running is awaited, what it left
 //! unproven is taken back, everything is read again; what is true already is left alone.
 
-use super::session::{self, Guarding, Session, Way};
+use super::session::{self, Session};
+use super::terminal;
+use super::way::{Guarding, Way};
 use super::{Scope, Told, load};
 use crate::event::Mode;
 use crate::fault::{Fault, Faults};
@@ -50,7 +52,7 @@ impl Resume {
         }
         let plan = Arc::new(load::plan(&scope)?);
         if !self.yes {
-            session::somebody()?;
+            terminal::somebody()?;
         }
         session::block_on(async {
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), scope.call())?;

@@ -1,6 +1,8 @@
 //! `rollback`: a plan that is read from the journals of the hosts, shown, asked for, carried out and journalled itself.
 
-use super::session::{self, Guarding, Session, Way};
+use super::session::{self, Session};
+use super::terminal;
+use super::way::{Guarding, Way};
 use super::{Told, load};
 use crate::event::Mode;
 use crate::fact::JournalEntry;
@@ -49,7 +51,7 @@ impl Rollback {
         }
         record.over()?;
         if !self.yes && !self.check {
-            session::somebody()?;
+            terminal::somebody()?;
         }
         let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
         let inventory = load::inventory(&sources)?;

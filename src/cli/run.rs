@@ -1,6 +1,8 @@
 //! `check`, `plan` and `apply`: one flow that stops at different places.
 
-use super::session::{self, Guarding, Session, Way};
+use super::session::{self, Session};
+use super::terminal;
+use super::way::{Guarding, Way};
 use super::{Scope, Told, load, saved, say, say_error};
 use crate::event::Mode;
 use crate::fault::{Fault, Faults};
@@ -126,7 +128,7 @@ fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) 
         return list(&plan, way).map(|()| 0);
     }
     if intent == Intent::Ask {
-        session::somebody()?;
+        terminal::somebody()?;
     }
     session::block_on(async {
         let session = Session::new(way, told, guard, scope.call())?;

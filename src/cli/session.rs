@@ -1,5 +1,7 @@
 //! One run from its first event to its report, for every command that runs something.
 
+use super::terminal::{approve, ask_password, interrupts, width};
+use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode, Outcome, What};
@@ -10,74 +12,11 @@ use crate::playbook::OnFailure;
 use crate::report::{Live, Style, Text, line};
 use crate::run::{Decisions, Journal, Opener, Past, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
-use clap::Args;
 use std::collections::BTreeSet;
-use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
-
-/// How hosts are reached and how the run is told.
-#[derive(Debug, Clone, Args)]
-pub struct Way {
-    /// Hosts at the same time.
-    #[arg(short, long, value_name = "N", env = "STEADFAST_FORKS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    pub forks: u16,
-    /// The user to log in as, where the inventory names none.
-    #[arg(short, long)]
-    pub user: Option<String>,
-    /// Ask for the password of sudo, once for all hosts.
-    #[arg(short = 'K', long)]
-    pub ask_become_pass: bool,
-    /// The private key to log in with.
-    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
-    pub private_key: Option<PathBuf>,
-    /// Seconds for a connection to be made.
-    #[arg(short = 'T', long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
-    /// Keep connections for the next run, for this many seconds (`60s`).
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub persist: Option<Duration>,
-    /// Show contents of files as diffs.
-    #[arg(short = 'D', long)]
-    pub diff: bool,
-    /// Events as NDJSON on standard output, instead of the report.
-    #[arg(long)]
-    pub json: bool,
-    /// Seconds to wait for a host that another run holds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub lock_timeout: u64,
-    /// Drift ends with exit code 0.
-    #[arg(long)]
-    pub report_only: bool,
-    /// List the hosts that would be reached, and do nothing.
-    #[arg(long)]
-    pub list_hosts: bool,
-    /// List the steps in their order, and do nothing.
-    #[arg(long, visible_alias = "list-tasks")]
-    pub list_steps: bool,
-    /// Accept the key of a host that is not known yet, and remember it.
-    #[arg(long)]
-    pub accept_new_host_keys: bool,
-}
-
-/// The guard of changes to the way in.
-#[derive(Debug, Clone, Args)]
-pub struct Guarding {
-    /// Seconds after which a change to the way in goes back by itself unless a new login proved it.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=3600))]
-    pub guard_timeout: u64,
-    /// Change the way in without a guard.
-    #[arg(long)]
-    pub allow_unguarded: bool,
-}
-
-impl Guarding {
-    pub fn seconds(&self) -> Option<u64> {
-        (!self.allow_unguarded).then_some(self.guard_timeout)
-    }
-}
 
 /// A command that runs: how hosts are reached, who is asked, what is remembered.
 pub struct Session<'a> {
@@ -324,17 +263,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Faults>>) -> Result<T, F
     runtime.map_err(|error| Fault::new("cannot start").why(error.to_string()))?.block_on(work)
 }
 
-/// Whether somebody is there to be asked.
-///
-/// # Errors
-/// Nobody is.
-pub fn somebody() -> Result<(), Faults> {
-    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        return Ok(());
-    }
-    Err(Fault::new("nobody is there to ask").hint("`-y` goes on without asking; `check` shows what it would do").into())
-}
-
 /// What earlier runs left true, as far as anything is remembered.
 fn past() -> Past {
     let read = || Ok::<_, Fault>(Past { key: crate::store::key()?, left: Store::open()?.left()? });
@@ -371,78 +299,4 @@ async fn listen(
     }
     live.clear();
     Ok(text)
-}
-
-/// Turns true at the first interrupt; the second ends the program at once.
-fn interrupts() -> watch::Receiver<bool> {
-    let (tell, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        loop {
-            let term = async {
-                match &mut terminate {
-                    Some(signal) => signal.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = term => {}
-            }
-            if *tell.borrow() {
-                std::process::exit(130);
-            }
-            say_error("interrupted: running steps finish, no further ones start; once more to abort");
-            let _ = tell.send(true);
-        }
-    });
-    stop
-}
-
-/// Asks a question that only `yes` answers.
-pub fn approve(question: &str) -> Result<bool, Faults> {
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "\n{question} Only `yes` is accepted: ");
-    let _ = out.flush();
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
-    Ok(answer.trim() == "yes")
-}
-
-/// Reads the password from the terminal without showing it.
-fn ask_password() -> Result<Secret, Faults> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let cannot = |why: String| Fault::new("cannot ask for the password of sudo").why(why).hint("-K needs a terminal");
-    let stdin = std::io::stdin();
-    let before = tcgetattr(&stdin).map_err(|error| cannot(error.to_string()))?;
-    let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    tcsetattr(&stdin, OptionalActions::Now, &silent).map_err(|error| cannot(error.to_string()))?;
-    // Asked only now: what is typed before the echo is off would be shown.
-    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
-    let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
-    say_error("");
-    read.map_err(|error| cannot(error.to_string()))?;
-    Ok(Secret::new(line.trim_end_matches('\n').to_owned()))
-}
-
-/// `60`, `60s` or `5m`.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
-    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is no time: write 60s or 5m"))?;
-    Ok(Duration::from_secs(number * unit))
-}
-
-/// Columns of the terminal; 100 where there is none.
-fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 40).unwrap_or(100)
 }

@@ -1,6 +1,8 @@
 //! `unlock`: shows who holds a host and why, and takes it away from a run that is no more.
 
-use super::session::{self, Session, Way};
+use super::session::{self, Session};
+use super::terminal;
+use super::way::Way;
 use super::{Told, load, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::fault::{Fault, Faults};
@@ -47,8 +49,8 @@ impl Unlock {
                 let running = if busy { "; what it began still runs" } else { "" };
                 say(&format!("{}: run {run} of {who} holds it for another {left} s{running}\n", host.name))?;
                 if !self.yes {
-                    session::somebody()?;
-                    if !session::approve("Take it away? A run that still goes on will fail.")? {
+                    terminal::somebody()?;
+                    if !terminal::approve("Take it away? A run that still goes on will fail.")? {
                         continue;
                     }
                 }

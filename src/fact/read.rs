@@ -12,7 +12,8 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, due, file, journal, lines, module, mount, os, package, shell, socket, sshd, stat, state, sysctl, unit,
+    accounts, due, file, guard, journal, lines, module, mount, os, package, shell, socket, sshd, stat, state, sysctl,
+    unit,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -76,6 +77,7 @@ const ASK: &[Ask] = &[
     sshd::ask,
     state::ask,
     journal::ask,
+    guard::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
 ];
@@ -94,6 +96,7 @@ const ANSWER: &[Fill] = &[
     sshd::answer,
     state::answer,
     journal::answer,
+    guard::answer,
     stat::answer,
     file::answer,
 ];

@@ -95,7 +95,10 @@ impl Run {
         let mut site = site::Site::new(self, host);
         let order = self.plan.of_host(host);
         let decisions = match site.survey(&order).await {
-            Ok(facts) => site.judge(&order, &facts),
+            Ok(facts) => {
+                site.tell_guards(&facts);
+                site.judge(&order, &facts)
+            }
             Err(loss) => {
                 site.lost(&loss);
                 Vec::new()

@@ -95,7 +95,7 @@ impl Site {
             asked.entry(self.run.plan.becomes_root(*task)).or_default().extend(queries(*task));
         }
         if let Some((_, first)) = asked.iter_mut().next_back() {
-            first.insert(Query::Os);
+            first.extend([Query::Os, Query::Guards]);
         }
         let mut facts = Facts::default();
         for (as_root, queries) in asked {
@@ -268,11 +268,30 @@ impl Site {
         self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
     }
 
-    /// Takes the host for this run, and waits for it where another run holds it.
+    /// Says what earlier runs left unproven.
+    pub fn tell_guards(&self, facts: &Facts) {
+        for open in facts.guards().into_iter().flatten() {
+            let what = if open.reverted {
+                "was never proven by a new login and was taken back"
+            } else {
+                "waits to be proven by a new login, and goes back by itself otherwise"
+            };
+            let text = format!("step {} of run {} {what}", open.step, open.run);
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+    }
+
+    /// Whether this run has the host.
+    pub fn has_it(&self) -> bool {
+        self.leased.is_some()
+    }
+
+    /// Takes the host for this run, and waits for it where another run holds it. Says whether something that was left
+    /// unproven went back, so that all must be read again.
     ///
     /// # Errors
     /// It stays held, or cannot be asked.
-    pub async fn take(&mut self, task: usize) -> Result<(), Loss> {
+    pub async fn take(&mut self, task: usize) -> Result<bool, Loss> {
         let run = Arc::clone(&self.run);
         let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
         let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
@@ -294,13 +313,14 @@ impl Site {
                 Hold::Nobody => break vec![],
             }
         };
+        let moved = !settled.is_empty();
         for [end, run, step] in settled {
             let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
             let text = format!("step {step} of run {run} was never proven by a new login and {how}");
             self.run.voice.say(What::Note { host: self.name(), text });
         }
         self.leased = Some(task);
-        Ok(())
+        Ok(moved)
     }
 
     /// Gives the host back, then ends its lines.

@@ -58,14 +58,7 @@ impl<'a> Work<'a> {
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
-        let plan = &self.shared.run.plan;
-        if let Some(task) = self.order.iter().find(|task| plan.becomes_root(**task)).or(self.order.first()) {
-            fail::point("before-lease");
-            site.take(*task).await?;
-            fail::point("leased");
-        }
-        self.facts = site.survey(self.order).await?;
-        let first: HashMap<usize, Decision> = site.judge(self.order, &self.facts).into_iter().collect();
+        let first: HashMap<usize, Decision> = self.begin(site).await?.into_iter().collect();
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {
                 break;
@@ -74,6 +67,32 @@ impl<'a> Work<'a> {
             self.turn(site, *task, next).await?;
         }
         if self.touched { self.settle(site).await } else { Ok(()) }
+    }
+
+    /// Reads the host, and takes it where something is to be changed: what changes nothing holds nobody up, and what is
+    /// changed is read once more under the lease.
+    async fn begin(&mut self, site: &mut Site) -> Result<Vec<(usize, Decision)>, Loss> {
+        let run = Arc::clone(&self.shared.run);
+        let as_root = self.order.iter().copied().find(|task| run.plan.becomes_root(*task));
+        let Some(task) = as_root.or(self.order.first().copied()) else { return Ok(vec![]) };
+        // What a run that is over began may still run.
+        if run.settings.over.is_some() && !site.has_it() {
+            site.take(task).await?;
+        }
+        self.facts = site.survey(self.order).await?;
+        let decisions = site.judge(self.order, &self.facts);
+        let unproven = self.facts.guards().is_ok_and(|guards| !guards.is_empty());
+        if site.has_it() || !(unproven || decisions.iter().any(|(_, decision)| decision.will_change())) {
+            return Ok(decisions);
+        }
+        fail::point("before-lease");
+        let moved = site.take(task).await?;
+        fail::point("leased");
+        if moved {
+            self.facts = site.survey(self.order).await?;
+            return Ok(site.judge(self.order, &self.facts));
+        }
+        Ok(decisions)
     }
 
     /// One task from its beginning to the word on it.
