@@ -58,6 +58,11 @@ pub enum What {
         kind: LossKind,
         why: String,
     },
+    /// Something that a person should know of a host.
+    Note {
+        host: String,
+        text: String,
+    },
     TaskStarted {
         host: String,
         step: String,
@@ -83,6 +88,7 @@ pub enum Mode {
     Check,
     Plan,
     Apply,
+    Rollback,
 }
 
 /// The end of one task.
@@ -104,6 +110,30 @@ pub struct TaskDone {
     pub disruption: Disruption,
     pub undo: Undo,
     pub access: bool,
+    /// Who moved, where it differs and was true once: somebody on the host, or the playbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+    /// A keyed digest of what the step wants, for the memory of the controller alone.
+    #[serde(skip)]
+    pub meaning: String,
+}
+
+/// Since when something differs that a run had left as it was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Since {
+    pub moved: Moved,
+    /// The last run that found or made it true.
+    pub run: String,
+}
+
+/// What is no longer as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moved {
+    /// The step wants the same, so somebody changed the host.
+    Host,
+    /// The step wants something else now.
+    Playbook,
 }
 
 /// How a task ended, with the reason where there is one.
@@ -213,7 +243,7 @@ impl Summary {
         // What only a person can mend was not mended by an apply: that is no success.
         if self.reverted > 0 {
             5
-        } else if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
+        } else if self.failed > 0 || (matches!(mode, Mode::Apply | Mode::Rollback) && self.manual > 0) {
             3
         } else if self.unreachable + self.unknown > 0 {
             4

@@ -2,7 +2,7 @@
 //!
 //! Planning gets a [`Reader`] and nothing else, so a dry run cannot write: there is no method to do it with.
 
-use crate::act::{Act, Intent, Verb};
+use crate::act::{Act, Hold, Intent, Lease, Verb};
 use crate::fact::{Facts, Query};
 use crate::host::{Later, Loss};
 use std::time::Duration;
@@ -74,6 +74,9 @@ pub trait Target: Reader {
             Ok((done, facts))
         })
     }
+
+    /// Asks for the host, or gives it back.
+    fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>>;
 
     /// Asks or tells something of a guard; gives the host's word for what became of it, and what it said to that.
     fn guard<'a>(&'a self, verb: Verb, token: &'a str) -> Later<'a, Result<(Fate, String), Loss>>;

@@ -67,4 +67,13 @@ guard_state() {
   elif [ -e "$G/armed" ]; then echo armed
   else echo none; fi
 }
+# settle: what a run that is no more left armed goes back; says which changes went back, a line each.
+settle() {
+  for g in "$B"/guard/*/; do
+    g=${g%/}; [ -d "$g" ] || continue
+    ! read -r j <"$g/armed" || fire "${g##*/}" "$j"
+    n=0; while [ ! -e "$g/end" ] && [ "$n" -lt 60 ]; do sleep 1; n=$((n+1)); done
+    [ ! -e "$g/end" ] || { read -r j <"$g/fired"; read -r e <"$g/end"; s=$(sed -n 's/^step //p' "$j"); j=${j%/*}; printf '%s\n' "$e ${j##*/} ${s:-unknown}"; rm -rf "$g"; }
+  done 2>/dev/null
+}
 forget() { [ ! -e "$B/guard/$1/end" ] || rm -rf "$B/guard/$1"; echo none; }

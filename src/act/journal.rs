@@ -22,6 +22,10 @@ pub struct Intent {
     /// The class of the way back and why.
     pub undo: (&'static str, String),
     pub access: bool,
+    /// Who runs it, for others who want the host.
+    pub who: String,
+    /// How long the host is held for it, in seconds.
+    pub hold: u64,
     /// Goes back by itself unless it is confirmed.
     pub guard: Option<Guard>,
 }
@@ -51,7 +55,8 @@ impl Act {
             Self::Sysctl { key, .. } => one(Family::Live, key),
             Self::LoadModule { name } | Self::UnloadModule { name } => one(Family::Module, name),
             Self::Unit { verb, .. } if is_poke(verb) => vec![],
-            Self::Unit { name, .. } => one(Family::Unit, name),
+            Self::Unit { verb: "start" | "stop", name } => one(Family::Runs, name),
+            Self::Unit { name, .. } => one(Family::Boot, name),
             Self::Install { .. } | Self::Uninstall { .. } => one(Family::Packages, "installed"),
             Self::User { .. }
             | Self::DeleteUser { .. }
@@ -86,14 +91,13 @@ fn is_poke(verb: &str) -> bool {
 /// The shell text of acts with their journal around them.
 pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let mut things: Vec<Thing> = Vec::new();
-    let mut script = 0;
-    let mut undos: Vec<(usize, &str)> = Vec::new();
+    let mut scripts: Vec<(String, Option<&str>)> = Vec::new();
     for act in acts {
         for mut thing in act.touches() {
             if let Act::Shell { undo, .. } = act {
-                script = things.len() + 1;
-                thing.name = format!("{}/{:04}.{script}", intent.run, intent.seq);
-                undos.extend(undo.iter().map(|undo| (script, undo.as_str())));
+                let number = scripts.len() + 1;
+                thing.name = format!("{}/{:04}.s{number}", intent.run, intent.seq);
+                scripts.push((format!("$T.s{number}"), undo.as_deref()));
             }
             // The whole of a path says its mode as well.
             let whole = Thing::new(Family::Path, thing.name.clone());
@@ -103,6 +107,14 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
             }
         }
     }
+    // A way back goes from the last to the first: what a unit is at boot comes before whether it runs (what is masked
+    // cannot start), and what starts a service comes before the service.
+    things.sort_by_key(|thing| match thing.family {
+        Family::Runs if thing.name.ends_with(".service") => 1,
+        Family::Runs => 2,
+        Family::Boot => 3,
+        _ => 0,
+    });
     let functions = functions();
     let mut text = match &intent.guard {
         // The way back must stand on its own when nobody is there: the same functions, once as text.
@@ -120,13 +132,18 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
             _ => Ok(()),
         };
     }
-    for (number, undo) in &undos {
-        let _ = writeln!(copies, "printf '%s\\n' {} >\"$T.{number}\" || return", quote(undo));
+    for (place, undo) in &scripts {
+        if let Some(undo) = undo {
+            let _ = writeln!(copies, "printf '%s\\n' {} >\"{place}\" || return", quote(undo));
+        }
     }
     let _ = write!(text, "{tokens}}}\n{copies}}}\n");
     let _ = writeln!(
         text,
-        "printf '\\nsteadfast-act 0\\n' >&2\nbegin {} {:04} {} || exit 70",
+        "printf '\\nsteadfast-act 0\\n' >&2\nstay {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",
+        quote(&intent.run),
+        quote(&encode(&intent.who)),
+        intent.hold,
         quote(&intent.run),
         intent.seq,
         quote(&head(intent, &things, acts))
@@ -134,18 +151,17 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     if let Some(Guard { token, seconds }) = &intent.guard {
         let _ = writeln!(text, "arm {} {seconds} || exit 70", quote(token));
     }
-    let done = if script > 0 { format!(": >\"$T.{script}.done\"; ") } else { String::new() };
+    let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();
     let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then {done}finish done; else finish failed; fi\n");
     // An act that cannot be written down as done is not done.
-    text.push_str(
-        "k=$?; [ \"$r\" = 0 ] || exit \"$r\"; [ \"$k\" = 0 ] || { say 'cannot write the journal'; exit 70; }\n",
-    );
+    let _ = write!(text, "k=$?; rest {}; ", quote(&intent.run));
+    text.push_str("[ \"$r\" = 0 ] || exit \"$r\"; [ \"$k\" = 0 ] || { say 'cannot write the journal'; exit 70; }\n");
     text
 }
 
 /// All that a way back needs.
-fn functions() -> String {
-    format!("{PRELUDE}{FUNCTIONS}{}{}", include_str!("journal.sh"), include_str!("guard.sh"))
+pub(super) fn functions() -> String {
+    format!("{PRELUDE}{FUNCTIONS}{}{}{}", super::lease::FUNCTIONS, include_str!("journal.sh"), include_str!("guard.sh"))
 }
 
 /// The shell text that asks or tells something of a guard, by a verb of `guard.sh`: it says one word.

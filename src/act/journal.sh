@@ -25,11 +25,12 @@ back() {
     own "${3#*:}" "$2" && mode "${3%%:*}" "$2" ;;
   live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
     live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
-  unit) back_unit "$2" "$3" ;;
+  boot) back_boot "$2" "${3#=}" ;;
+  runs) case $BOOT:$3 in :on) unit start "$2" ;; :off) unit stop "$2" ;; esac ;;
   module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
   packages) back_packages "$3" "$4" ;;
-  script) [ -s "$4" ] || { say "the playbook gives no way back"; return 1; }
-    (umask 022; exec sh "$4") && rm -f "$B/runs/$2.done" ;;
+  script) p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
+    (umask 022; exec sh "$p") && rm -f "$p.done" ;;
   esac
 }
 back_path() (
@@ -47,22 +48,17 @@ back_path() (
   *) say "what $p was is not known"; exit 1 ;;
   esac
 )
-# While the host starts, only what will hold after the start is put back: nothing is told to run or to stop.
-back_unit() {
-  w=$(states unit "$1"); was=${2#*:}; is=${w#*:}; q=; [ -z "$BOOT" ] || q=--no-reload
-  sc() { systemctl --no-ask-password --quiet $q "$@" || say "systemctl $*"; }
-  if [ "$was" != "$is" ]; then
-    case $is in masked*) sc unmask -- "$1" || return 1; is=$(states unit "$1"); is=${is#*:} ;; esac
-    case $was in
-    masked*) sc mask -- "$1" || return 1 ;;
-    enabled) [ "$is" = enabled ] || sc enable -- "$1" || return 1 ;;
-    disabled) [ "$is" = disabled ] || sc disable -- "$1" || return 1 ;;
-    esac
-  fi
-  [ -z "$BOOT" ] || return 0
-  case $2:${w%%:*} in
-  on:*:off) unit start "$1" ;;
-  off:*:on) unit stop "$1" ;;
+# While the host starts (`BOOT`), only what will hold after the start is put back: nothing is told to run or to stop.
+back_boot() {
+  q=; [ -z "$BOOT" ] || q=--no-reload
+  sc() { w=$(systemctl --no-ask-password --quiet $q "$@" 2>&1) || say "systemctl $*: $w"; }
+  is=$(states boot "$1")
+  case $is in =masked*) sc unmask -- "$1" || return 1; is=$(states boot "$1") ;; esac
+  case $2 in
+  "${is#=}") ;;
+  masked*) sc mask -- "$1" ;;
+  enabled) sc enable -- "$1" ;;
+  disabled) sc disable -- "$1" ;;
   esac
 }
 back_packages() {

@@ -5,9 +5,11 @@
 //! carried out by the fake world of the tests as well as by a real host.
 
 mod journal;
+mod lease;
 mod render;
 
 pub use journal::{Guard, Intent, Verb, guard};
+pub use lease::{Hold, Lease, hold, lease};
 pub use render::{Failure, failure, render};
 
 use crate::fact::Thing;

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::expr;
-use crate::fault::{Fault, Faults, Result, Source};
+use crate::fault::{Fault, Faults, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
 use crate::plan::{Options, Plan, compile};
 use crate::playbook::{self, Playbook};
@@ -59,9 +59,8 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
     for word in words {
         let (name, text) = match word.strip_prefix('@') {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Fault::new(format!("cannot read the variables in {path}")).why(error.to_string())
-                })?;
+                let text = read_text(Path::new(path), 16 << 20)
+                    .map_err(|why| Fault::new(format!("cannot read the variables in {path}")).why(why))?;
                 (path.to_owned(), text)
             }
             None => ("<--extra-vars>".to_owned(), word.clone()),
@@ -79,8 +78,8 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
             }
         } else {
             for pair in word.split_whitespace() {
-                let Some((name, value)) = pair.split_once('=') else {
-                    return Err(Fault::new(format!("`{pair}` in --extra-vars has no `=`"))
+                let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+                    return Err(Fault::new(format!("`{pair}` in --extra-vars is no `name=value`"))
                         .hint("values with blanks go into a map: -e '{name: \"some words\"}'")
                         .into());
                 };

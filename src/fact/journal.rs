@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn a_journal_is_read_and_a_cut_one_too() {
         let text = b"== 17-a 0001\nsteadfast 1\nstep motd\ntitle The\\0040day\nkind file\nundo exact \\0040\naccess 0\n\
-thing path /etc/motd\nthing unit a.service\npoke reload a.service\nwas absent\nwas on:enabled\nbegun\nend done\nnow file:644:0:0:ab\nnow on:enabled\n== 17-a 0002\nstep x\nthing live a.b\nwas =MQo=";
+thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nwas on\nbegun\nend done\nnow file:644:0:0:ab\nnow on\n== 17-a 0002\nstep x\nthing live a.b\nwas =MQo=";
         let entries = parse(text.split(|byte| *byte == b'\n'));
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].title, "The day");
         assert_eq!(entries[0].touched[0].was.as_deref(), Some("absent"));
-        assert_eq!(entries[0].touched[1].now.as_deref(), Some("on:enabled"));
+        assert_eq!(entries[0].touched[1].now.as_deref(), Some("on"));
         assert_eq!(entries[0].end.as_deref(), Some("done"));
         assert_eq!(entries[1].end, None);
         assert_eq!(entries[1].touched[0].now, None);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod accounts;
 pub mod due;
 mod file;
+mod guard;
 mod journal;
 mod lines;
 mod module;
@@ -31,6 +32,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use due::mark;
 pub use file::Content;
+pub use guard::Open;
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use module::Module;
 pub use mount::Mount;
@@ -75,6 +77,8 @@ pub enum Query {
     State(Thing),
     /// The journal of this run and of all that came after it.
     Journal(String),
+    /// Changes to the way in that nobody has proven.
+    Guards,
     /// A read-only script of the playbook's author, run by `sh`.
     Shell(String),
 }
@@ -100,6 +104,7 @@ pub enum Answer {
     Due(bool),
     State(String),
     Journal(Vec<JournalEntry>),
+    Guards(Vec<Open>),
     Shell(Said),
 }
 
@@ -152,6 +157,7 @@ accessors! {
     due(what: &str) = Query::Due(what.into()) => Due -> bool;
     state(thing: &Thing) = Query::State(thing.clone()) => State -> String;
     journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;
+    guards() = Query::Guards => Guards -> Vec<Open>;
     shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
 }
 

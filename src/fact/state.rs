@@ -21,8 +21,10 @@ pub enum Family {
     Meta,
     /// A live kernel parameter.
     Live,
-    /// A unit: whether it runs, and whether it is enabled.
-    Unit,
+    /// Whether a unit runs.
+    Runs,
+    /// Whether a unit is enabled, disabled or masked.
+    Boot,
     /// A kernel module.
     Module,
     /// The set of installed packages.
@@ -32,7 +34,8 @@ pub enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 7] = [Self::Path, Self::Meta, Self::Live, Self::Unit, Self::Module, Self::Packages, Self::Script];
+    const ALL: [Self; 8] =
+        [Self::Path, Self::Meta, Self::Live, Self::Runs, Self::Boot, Self::Module, Self::Packages, Self::Script];
 
     /// The word for it in journals and scripts.
     pub fn word(self) -> &'static str {
@@ -40,7 +43,8 @@ impl Family {
             Self::Path => "path",
             Self::Meta => "meta",
             Self::Live => "live",
-            Self::Unit => "unit",
+            Self::Runs => "runs",
+            Self::Boot => "boot",
             Self::Module => "module",
             Self::Packages => "packages",
             Self::Script => "script",
@@ -72,7 +76,8 @@ impl fmt::Display for Thing {
             Family::Path => write!(f, "{}", self.name),
             Family::Meta => write!(f, "{} (mode and owner)", self.name),
             Family::Live => write!(f, "kernel parameter {}", self.name),
-            Family::Unit => write!(f, "unit {}", self.name),
+            Family::Runs => write!(f, "unit {}", self.name),
+            Family::Boot => write!(f, "unit {} at boot", self.name),
             Family::Module => write!(f, "kernel module {}", self.name),
             Family::Packages => write!(f, "installed packages"),
             Family::Script => write!(f, "the step's script"),
@@ -81,7 +86,7 @@ impl fmt::Display for Thing {
 }
 
 /// A state in words for people.
-pub fn told(state: &str) -> String {
+pub fn told(thing: &Thing, state: &str) -> String {
     use base64::Engine;
     let decoded = |text: &str| {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
@@ -89,16 +94,18 @@ pub fn told(state: &str) -> String {
     };
     match state.split(':').collect::<Vec<_>>().as_slice() {
         ["file", mode, user, group, digest] => {
-            format!("file {mode} {user}:{group} sha256 {}…", digest.get(..12).unwrap_or(digest))
+            format!("file {mode} {user}:{group} {}…", digest.get(..8).unwrap_or(digest))
         }
         ["dir", mode, user, group] => format!("directory {mode} {user}:{group}"),
         ["link", _, _, to] => format!("link to {}", decoded(to)),
         [mode, user, group] => format!("{mode} {user}:{group}"),
-        [on @ ("on" | "off"), enabled] => {
-            let running = if *on == "on" { "running" } else { "not running" };
-            if enabled.is_empty() { running.to_owned() } else { format!("{running}, {enabled}") }
-        }
-        _ => state.strip_prefix('=').map_or_else(|| state.to_owned(), decoded),
+        ["on"] => "running".into(),
+        ["off"] => "not running".into(),
+        _ => match (thing.family, state.strip_prefix('=')) {
+            (Family::Boot, Some(enabled)) => enabled.to_owned(),
+            (_, Some(value)) => decoded(value),
+            _ => state.to_owned(),
+        },
     }
 }
 
@@ -183,7 +190,7 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode, told};
+    use super::{Family, Thing, decode, encode};
     use proptest::prelude::*;
 
     proptest! {
@@ -197,11 +204,12 @@ mod tests {
 
     #[test]
     fn states_are_told_in_words() {
-        assert_eq!(told("on:enabled"), "running, enabled");
-        assert_eq!(told("off:"), "not running");
-        assert_eq!(told("644:0:0"), "644 0:0");
-        assert_eq!(told("=MQo="), "1");
-        assert_eq!(told("absent"), "absent");
-        assert_eq!(told("file:644:0:0:0123456789abcdef"), "file 644 0:0 sha256 0123456789ab…");
+        let told = |family, state| super::told(&Thing::new(family, "x"), state);
+        assert_eq!(told(Family::Runs, "on"), "running");
+        assert_eq!(told(Family::Boot, "=masked"), "masked");
+        assert_eq!(told(Family::Meta, "644:0:0"), "644 0:0");
+        assert_eq!(told(Family::Live, "=MQo="), "1");
+        assert_eq!(told(Family::Path, "absent"), "absent");
+        assert_eq!(told(Family::Path, "file:644:0:0:0123456789abcdef"), "file 644 0:0 01234567…");
     }
 }

@@ -13,18 +13,17 @@ states() {
   meta) for p; do if [ -e "$p" ] || [ -L "$p" ]; then stat -c %a:%u:%g -- "$p"; else echo absent; fi; done ;;
   live) for p; do p=/proc/sys/$(printf %s "$p" | tr ./ /.)
     if [ -r "$p" ]; then printf '=%s\n' "$(base64 <"$p" | tr -d '\n')"; else echo absent; fi; done ;;
-  unit)
+  runs | boot)
     if command -v systemctl >/dev/null 2>&1; then
-      systemctl --no-pager show -p ActiveState -p UnitFileState -- "$@" | {
-        a=; u=; n=
-        while IFS= read -r l || { [ -n "$n" ] && l=; }; do
-          case $l in
-          ActiveState=*) a=${l#*=}; n=1 ;;
-          UnitFileState=*) u=${l#*=}; n=1 ;;
-          '') case $a in active | activating | reloading | refreshing) a=on ;; *) a=off ;; esac; echo "$a:$u"; a=; u=; n= ;;
-          esac
-        done; }
-    else for p; do echo off:; done; fi ;;
+      a=ActiveState; [ "$f" = runs ] || a=UnitFileState
+      systemctl --no-pager show -p "$a" -- "$@" | while IFS= read -r l; do
+        case ${l#*=} in
+        active | activating | reloading | refreshing) echo on ;;
+        inactive | deactivating | failed | maintenance) echo off ;;
+        *) [ -z "$l" ] || echo "=${l#*=}" ;;
+        esac
+      done
+    else for p; do echo absent; done; fi ;;
   module) for p; do if [ -d "/sys/module/$(printf %s "$p" | tr - _)" ]; then echo loaded; else echo absent; fi; done ;;
   packages) for p; do h=$(packages | sha256sum); echo "${h%% *}"; done ;;
   script) for p; do if [ -e "$B/runs/$p.done" ]; then echo done; else echo undone; fi; done ;;

@@ -1,7 +1,7 @@
 //! Patterns that choose hosts: `web:db`, `web,db`, `web:&prod`, `web:!web3`, `web*`, `~web[0-9]+`, `web[0:3]`, `@file`.
 
 use super::{Host, Inventory, merge, range};
-use crate::fault::{Fault, Place, Result, Source};
+use crate::fault::{Fault, Place, Result, Source, read_text};
 use regex::Regex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -82,8 +82,8 @@ fn split(pattern: &str) -> Vec<(usize, &str)> {
 
 /// The parts in a file, one a line.
 fn from_file(path: &str) -> Result<Vec<Part>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(error.to_string()))?;
+    let text = read_text(std::path::Path::new(path), 16 << 20)
+        .map_err(|why| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(why))?;
     let source: Arc<Source> = Source::new(path, text);
     let mut parts = Vec::new();
     let mut start = 0;

@@ -2,7 +2,7 @@
 
 use super::build::{Builder, UNGROUPED};
 use super::{ini, range, script, tree};
-use crate::fault::{Fault, Place, Source};
+use crate::fault::{Fault, Place, Source, read_bytes};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -47,11 +47,13 @@ impl Reader {
                 _ => fault,
             }
         };
-        let size = fs::metadata(path).map_err(read)?.len();
-        if size > MOST {
-            return Err(Fault::new(format!("the inventory file {name} has {size} bytes, more than {MOST}")));
-        }
-        let text = decode(fs::read(path).map_err(read)?, path)?;
+        fs::metadata(path).map_err(read)?;
+        let bytes = read_bytes(path, MOST).map_err(|why| {
+            Fault::new(format!("the inventory file {name} cannot be read"))
+                .why(why)
+                .hint("let your user read it, or run as its owner")
+        })?;
+        let text = decode(bytes, path)?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
             None => text,

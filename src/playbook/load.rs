@@ -231,16 +231,8 @@ fn short(path: &Path, real: &Path) -> PathBuf {
 
 /// A file's text. Only what a user names on the command line may be a pipe.
 fn text_of(path: &Path, regular: bool) -> Result<String, String> {
-    use std::io::Read as _;
-    let file = std::fs::metadata(path).and_then(|about| Ok((about, std::fs::File::open(path)?)));
-    let (about, file) = file.map_err(|error| error.to_string())?;
-    if about.is_dir() || (regular && !about.is_file()) {
+    if regular && !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
         return Err("it is not a regular file".into());
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it is larger than {} MiB", MAX_BYTES >> 20));
-    }
-    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
+    crate::fault::read_text(path, MAX_BYTES)
 }

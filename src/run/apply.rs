@@ -2,10 +2,13 @@
 
 use super::site::Site;
 use super::work::Work;
-use super::{Approved, Run, millis};
-use crate::event::{Summary, What};
+use super::{Run, millis};
+use crate::event::What;
+use crate::plan::Approved;
+use crate::plan::Play;
+use crate::playbook::{Batch, OnFailure};
 use futures_util::future::join_all;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
@@ -13,12 +16,17 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 /// How the tasks that others wait for have ended: `None` is not yet, `Some(good)` is done.
 type Ends = HashMap<usize, watch::Sender<Option<bool>>>;
 
+/// The hosts that failed, and those that were lost.
+type Bad = (BTreeSet<String>, BTreeSet<String>);
+
 /// What all hosts of an apply share.
 pub struct Shared {
     pub run: Arc<Run>,
     pub approved: Option<Approved>,
     pub ends: Ends,
     permits: Arc<Semaphore>,
+    /// Hosts of this batch that were not begun any more.
+    pub passed_over: Mutex<Vec<usize>>,
 }
 
 impl Run {
@@ -34,6 +42,7 @@ impl Run {
             approved,
             ends: ends.map(|task| (task, watch::Sender::new(None))).collect(),
             permits: Arc::new(Semaphore::new(self.settings.forks.max(1))),
+            passed_over: Mutex::default(),
         });
         let sites: Vec<Arc<Mutex<Option<Site>>>> =
             (0..self.plan.hosts.len()).map(|host| Arc::new(Mutex::new(Some(Site::new(self, host))))).collect();
@@ -45,20 +54,18 @@ impl Run {
                 if play.batches.len() > 1 {
                     self.say_batch(&play.name, batch, play.batches.len(), hosts);
                 }
-                let before = self.voice.summary();
+                let before = self.voice.bad_hosts();
                 let mut jobs = tokio::task::JoinSet::new();
                 for host in hosts {
                     let (shared, site, host) = (Arc::clone(&shared), Arc::clone(&sites[*host]), *host);
                     jobs.spawn(async move { shared.host(number, host, &site).await });
                 }
                 while jobs.join_next().await.is_some() {}
-                let after = self.voice.summary();
-                let bad = |sum: &Summary| sum.failed + sum.reverted + sum.unreachable + sum.stale;
-                let bad = bad(&after) - bad(&before);
-                let left: Vec<usize> = play.batches[batch + 1..].concat();
-                if bad > 0 && !left.is_empty() {
+                let mut left: Vec<usize> = play.batches[batch + 1..].concat();
+                left.extend(shared.passed_over.lock().await.drain(..));
+                if let (false, Some(why)) = (left.is_empty(), self.enough(number, Some((batch, &before)))) {
                     self.voice.say(What::Stopped {
-                        why: format!("{bad} failed or lost in batch {} of {}", batch + 1, play.batches.len()),
+                        why,
                         hosts: left.iter().map(|host| self.plan.hosts[*host].name.clone()).collect(),
                     });
                     break 'plays;
@@ -68,10 +75,36 @@ impl Run {
         // Side by side: a goodbye costs a round trip.
         let goodbyes = sites.iter().map(|site| async move {
             if let Some(site) = site.lock().await.as_mut() {
-                site.close().await;
+                site.leave().await;
             }
         });
         join_all(goodbyes).await;
+    }
+
+    /// Why no further host of a play may begin; `after` is a batch that just ended, with what was bad before it.
+    pub fn enough(&self, play: usize, after: Option<(usize, &Bad)>) -> Option<String> {
+        let Play { batches, budget, .. } = &self.plan.plays[play];
+        let members: BTreeSet<&str> =
+            batches.iter().flatten().map(|host| self.plan.hosts[*host].name.as_str()).collect();
+        let of_play = |hosts: &BTreeSet<String>| hosts.iter().filter(|host| members.contains(host.as_str())).count();
+        let (failed, lost) = self.voice.bad_hosts();
+        let total = members.len();
+        let used_up = |bad: usize, what: &str, name: &str, limit: Option<Batch>| {
+            let most = limit?.of(total);
+            (bad > most).then(|| format!("{bad} of {total} hosts {what}, and {name} is {most}"))
+        };
+        let over = used_up(of_play(&failed), "failed", "max_failed", budget.max_failed)
+            .or_else(|| used_up(of_play(&lost), "are unreachable", "max_unreachable", budget.max_unreachable));
+        let (batch, (failed_before, lost_before)) = match (over, after) {
+            (Some(why), _) => return Some(why),
+            (None, None) => return None,
+            (None, Some(after)) => after,
+        };
+        let unborne = |bad: usize, limit: Option<Batch>| if limit.is_none() { bad } else { 0 };
+        let new = unborne(failed.difference(failed_before).count(), budget.max_failed)
+            + unborne(lost.difference(lost_before).count(), budget.max_unreachable);
+        let stops = new > 0 && budget.on_failure != OnFailure::Continue;
+        stops.then(|| format!("{new} failed or lost in batch {} of {}", batch + 1, batches.len()))
     }
 
     fn say_batch(&self, play: &str, batch: usize, of: usize, hosts: &[usize]) {
@@ -91,7 +124,7 @@ impl Shared {
             let mut work = Work::new(self, &order);
             if let Err(loss) = work.all(site).await {
                 site.lost(&loss);
-                site.close().await;
+                site.leave().await;
                 *slot = None;
             }
         }

@@ -4,6 +4,7 @@
 //! its own `sudo`, may disarm it. When that does not come, the host is told to go back at once over the line that still
 //! stands; when none stands, it goes back by itself, and here we wait until it lets us in again and says so.
 
+use super::fail;
 use super::site::Site;
 use crate::act::{Guard, Verb};
 use crate::event::Outcome;
@@ -47,13 +48,29 @@ pub async fn conclude(
     revert(site, task, guard, why, planned, began).await
 }
 
+/// A change that the sshd that runs has not read yet has failed when its next start would let nobody in.
+pub async fn by_files(site: &Site, task: usize, verdict: Result<Outcome, Loss>) -> Result<Outcome, Loss> {
+    if !matches!(verdict, Ok(Outcome::Changed | Outcome::Unknown { .. })) {
+        return verdict;
+    }
+    match site.by_files(task).await {
+        Some(Err(loss)) => {
+            Ok(Outcome::Failed { why: format!("after the next start of sshd a login is refused: {loss}") })
+        }
+        _ => verdict,
+    }
+}
+
 /// A new connection with a new login as the user of the run, `sudo` included, confirms. `Err` says why none could.
 async fn prove(site: &mut Site, task: usize, guard: &Guard) -> Result<(), String> {
     let patience = SETTLING.min(Duration::from_secs(guard.seconds / 2));
     let began = Instant::now();
     loop {
         let why = match knock(site, task, Verb::Confirm, guard).await {
-            Ok((Fate::Confirmed, _)) => return Ok(()),
+            Ok((Fate::Confirmed, _)) => {
+                fail::point("confirmed");
+                return Ok(());
+            }
             Ok((fate, _)) => return Err(format!("the guard was not there to be told ({fate:?})").to_lowercase()),
             // A refusal is an answer; what does not answer may be starting.
             Err(loss) if is_answer(&loss) => return Err(format!("a new login is refused: {loss}")),
@@ -74,6 +91,7 @@ fn is_answer(loss: &Loss) -> bool {
 /// One question over a connection of its own.
 async fn knock(site: &mut Site, task: usize, verb: Verb, guard: &Guard) -> Result<(Fate, String), Loss> {
     let line = site.fresh(task).await?;
+    fail::point("new-login");
     let answer = line.guard(verb, &guard.token).await;
     line.close().await;
     answer

@@ -38,29 +38,35 @@ impl Opener for Ssh {
     fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         self.by(&self.fresh, host, as_root)
     }
+
+    fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async move { self.fresh.by_files(&self.login(host, as_root)).await })
+    }
 }
 
 impl Ssh {
+    /// How to log in to a host.
+    fn login(&self, host: &Host, as_root: bool) -> Login {
+        let to = &host.connection;
+        let user = to.user.clone().or_else(|| self.user.clone());
+        let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
+        Login {
+            address: to.address.clone(),
+            port: to.port,
+            user,
+            private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
+            known_hosts: to.known_hosts.clone(),
+            ssh_args: to.ssh_args.clone(),
+            r#become: if as_root && !is_root { self.become_root.clone() } else { Become::No },
+        }
+    }
+
     fn by<'a>(&'a self, lines: &'a Lines, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         Box::pin(async move {
-            let to = &host.connection;
-            let user = to.user.clone().or_else(|| self.user.clone());
-            let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
-            let r#become = if as_root && !is_root { self.become_root.clone() } else { Become::No };
-            let line = if to.local {
-                lines.local(&r#become).await?
-            } else {
-                lines
-                    .open(&Login {
-                        address: to.address.clone(),
-                        port: to.port,
-                        user,
-                        private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
-                        known_hosts: to.known_hosts.clone(),
-                        ssh_args: to.ssh_args.clone(),
-                        r#become,
-                    })
-                    .await?
+            let login = self.login(host, as_root);
+            let line = match host.connection.local {
+                true => lines.local(&login.r#become).await?,
+                false => lines.open(&login).await?,
             };
             Ok(Arc::new(Remote::new(line, PATIENCE)) as Arc<dyn Target>)
         })

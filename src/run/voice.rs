@@ -1,7 +1,7 @@
 //! Numbers the events of a run and keeps count.
 
 use crate::event::{Event, Outcome, Summary, What};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,12 +16,19 @@ struct Inner {
     summary: Summary,
     /// The last word on each step of each host.
     last: HashMap<(String, String), Outcome>,
+    lost: BTreeSet<String>,
     listener: UnboundedSender<Event>,
 }
 
 impl Voice {
     pub fn new(listener: UnboundedSender<Event>) -> Self {
-        Self(Mutex::new(Inner { seq: 0, summary: Summary::default(), last: HashMap::new(), listener }))
+        Self(Mutex::new(Inner {
+            seq: 0,
+            summary: Summary::default(),
+            last: HashMap::new(),
+            lost: BTreeSet::new(),
+            listener,
+        }))
     }
 
     /// Says one thing.
@@ -31,7 +38,10 @@ impl Voice {
         inner.seq += 1;
         match &what {
             What::RunStarted { hosts, .. } => inner.summary.hosts = hosts.len(),
-            What::HostLost { .. } => inner.summary.unreachable += 1,
+            What::HostLost { host, .. } => {
+                inner.summary.unreachable += 1;
+                inner.lost.insert(host.clone());
+            }
             What::TaskDone(done) => {
                 let task = (done.host.clone(), done.step.clone());
                 if let Some(former) = inner.last.insert(task, done.outcome.clone()) {
@@ -47,10 +57,22 @@ impl Voice {
         let _ = inner.listener.send(event);
     }
 
+    /// The hosts with a step that failed, and those that were lost.
+    pub fn bad_hosts(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = inner.last.iter().filter(|(_, outcome)| is_failure(outcome));
+        (failed.map(|((host, _), _)| host.clone()).collect(), inner.lost.clone())
+    }
+
     /// The count so far.
     pub fn summary(&self) -> Summary {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).summary.clone()
     }
+}
+
+/// Whether a host with such an end of a step has failed.
+fn is_failure(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed { .. } | Outcome::Reverted { .. } | Outcome::Stale { .. })
 }
 
 /// Whether later tasks that need this one may run.

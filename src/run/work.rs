@@ -2,9 +2,9 @@
 //! more, because steps without an edge between them may undo each other.
 
 use super::apply::Shared;
-use super::guard;
 use super::site::Site;
 use super::voice::is_good;
+use super::{fail, guard};
 use crate::act::Act;
 use crate::event::Outcome;
 use crate::fact::Facts;
@@ -49,11 +49,16 @@ impl<'a> Work<'a> {
 
     pub async fn all(&mut self, site: &mut Site) -> Result<(), Loss> {
         self.permit = self.shared.permit().await;
+        // Others that began before may have used up what the playbook bears.
+        let play = self.order.first().map(|task| self.shared.run.plan.tasks[*task].play);
+        if play.is_some_and(|play| self.shared.run.enough(play, None).is_some()) {
+            self.shared.passed_over.lock().await.push(site.host);
+            return Ok(());
+        }
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
-        self.facts = site.survey(self.order).await?;
-        let first: HashMap<usize, Decision> = site.judge(self.order, &self.facts).into_iter().collect();
+        let first: HashMap<usize, Decision> = self.begin(site).await?.into_iter().collect();
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {
                 break;
@@ -64,6 +69,32 @@ impl<'a> Work<'a> {
         if self.touched { self.settle(site).await } else { Ok(()) }
     }
 
+    /// Reads the host, and takes it where something is to be changed: what changes nothing holds nobody up, and what is
+    /// changed is read once more under the lease.
+    async fn begin(&mut self, site: &mut Site) -> Result<Vec<(usize, Decision)>, Loss> {
+        let run = Arc::clone(&self.shared.run);
+        let as_root = self.order.iter().copied().find(|task| run.plan.becomes_root(*task));
+        let Some(task) = as_root.or(self.order.first().copied()) else { return Ok(vec![]) };
+        // What a run that is over began may still run.
+        if run.settings.over.is_some() && !site.has_it() {
+            site.take(task).await?;
+        }
+        self.facts = site.survey(self.order).await?;
+        let decisions = site.judge(self.order, &self.facts);
+        let unproven = self.facts.guards().is_ok_and(|guards| !guards.is_empty());
+        if site.has_it() || !(unproven || decisions.iter().any(|(_, decision)| decision.will_change())) {
+            return Ok(decisions);
+        }
+        fail::point("before-lease");
+        let moved = site.take(task).await?;
+        fail::point("leased");
+        if moved {
+            self.facts = site.survey(self.order).await?;
+            return Ok(site.judge(self.order, &self.facts));
+        }
+        Ok(decisions)
+    }
+
     /// One task from its beginning to the word on it.
     async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
         let (outcome, rows) = self.one(site, task, next).await?;
@@ -71,6 +102,7 @@ impl<'a> Work<'a> {
         self.ends.insert(task, outcome.clone());
         let good = is_good(&outcome);
         site.done(task, outcome, rows);
+        fail::point("told");
         self.shared.end(task, good);
         Ok(())
     }
@@ -132,8 +164,35 @@ impl<'a> Work<'a> {
             )),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
-            Decision::Manual(_) => Ok((Outcome::Manual, planned.rows())),
+            Decision::Manual(_) => match plan.tasks[task].step.health {
+                Some(seconds) => self.recover(site, task, &made, seconds).await,
+                None => Ok((Outcome::Manual, planned.rows())),
+            },
             Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
+        }
+    }
+
+    /// A host that is not well has some seconds to become so.
+    async fn recover(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        made: &Arc<[Made]>,
+        seconds: u64,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            self.fresh = None;
+            self.refresh(site, task).await?;
+            let now = decide(made, &self.facts, None);
+            if now == Decision::InSync {
+                return Ok((Outcome::Unchanged, vec![]));
+            }
+            if Instant::now() >= until {
+                let why = format!("the host is not well after {seconds} s: {}", told(&now));
+                return Ok((Outcome::Failed { why }, now.rows()));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -173,13 +232,23 @@ impl<'a> Work<'a> {
         let line = site.line(task).await?;
         let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
         let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
+        // What depends on the peer's address does not pass there even before, and then proves nothing.
+        let files = match guard {
+            Some(_) => matches!(site.by_files(task).await, Some(Ok(()))),
+            None => false,
+        };
         let began = Instant::now();
+        fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
             Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
             Err(loss) => Err(loss),
         };
+        fail::point("after-set");
         let outcome = match (guard, verdict) {
-            (Some(guard), verdict) => guard::conclude(site, task, &guard, verdict, &planned, began).await,
+            (Some(guard), verdict) => {
+                let verdict = if files { guard::by_files(site, task, verdict).await } else { verdict };
+                guard::conclude(site, task, &guard, verdict, &planned, began).await
+            }
             (None, Ok(outcome)) => Ok(outcome),
             (None, Err(loss)) => {
                 let why = format!("the host was lost while this was set: {loss}");
@@ -265,11 +334,8 @@ impl<'a> Work<'a> {
     fn unapproved(&self, task: usize, planned: &Decision) -> Option<Outcome> {
         let Decision::Drift(_) = planned else { return None };
         let approved = self.shared.approved.as_ref()?;
-        match approved.get(&task) {
-            Some(Decision::Pending { .. } | Decision::Blind) => None,
-            Some(shown) if shown == planned => None,
-            _ => Some(Outcome::Stale { why: "the host is not as the plan that was approved found it".into() }),
-        }
+        let why = "the host is not as the plan that was approved found it".to_owned();
+        (!approved.allows(task, planned)).then_some(Outcome::Stale { why })
     }
 }
 

@@ -22,7 +22,7 @@
 //! `if_present: true` it needs nothing. A match whose name is not UTF-8, or that a user's link leads to, is left alone and
 //! told as not `known`; the others are looked after.
 //!
-//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none.
+//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
@@ -204,6 +204,10 @@ impl Kind for File {
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_files(to, None)
+    }
+
+    fn access(&self) -> bool {
+        self.path.0.iter().any(|path| super::way_in::is_way_in(path))
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -17,7 +17,7 @@
 //!
 //! Drift is told as the whole `content` of the file; `--diff` shows the lines.
 //!
-//! Way back: exact, the whole file as it was. Disruption: none.
+//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::file::set_files;
 use super::line::change;
@@ -182,6 +182,10 @@ impl Kind for KeyValue {
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_files(to, self.check.as_deref())
+    }
+
+    fn access(&self) -> bool {
+        super::way_in::is_way_in(&self.path)
     }
 
     fn claims(&self) -> Vec<Claim> {

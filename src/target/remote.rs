@@ -1,9 +1,9 @@
 //! A real host behind an open line.
 
 use super::{Done, Fate, Job, Reader, Target};
-use crate::act::{self, Act, Verb};
+use crate::act::{self, Act, Hold, Lease, Verb};
 use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, Reply, Request, random_word};
+use crate::host::{Host, Later, Loss, LossKind, Reply, Request, random_word, show};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,16 @@ impl Target for Remote {
             let done = done(&reply);
             let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
             Ok((done, facts))
+        })
+    }
+
+    fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>> {
+        Box::pin(async move {
+            let reply = self.host.call(Request { script: act::lease(what), timeout: self.patience }).await?;
+            act::hold(&String::from_utf8_lossy(&reply.out)).ok_or_else(|| Loss {
+                kind: LossKind::Other,
+                why: format!("its lease cannot be had: {}", show(reply.err.trim_ascii(), 300)),
+            })
         })
     }
 
