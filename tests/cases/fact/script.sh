@@ -3,6 +3,7 @@ N=0a1b2c3d4e5f
 LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH
 unset GREP_OPTIONS GREP_COLOR SYSTEMD_COLORS SYSTEMD_PAGER POSIXLY_CORRECT DPKG_ROOT DPKG_ADMINDIR
 set +e +u +f +x; cd /
+ulimit -f 65536
 o() { printf '%s %s\n' "$N" "$1"; }
 c() { printf '\n%s/ %s\n' "$N" "$1"; }
 u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x; break;; esac; done </proc/self/status
@@ -26,7 +27,25 @@ h=; for d in /var/lib/steadfast /var/lib/steadfast/due; do [ -d "$d" ] && ! [ -x
 for f in '/var/lib/steadfast/due/never' '/var/lib/steadfast/due/reload%20ssh.service'; do if [ -n "$h" ]; then printf 'd\n'; elif [ -e "$f" ]; then printf '1\n'; else printf '0\n'; fi; done
 c 0
 o units
-if [ -d /run/systemd/system ]; then systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,TriggeredBy,NeedDaemonReload -- '-.mount' 'cron.service' 'debug-shell.service' 'getty@tty1.service' 'ssh.service' 'ssh.socket' 'sshd.service' 'systemd-tmpfiles-clean.service' 'telnet.socket'; r=$?; elif [ -d /run/openrc ]; then r=200; else r=201; fi
+if [ -d /run/systemd/system ]; then
+set -- '-.mount' 'cron.service' 'debug-shell.service' 'getty@tty1.service' 'ssh.service' 'sshd.service' 'systemd-tmpfiles-clean.service' 'telnet.socket'; s=
+for n in 'ssh.socket'; do
+k=; for d in /etc/systemd/system /run/systemd/system /usr/lib/systemd/system /lib/systemd/system /usr/local/lib/systemd/system /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late /run/systemd/transient /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system.attached /run/systemd/system.attached; do [ -e "$d/$n" ] || [ -L "$d/$n" ] || continue; k=1; break; done
+if [ -n "$k" ]; then set -- "$@" "$n"; else s="$s$n
+"; fi; done
+a=$(systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,TriggeredBy,NeedDaemonReload -- "$@"); r=$?; printf '%s
+' "$a"
+set --; while IFS= read -r n; do case $n in '') ;; *) case $a in *"$n"*) set -- "$@" "$n";; *) printf '
+Id=%s
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+' "$n";; esac;; esac; done <<EOS
+$s
+EOS
+[ $# = 0 ] || [ $r != 0 ] || { printf '
+'; systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,TriggeredBy,NeedDaemonReload -- "$@"; r=$?; }
+elif [ -d /run/openrc ]; then r=200; else r=201; fi
 c $r
 o packages
 p=; if [ -s /var/lib/dpkg/status ]; then p=dpkg; elif [ -f /lib/apk/db/installed ] || [ -f /usr/lib/apk/db/installed ]; then p=apk; elif [ -d /var/lib/rpm ] || [ -d /usr/lib/sysimage/rpm ]; then p=rpm; fi
@@ -72,8 +91,8 @@ if [ -z "$s" ]; then r=200; elif [ "$u" != 0 ]; then r=201; else "$s" -T -C 'use
 [ $r -eq 0 ] || { printf '\n? '; "$s" -T -C 'user=root,host=unknown.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=22' 2>&1 >/dev/null; }; fi
 c $r
 o stat
-k() { i=$1 r=$2; shift 2; for d; do [ -d "$d" ] || continue; [ -x "$d" ] && { [ $r = 0 ] || [ -r "$d" ]; } || printf 'b %s %s//\n' "$i" "$d"; done; }
-[ "$u" = 0 ] || {
+k() { i=$1 r=$2; shift 2; for d; do [ ! -L "$d" ] || l "$d"; [ "$u" != 0 ] && [ -d "$d" ] || continue; [ -x "$d" ] && { [ $r = 0 ] || [ -r "$d" ]; } || printf 'b %s %s//\n' "$i" "$d"; done; }
+l() { case $(stat -c %u:00%a -- "$1" "${1%/*}/." | tr '\n' ' ') in 0:*" 0:"*[0145][0145]" "|0:*" $u:"*[0145][0145]" "|"$u:"*" 0:"*[0145][0145]" "|"$u:"*" $u:"*[0145][0145]" ") ;; *) printf 'l %s//\n' "$1";; esac; }
 k 0 0 /
 k 1 0 /'dev'
 k 2 0 /'etc'
@@ -89,13 +108,47 @@ k 11 0 /root
 k 12 0 /root/.ssh
 k 13 0 /usr
 k 14 0 /usr/bin
-:; }
 case '[x]nothing' in [x]nothing) ;; *) printf 'n %s//\n' 0;; esac
 set -- '/dev/null' '/etc' '/etc/hostname' '/etc/login.defs' '/etc/os-release' '/etc/passwd' '/etc/shadow' '/etc/shadow.no' '/no/such' '/root' '/root/.ssh/authorized_keys' '/tmp' '/usr/bin/passwd' /. /etc/[x]nothing /. /etc/cron.* /. /etc/ssh/ssh_host_*_key /. /home/*/.ssh/authorized_keys
 if [ $# -gt 100000 ]; then r=200; elif [ $# -gt 400 ]; then printf '%s\0' "$@" | xargs -0 stat -c '%f %h %s %Y %u %g %U/%G%n//' --; r=$?
 else stat -c '%f %h %s %Y %u %g %U/%G%n//' -- "$@"; r=$?; fi
 c $r
 o files
-find '/dev/null' '/etc' '/etc/hostname' '/etc/login.defs' '/etc/os-release' '/etc/shadow.no' -maxdepth 0 -type f -size -1048577c -exec head -v -c 1048577 {} +
+# Where a path really leads, safe from users who swap names meanwhile. POSIX: dash, busybox ash, bash.
+here() { [ "$(readlink /proc/self/cwd)" = "$1" ]; }
+# ours: nobody but root or we can change the names in this directory.
+ours() { case $(stat -c %u:000%a .) in 0:*[0145][0145]) ;; *[0145][0145]) [ -O . ] ;; *) false ;; esac; }
+# pin PATH: goes into its directory, which is `r`; the name there is `f`. A link on the way is followed only where root
+# or we made it, and nobody else could have put it there.
+pin() {
+  f=${1##*/} r=${1%/*} q=${1#/} l=0
+  cd -P -- "${r:-/}" 2>/dev/null && here "${r:-/}" && return
+  r=
+  while case $q in */*) ;; *) false ;; esac; do
+    cd -P -- "${r:-/}" 2>/dev/null || { say "the directory $r does not exist"; return 1; }
+    here "${r:-/}" || { say "$r leads elsewhere now"; return 1; }
+    c=${q%%/*} q=${q#*/}
+    case $c in '' | .) ;; ..) r=${r%/*} ;; *)
+      if [ -L "./$c" ]; then
+        l=$((l+1))
+        case $(stat -c %u -- "./$c") in 0 | "$(id -u)") ours && [ "$l" -lt 40 ] ;; *) false ;; esac \
+          || { say "$r/$c is a symbolic link that others than root can change, which is not followed"; return 1; }
+        t=$(readlink -- "./$c"); q=$t/$q
+        case $t in /*) r= ;; esac
+      else r=$r/$c; fi ;;
+    esac
+  done
+  cd -P -- "${r:-/}" 2>/dev/null && here "${r:-/}" || { say "the directory $r does not exist"; return 1; }
+}
+
+swappable() { [ "$u" = 0 ] || return 1; d=${1%/*}; while [ -n "$d" ]; do [ -O "$d" ] && [ ! -k "$d" ] && [ ! -g "$d" ] || return 0; d=${d%/*}; done; return 1; }
+held() { exec 3<"$1" && [ -f /proc/self/fd/3 ] && { [ "$(readlink /proc/self/fd/3; echo .)" = "$1
+." ] || { pin "$1" && exec 3<"./$f" && [ "$(readlink /proc/self/fd/3; echo .)" = "$r/$f
+." ]; }; } \
+&& set -- "$1" $(stat -L -c '%h %s %F' /proc/self/fd/3) && [ "$3" -lt 1048577 ] && [ "$4" = regular ] && { [ "$2" = 1 ] || { pin "$1" && ours; }; } && printf '\n==> %s <==\n' "$1" && exec head -c 1048577 <&3; }
+set --
+for f in '/dev/null' '/etc' '/etc/hostname' '/etc/login.defs' '/etc/os-release' '/etc/shadow.no'; do
+if ! swappable "$f"; then set -- "$@" "$f"; elif [ -f "$f" ] && [ ! -L "$f" ]; then (held "$f"); fi; done
+[ $# = 0 ] || find "$@" -maxdepth 0 -type f -size -1048577c -exec head -v -c 1048577 {} +
 [ "$u" = 0 ]; c $?
 } </dev/null 2>/dev/null
