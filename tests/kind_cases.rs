@@ -292,7 +292,20 @@ fn every_case_ends_as_its_name_says() {
 #[test]
 fn every_kind_has_its_cases() {
     let cases = cases();
-    for kind in ["sysctl", "kernel_module", "package", "service", "user", "group", "sshd", "firewall", "sudo_rule", "pam", "command", "expect"] {
+    for kind in [
+        "sysctl",
+        "kernel_module",
+        "package",
+        "service",
+        "user",
+        "group",
+        "sshd",
+        "firewall",
+        "sudo_rule",
+        "pam",
+        "command",
+        "expect",
+    ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);
             assert!(has, "{kind} has no case that ends in {verdict}");

@@ -143,6 +143,7 @@ fn joined(lines: &[(&str, &Option<Entry>)], new: Option<(usize, &str)>) -> Strin
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::{Position, Wanted};
 
