@@ -65,8 +65,8 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     let script = format!(
         r#"{PIN}
 swappable() {{ [ "$u" = 0 ] || return 1; d=${{1%/*}}; while [ -n "$d" ]; do [ -O "$d" ] && [ ! -k "$d" ] && [ ! -g "$d" ] || return 0; d=${{d%/*}}; done; return 1; }}
-held() {{ pin "$1" && exec 3<"./$f" && [ -f /proc/self/fd/3 ] && [ "$(readlink /proc/self/fd/3; echo .)" = "$r/$f
-." ] && set -- "$1" $(stat -L -c '%h %s' /proc/self/fd/3) && [ "$3" -lt {most} ] && {{ [ "$2" = 1 ] || ours; }} && printf '\n==> %s <==\n' "$1" && head -c {most} <&3; }}
+held() {{ exec 3<"$1" && [ -f /proc/self/fd/3 ] && {{ [ "$(readlink /proc/self/fd/3)" = "$1" ] || {{ pin "$1" && exec 3<"./$f" && [ "$(readlink /proc/self/fd/3)" = "$r/$f" ]; }}; }} \
+&& set -- "$1" $(stat -L -c '%h %s %F' /proc/self/fd/3) && [ "$2" = 1 ] && [ "$3" -lt {most} ] && [ "$4" = regular ] && printf '\n==> %s <==\n' "$1" && exec head -c {most} <&3; }}
 set --
 for f in {}; do
 if ! swappable "$f"; then set -- "$@" "$f"; elif [ -f "$f" ] && [ ! -L "$f" ]; then (held "$f"); fi; done

@@ -140,7 +140,7 @@ impl Store {
         let ready = connection
             .busy_timeout(Duration::from_secs(10))
             .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"))
-            .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+            .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
             .and_then(|()| connection.execute_batch(SCHEMA));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
