@@ -39,9 +39,9 @@
 //!   and is not enabled yet, the step says so and does nothing.
 //! - Needs root to be read; else it is unknown. The main file is Debian's and Ubuntu's; others are missing it.
 
-use super::file::{held, set_files};
+use super::file::set_files;
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Mode, Object, Presence, Row, Setting, Val};
+use super::{Check, Claim, Disruption, Kind, Object, Presence, Row, Setting, Val};
 use crate::act::Act;
 use crate::fact::{Content, Effective, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -51,6 +51,7 @@ use span::{Of, address};
 use std::net::IpAddr;
 use words::{Policy, Ports, Protocol, Rate, Sources};
 
+mod boot;
 mod span;
 mod table;
 mod words;
@@ -151,78 +152,6 @@ impl Firewall {
         }
         Ok(())
     }
-
-    /// The rows of what brings it back at the next start.
-    fn boot(&self, found: &Facts, rows: &mut Vec<Row>) -> Result<(), Gap> {
-        let present = self.state == Presence::Present;
-        let main = match found.file(MAIN)? {
-            Content::Absent if present => {
-                return Err(Gap::Missing(format!("{MAIN} does not exist: is nftables installed?")));
-            }
-            Content::Absent => "",
-            content => content.text().ok_or_else(|| Gap::Impossible(format!("{MAIN} is no text in UTF-8")))?,
-        };
-        let entry = found.stat(FILE)?.first();
-        let now = match found.file(FILE)? {
-            Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
-            Content::Absent => Val::Absent,
-            Content::Other(what) => return Err(Gap::Impossible(format!("{FILE} is {what}"))),
-        };
-        let wanted = if present { Val::Data(self.content().as_bytes().into()) } else { Val::Absent };
-        if now != wanted {
-            rows.push(Row::new(FILE, "content", now, wanted));
-        }
-        if present {
-            held(FILE, entry, Some(Mode(0o600)), Some("root"), Some("root"), rows);
-        } else if entry.is_some() {
-            // What goes away comes back with the mode and owner that it had.
-            let mut was = Vec::new();
-            held(FILE, entry, Some(Mode(0o10000)), Some(""), Some(""), &mut was);
-            rows.extend(was.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
-        }
-        let (is, includes) = (included(main), main.lines().any(|line| line.trim() == INCLUDE));
-        match (present, is, includes) {
-            (true, false, true) => {
-                return Err(Gap::Impossible(format!(
-                    "{MAIN} includes {FILE} and flushes the ruleset after that; move the line to the end"
-                )));
-            }
-            (true, false, false) => rows.push(Row::new(MAIN, "include", Val::Absent, INCLUDE)),
-            (false, _, true) => rows.push(Row::new(MAIN, "include", INCLUDE, Val::Absent)),
-            _ => {}
-        }
-        let unit = found.unit(UNIT)?;
-        if !present || unit.file == "enabled" {
-            return Ok(());
-        }
-        if unit.file != "disabled" {
-            return Err(Gap::Impossible(format!(
-                "{UNIT} cannot be enabled: it is {}",
-                if unit.file.is_empty() { &unit.load } else { &unit.file }
-            )));
-        }
-        if let Some(line) = main.lines().map(str::trim).find(|line| shuts(line)) {
-            let why = format!(
-                "{UNIT} is not enabled, and {MAIN} says `{line}`, which would come into effect at the next start; enable it first"
-            );
-            return Err(Gap::Impossible(why));
-        }
-        rows.push(Row::new(UNIT, "boot", "disabled", "enabled"));
-        Ok(())
-    }
-}
-
-/// Whether our line is there and nothing flushes the rules after it.
-fn included(main: &str) -> bool {
-    let after = main.lines().skip_while(|line| line.trim() != INCLUDE);
-    let mut after = after.map(str::trim).peekable();
-    after.peek().is_some() && !after.any(|line| line.starts_with("flush ruleset"))
-}
-
-/// A line that keeps something out.
-fn shuts(line: &str) -> bool {
-    let code = line.split('#').next().unwrap_or_default();
-    code.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "drop" | "reject"))
 }
 
 /// The ports that sshd listens on: of its addresses, where it names them, but not of those that only the host itself reaches.
