@@ -6,6 +6,7 @@ mod architecture;
 mod attack;
 mod budget;
 mod common;
+mod doors;
 mod fact;
 mod fact_recorded;
 mod faults;

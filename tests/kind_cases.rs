@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use steadfast::fact::{
-    Accounts, Answer, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Module, Mount, Os, Password, Query,
-    Said, Socket, Unit, User,
+    Accounts, Answer, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os, Password,
+    Query, Said, Socket, Unit, User,
 };
 use steadfast::fault::Source;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
@@ -107,6 +107,14 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
     let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
     let family = |name: &str| facts["unknown"][name].as_str().map_or(Ok(()), |why| Err(why.to_owned()));
     Ok(match query {
+        Query::Nft(table) => {
+            family("nft")?;
+            Answer::Nft(facts["nft"][table].as_str().map(Into::into))
+        }
+        Query::Login => Answer::Login(facts["login"].as_object().map(|login| Login {
+            from: text(&login["from"]).parse().unwrap(),
+            port: login["port"].as_u64().unwrap() as u16,
+        })),
         Query::Guards => Answer::Guards(vec![]),
         Query::State(_) | Query::Journal(_) => return Err("a case keeps no journal".into()),
         Query::Os => Answer::Os(Os {
@@ -284,7 +292,20 @@ fn every_case_ends_as_its_name_says() {
 #[test]
 fn every_kind_has_its_cases() {
     let cases = cases();
-    for kind in ["sysctl", "kernel_module", "package", "service", "user", "group", "sshd", "command", "expect"] {
+    for kind in [
+        "sysctl",
+        "kernel_module",
+        "package",
+        "service",
+        "user",
+        "group",
+        "sshd",
+        "firewall",
+        "sudo_rule",
+        "pam",
+        "command",
+        "expect",
+    ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);
             assert!(has, "{kind} has no case that ends in {verdict}");

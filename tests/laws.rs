@@ -49,6 +49,7 @@ fn neglected() -> State {
         "/tmp",
         "/srv",
         "/etc/security/limits.d",
+        "/etc/sudoers.d",
     ] {
         state.directory(directory, 0o755);
     }
@@ -63,6 +64,11 @@ fn neglected() -> State {
         ("/etc/systemd/journald.conf", "[Journal]\n#Storage=auto\n", 0o644),
         ("/etc/pam.d/su", "# auth       required   pam_wheel.so\nauth       sufficient pam_rootok.so\n", 0o644),
         ("/etc/hosts", "127.0.0.1 localhost\n", 0o644),
+        ("/etc/nftables.conf", "#!/usr/sbin/nft -f\n\nflush ruleset\n", 0o755),
+        ("/etc/sudoers", "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", 0o440),
+        ("/etc/sudoers.d/lab", "admin ALL=(ALL) NOPASSWD: ALL\n", 0o440),
+        ("/usr/lib/x86_64-linux-gnu/security/pam_wheel.so", "ELF", 0o644),
+        ("/usr/lib/x86_64-linux-gnu/security/pam_umask.so", "ELF", 0o644),
     ] {
         state.directory(path.rsplit_once('/').unwrap().0, 0o755);
         state.file(path, content, mode);
@@ -88,6 +94,7 @@ fn neglected() -> State {
         ("rpcbind.socket", "active", "enabled"),
         ("cron.service", "inactive", "disabled"),
         ("ssh.service", "active", "enabled"),
+        ("nftables.service", "inactive", "disabled"),
     ] {
         state.units.insert(name.into(), unit(name, active, file));
     }
@@ -198,6 +205,7 @@ fn lines(state: &State) -> Vec<String> {
     all.extend(state.live.iter().map(|live| format!("{live:?}")));
     all.extend(state.units.iter().map(|unit| format!("{unit:?}")));
     all.extend(state.packages.iter().map(|package| format!("{package:?}")));
+    all.extend(state.tables.iter().map(|table| format!("{table:?}")));
     all.extend(state.modules.iter().map(|module| format!("{module:?}")));
     all.extend(state.users.iter().map(|user| format!("{user:?}")));
     all.extend(state.groups.iter().map(|group| format!("{group:?}")));

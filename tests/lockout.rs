@@ -127,7 +127,8 @@ fn one(fleet: &Fleet, number: usize, (name, user, step): (&str, &str, &str)) -> 
     if changed.is_empty() { Ok(()) } else { Err(format!("{name}: killed: left {changed:?}")) }
 }
 
-fn all(cases: &[(&str, &str, &str)]) {
+/// Tries all cases, each on a host of its own, some side by side.
+pub fn all(cases: &[(&str, &str, &str)]) {
     let fleet = Fleet::up(cases.len());
     let next = Mutex::new(cases.iter().enumerate());
     let failed = Mutex::new(Vec::new());

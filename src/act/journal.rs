@@ -53,6 +53,7 @@ impl Act {
             | Self::RemoveDir { path } => one(Family::Path, path),
             Self::Chmod { path, .. } | Self::Chown { path, .. } => one(Family::Meta, path),
             Self::Sysctl { key, .. } => one(Family::Live, key),
+            Self::Table { name, .. } => one(Family::Table, name),
             Self::LoadModule { name } | Self::UnloadModule { name } => one(Family::Module, name),
             Self::Unit { verb, .. } if is_poke(verb) => vec![],
             Self::Unit { verb: "start" | "stop", name } => one(Family::Runs, name),
@@ -128,6 +129,8 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         let number = n + 1;
         let _ = match thing.family {
             Family::Path => writeln!(copies, "copy {number} {} || return", quote(&thing.name)),
+            // Without a table there is nothing to keep.
+            Family::Table => writeln!(copies, "table {} >\"$T.{number}\" || :", quote(&thing.name)),
             Family::Packages => writeln!(copies, "packages >\"$T.{number}\" || return"),
             _ => Ok(()),
         };

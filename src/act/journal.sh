@@ -28,6 +28,7 @@ back() {
   boot) back_boot "$2" "${3#=}" ;;
   runs) case $BOOT:$3 in :on) unit start "$2" ;; :off) unit stop "$2" ;; esac ;;
   module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
+  table) if [ "$3" = absent ]; then ruleset "$2" </dev/null; else back_table "$2" "$3" "$4"; fi ;;
   packages) back_packages "$3" "$4" ;;
   script) p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
     (umask 022; exec sh "$p") && rm -f "$p.done" ;;
@@ -60,6 +61,10 @@ back_boot() {
   enabled) sc enable -- "$1" ;;
   disabled) sc disable -- "$1" ;;
   esac
+}
+back_table() {
+  h=$(sha256sum <"$3") && [ "table:${h%% *}" = "$2" ] || { say "the copy of the table $1 in the journal is damaged"; return 1; }
+  ruleset "$1" <"$3"
 }
 back_packages() {
   h=$(sha256sum <"$2") && [ "${h%% *}" = "$1" ] || { say "the list of packages in the journal is damaged"; return 1; }

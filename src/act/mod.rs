@@ -63,6 +63,11 @@ pub enum Act {
         key: String,
         value: String,
     },
+    /// The table of the packet filter becomes this text, in one go; `None`: it goes away. By its name in `inet`.
+    Table {
+        name: String,
+        text: Option<String>,
+    },
     LoadModule {
         name: String,
     },

@@ -6,6 +6,12 @@ live() {
   [ -e "$p" ] || { say "the kernel has no parameter $1"; return 1; }
   { printf '%s\n' "$2" >"$p"; } 2>/dev/null || say "the kernel does not take $2 for $1"
 }
+# ruleset NAME: the table of the packet filter becomes what is on stdin, in one go; nothing is no table.
+ruleset() {
+  command -v nft >/dev/null 2>&1 || { say "nftables is not installed"; return 1; }
+  t=$(printf 'table inet %s\ndelete table inet %s\n' "$1" "$1"; cat)
+  w=$(printf '%s\n' "$t" | nft -c -f - 2>&1) && w=$(printf '%s\n' "$t" | nft -f - 2>&1) || say "nft: $(printf %s "$w" | head -n 5)"
+}
 unit() {
   [ -d /run/systemd/system ] || { say "systemd does not run here"; return 1; }
   w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1) || {

@@ -43,6 +43,9 @@ fn one(act: &Act) -> String {
         Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
         Act::Chown { path, owner, group } => words("own", &[&ownership(owner.as_deref(), group.as_deref()), path]),
         Act::Sysctl { key, value } => words("live", &[key, value]),
+        Act::Table { name, text } => {
+            format!("{} | {}", said(text.as_deref().unwrap_or_default().as_bytes()), words("ruleset", &[name]))
+        }
         Act::LoadModule { name } => words("modprobe --", &[name]),
         Act::UnloadModule { name } => words("modprobe -r --", &[name]),
         Act::Unit { verb, name } => words("unit", &[verb, name]),

@@ -14,8 +14,10 @@ mod file;
 mod guard;
 mod journal;
 mod lines;
+mod login;
 mod module;
 mod mount;
+mod nft;
 mod os;
 mod package;
 mod pattern;
@@ -34,6 +36,7 @@ pub use due::mark;
 pub use file::Content;
 pub use guard::Open;
 pub use journal::{BASE, Entry as JournalEntry, Touched};
+pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
@@ -65,6 +68,10 @@ pub enum Query {
     Module(String),
     /// What `sshd -T` says, for a connection of this user (or for none in particular).
     Sshd { user: Option<String> },
+    /// A table of the packet filter, by its name in the family `inet`.
+    Nft(String),
+    /// The login that we came in by.
+    Login,
     /// Every listening socket.
     Sockets,
     /// Users and groups, with lock and password state where that may be read.
@@ -98,6 +105,10 @@ pub enum Answer {
     Package(Option<String>),
     Module(Module),
     Sshd(Effective),
+    /// The table as text that can be loaded again; `None`: there is none.
+    Nft(Option<String>),
+    /// `None`: not by ssh.
+    Login(Option<Login>),
     Sockets(Vec<Socket>),
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
@@ -151,6 +162,8 @@ accessors! {
     package(name: &str) = Query::Package(name.into()) => Package -> Option<String>;
     module(name: &str) = Query::Module(name.into()) => Module -> Module;
     sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
+    nft(table: &str) = Query::Nft(table.into()) => Nft -> Option<String>;
+    login() = Query::Login => Login -> Option<Login>;
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;

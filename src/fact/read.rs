@@ -12,8 +12,8 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, due, file, guard, journal, lines, module, mount, os, package, shell, socket, sshd, stat, state, sysctl,
-    unit,
+    accounts, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
+    state, sysctl, unit,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -75,6 +75,8 @@ const ASK: &[Ask] = &[
     accounts::ask,
     socket::ask,
     sshd::ask,
+    nft::ask,
+    login::ask,
     state::ask,
     journal::ask,
     guard::ask,
@@ -94,6 +96,8 @@ const ANSWER: &[Fill] = &[
     accounts::answer,
     socket::answer,
     sshd::answer,
+    nft::answer,
+    login::answer,
     state::answer,
     journal::answer,
     guard::answer,

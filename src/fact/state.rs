@@ -27,6 +27,8 @@ pub enum Family {
     Boot,
     /// A kernel module.
     Module,
+    /// A table of the packet filter, by its name in the family `inet`.
+    Table,
     /// The set of installed packages.
     Packages,
     /// A script of the playbook's author, by its place in the journal: whether it was taken back.
@@ -34,8 +36,17 @@ pub enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 8] =
-        [Self::Path, Self::Meta, Self::Live, Self::Runs, Self::Boot, Self::Module, Self::Packages, Self::Script];
+    const ALL: [Self; 9] = [
+        Self::Path,
+        Self::Meta,
+        Self::Live,
+        Self::Runs,
+        Self::Boot,
+        Self::Module,
+        Self::Table,
+        Self::Packages,
+        Self::Script,
+    ];
 
     /// The word for it in journals and scripts.
     pub fn word(self) -> &'static str {
@@ -46,6 +57,7 @@ impl Family {
             Self::Runs => "runs",
             Self::Boot => "boot",
             Self::Module => "module",
+            Self::Table => "table",
             Self::Packages => "packages",
             Self::Script => "script",
         }
@@ -79,6 +91,7 @@ impl fmt::Display for Thing {
             Family::Runs => write!(f, "unit {}", self.name),
             Family::Boot => write!(f, "unit {} at boot", self.name),
             Family::Module => write!(f, "kernel module {}", self.name),
+            Family::Table => write!(f, "packet filter table inet {}", self.name),
             Family::Packages => write!(f, "installed packages"),
             Family::Script => write!(f, "the step's script"),
         }
@@ -99,6 +112,7 @@ pub fn told(thing: &Thing, state: &str) -> String {
         ["dir", mode, user, group] => format!("directory {mode} {user}:{group}"),
         ["link", _, _, to] => format!("link to {}", decoded(to)),
         [mode, user, group] => format!("{mode} {user}:{group}"),
+        ["table", digest] => format!("present {}…", digest.get(..8).unwrap_or(digest)),
         ["on"] => "running".into(),
         ["off"] => "not running".into(),
         _ => match (thing.family, state.strip_prefix('=')) {

@@ -25,10 +25,16 @@ states() {
       done
     else for p; do echo absent; done; fi ;;
   module) for p; do if [ -d "/sys/module/$(printf %s "$p" | tr - _)" ]; then echo loaded; else echo absent; fi; done ;;
+  table) for p; do
+    if ! command -v nft >/dev/null 2>&1; then echo absent
+    elif h=$(table "$p"); then h=$(printf '%s\n' "$h" | sha256sum); echo "table:${h%% *}"
+    elif nft list tables >/dev/null 2>&1; then echo absent; else echo unreadable; fi; done ;;
   packages) for p; do h=$(packages | sha256sum); echo "${h%% *}"; done ;;
   script) for p; do if [ -e "$B/runs/$p.done" ]; then echo done; else echo undone; fi; done ;;
   esac
 }
+# The table as text that can be loaded again, without what goes on by itself.
+table() { nft -s -t list table inet "$1" 2>/dev/null; }
 # The names of all installed packages, sorted.
 packages() {
   if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p'

@@ -17,6 +17,8 @@ impl Query {
             Self::Module(name) => format!("kernel module {name}"),
             Self::Sshd { user: Some(user) } => format!("sshd's configuration for {user}"),
             Self::Sshd { user: None } => "sshd's configuration".into(),
+            Self::Nft(table) => format!("packet filter table inet {table}"),
+            Self::Login => "the login that we came in by".into(),
             Self::Sockets => "listening sockets".into(),
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),

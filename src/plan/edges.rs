@@ -1,6 +1,6 @@
 //! The passes that find the edges, each with one reason to add them.
 
-use super::{Body, Plan, Why};
+use super::{Body, Plan, Why, doors};
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
@@ -190,7 +190,7 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
         .iter()
         .filter_map(|(task, claim)| match claim {
             Claim::Owns { object, field, value } => Some(Owner { task: *task, object, field, value }),
-            Claim::Reads(_) => None,
+            _ => None,
         })
         .collect();
     let mut exact: HashMap<&Object, Vec<&Owner>> = HashMap::new();
@@ -204,6 +204,7 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
         }
     }
     disagreements(plan, &exact, &globs, faults);
+    doors::shut(plan, &claims, faults);
     let mut edges = Vec::new();
     let mut edge = |first: usize, then: usize, object: &Object| {
         if first != then {

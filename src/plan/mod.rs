@@ -14,6 +14,7 @@ use std::sync::Arc;
 mod back;
 mod compile;
 mod decide;
+mod doors;
 mod draw;
 mod edges;
 mod saved;

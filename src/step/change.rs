@@ -162,6 +162,10 @@ pub enum Claim {
     Owns { object: Object, field: String, value: String },
     /// It needs the object as others leave it: whoever owns it comes first.
     Reads(Object),
+    /// It brings a way in to this port (tcp).
+    Door(u16),
+    /// It closes all ports (tcp) but these, from and to.
+    Shuts { but: Vec<(u16, u16)> },
 }
 
 impl Claim {

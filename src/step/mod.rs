@@ -201,6 +201,9 @@ kinds! {
     authorized_key::AuthorizedKey,
     cron::Cron,
     sshd::Sshd,
+    firewall::Firewall,
+    sudo_rule::SudoRule,
+    pam::Pam,
     command::Command,
     expect::Expect,
 }

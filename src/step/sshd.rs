@@ -258,6 +258,7 @@ impl Kind for Sshd {
             claims.extend(paths.map(|path| Claim::Reads(Object::Path(path.into()))));
             let named = |word: &&str| !word.contains(['*', '?', '!', '@']);
             match keyword.name {
+                "Port" => claims.extend(words().filter_map(|port| port.parse().ok()).map(Claim::Door)),
                 "AllowUsers" => claims.extend(words().filter(named).map(|u| Claim::Reads(Object::User(u.into())))),
                 "AllowGroups" => claims.extend(words().filter(named).map(|g| Claim::Reads(Object::Group(g.into())))),
                 _ => {}

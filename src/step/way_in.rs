@@ -16,6 +16,7 @@ const WAYS_IN: &[&str] = &[
     "/etc/shells",
     "/etc/nsswitch.conf",
     "/etc/nftables.conf",
+    "/etc/nftables-steadfast.conf",
     "/etc/network",
     "/etc/systemd/network",
 ];

@@ -52,6 +52,8 @@ pub struct State {
     pub users: Vec<User>,
     pub groups: Vec<Group>,
     pub due: BTreeSet<String>,
+    /// Tables of the packet filter, as text.
+    pub tables: BTreeMap<String, String>,
     pub sockets: Vec<Socket>,
     pub mounts: Vec<Mount>,
 }

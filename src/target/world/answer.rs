@@ -22,6 +22,8 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Package(name) => Answer::Package(state.packages.get(name).cloned()),
         Query::Module(name) => Answer::Module(module(state, name)),
         Query::Sshd { .. } => Answer::Sshd(sshd(state)?),
+        Query::Nft(table) => Answer::Nft(state.tables.get(table).cloned()),
+        Query::Login => Answer::Login(None),
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
         Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
         Query::Mounts => Answer::Mounts(state.mounts.clone()),

@@ -52,6 +52,8 @@ pub fn carry(state: &mut State, act: &Act) -> Result<(), String> {
         Act::Sysctl { key, value } => {
             *state.live.get_mut(key).ok_or_else(|| format!("the kernel has no parameter {key}"))? = value.clone();
         }
+        Act::Table { name, text: Some(text) } => drop(state.tables.insert(name.clone(), text.clone())),
+        Act::Table { name, text: None } => drop(state.tables.remove(name)),
         Act::LoadModule { name } => {
             state.modules.get_mut(name).ok_or_else(|| format!("there is no module {name}"))?.loaded = true;
         }

@@ -1,0 +1,29 @@
+//! Steps of one host that would shut each other's way in.
+
+use super::{Body, Plan};
+use crate::fault::Fault;
+use crate::step::Claim;
+
+/// A step that closes the port which another brings a way in to.
+pub fn shut(plan: &Plan, claims: &[(usize, Claim)], faults: &mut Vec<Fault>) {
+    // Of a step that waits for what the host is, perhaps there will be none.
+    let sure = |task: &usize| !matches!(plan.tasks[*task].body, Body::Late);
+    for (wall, but) in claims.iter().filter_map(|(task, claim)| match claim {
+        Claim::Shuts { but } if sure(task) => Some((task, but)),
+        _ => None,
+    }) {
+        for (door, claim) in claims.iter().filter(|(task, _)| sure(task)) {
+            let Claim::Door(port) = claim else { continue };
+            if but.iter().any(|(from, to)| (from..=to).contains(&port)) {
+                continue;
+            }
+            let (a, b) = (&plan.tasks[*wall].step, &plan.tasks[*door].step);
+            let what = format!("`{}` would close port {port}, on which `{}` lets people in", a.id, b.id);
+            let fault = Fault::new(what).at(&a.place).also(&b.place, format!("`{}` brings port {port}", b.id));
+            let fault = fault.hint(format!("add {{port: {port}}} to `allow`, or say `allow_lockout: true`"));
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+    }
+}
