@@ -75,7 +75,7 @@ fn all_files_are_told_at_once() {
     assert!(
         load(&[PathBuf::from("no/such/file.yml")]).unwrap_err().to_string().contains("cannot read no/such/file.yml")
     );
-    assert!(load(&[PathBuf::from("tests")]).unwrap_err().to_string().contains("not a regular file"));
+    assert!(load(&[PathBuf::from("tests")]).unwrap_err().to_string().contains("it is a directory"));
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use super::{load, say};
 use crate::fault::{Fault, Faults};
+use clap::builder::NonEmptyStringValueParser;
 
 /// Hosts, groups and variables.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true)))]
 pub struct Inventory {
     /// Inventory file, directory, executable or `host1,host2,`; may be given again.
-    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_parser = NonEmptyStringValueParser::new())]
     inventory: Vec<String>,
     /// Everything as JSON.
     #[arg(long, group = "what")]

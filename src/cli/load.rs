@@ -12,6 +12,9 @@ use std::path::Path;
 /// The inventory that is used when none is named.
 pub const DEFAULT_INVENTORY: &str = "inventory/local.yml";
 
+/// The largest file of variables, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// Reads everything that is named; mistakes of playbooks and inventory are told together.
 pub fn all(scope: &Scope) -> Result<(Vec<Playbook>, Inventory), Faults> {
     match (playbook::load(&scope.playbooks), inventory(&scope.inventory)) {
@@ -59,10 +62,9 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
     for word in words {
         let (name, text) = match word.strip_prefix('@') {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Fault::new(format!("cannot read the variables in {path}")).why(error.to_string())
-                })?;
-                (path.to_owned(), text)
+                let cannot = |why| Fault::new(format!("cannot read the variables in {path}")).why(why);
+                let bytes = yaml::read_file(Path::new(path), MAX_BYTES).map_err(cannot)?;
+                (path.to_owned(), String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8".to_owned()))?)
             }
             None => ("<--extra-vars>".to_owned(), word.clone()),
         };
@@ -84,6 +86,9 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
                         .hint("values with blanks go into a map: -e '{name: \"some words\"}'")
                         .into());
                 };
+                if name.is_empty() {
+                    return Err(Fault::new(format!("`{pair}` in --extra-vars has no name before its `=`")).into());
+                }
                 all.insert(name.into(), value.into());
             }
         }

@@ -1,6 +1,7 @@
 //! The command line: one file a command; here what they share.
 
 use crate::fault::{Fault, Faults};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -66,10 +67,10 @@ struct Scope {
     #[arg(required = true, value_name = "PLAYBOOK")]
     playbooks: Vec<PathBuf>,
     /// Inventory file, directory, executable or `host1,host2,`; may be given again.
-    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_parser = NonEmptyStringValueParser::new())]
     inventory: Vec<String>,
     /// Only hosts within this pattern.
-    #[arg(short, long, value_name = "PATTERN")]
+    #[arg(short, long, value_name = "PATTERN", value_parser = NonEmptyStringValueParser::new())]
     limit: Option<String>,
     /// Only steps with one of these tags, and what they need.
     #[arg(short, long, value_name = "TAG", value_delimiter = ',')]

@@ -6,6 +6,9 @@ use regex::Regex;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// The largest file of hosts, in bytes.
+const MOST: u64 = 16 << 20;
+
 /// The numbers of the hosts that a pattern chooses, each once, in the order in which its parts name them.
 pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>> {
     if inventory.hosts.is_empty() {
@@ -19,6 +22,10 @@ pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>>
             Some(path) => parts.extend(from_file(path).map_err(|fault| fault.or_at(&place))?),
             None => parts.push(Part { text: part.to_owned(), place }),
         }
+    }
+    if parts.is_empty() {
+        let fault = Fault::new(format!("the pattern `{pattern}` names no host"));
+        return Err(fault.hint("`all` means all; a file behind `@` holds a pattern on each line"));
     }
     let sign = |part: &&Part| part.text.chars().next().filter(|c| matches!(c, '&' | '!'));
     let all = Part { text: "all".to_owned(), place: Place { source, start: 0, end: pattern.len() } };
@@ -82,8 +89,9 @@ fn split(pattern: &str) -> Vec<(usize, &str)> {
 
 /// The parts in a file, one a line.
 fn from_file(path: &str) -> Result<Vec<Part>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(error.to_string()))?;
+    let cannot = |why| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(why);
+    let bytes = crate::yaml::read_file(std::path::Path::new(path), MOST).map_err(cannot)?;
+    let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8".to_owned()))?;
     let source: Arc<Source> = Source::new(path, text);
     let mut parts = Vec::new();
     let mut start = 0;

@@ -3,6 +3,7 @@
 use super::build::{Builder, UNGROUPED};
 use super::{ini, range, script, tree};
 use crate::fault::{Fault, Place, Source};
+use crate::yaml;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,18 +41,9 @@ impl Reader {
     /// It cannot be read, is too large, is no text, or is encrypted.
     pub fn text(&mut self, path: &Path) -> Result<Arc<Source>, Fault> {
         let name = path.display();
-        let read = |error: std::io::Error| {
-            let fault = Fault::new(format!("the inventory file {name} cannot be read")).why(error.to_string());
-            match error.kind() {
-                std::io::ErrorKind::PermissionDenied => fault.hint("let your user read it, or run as its owner"),
-                _ => fault,
-            }
-        };
-        let size = fs::metadata(path).map_err(read)?.len();
-        if size > MOST {
-            return Err(Fault::new(format!("the inventory file {name} has {size} bytes, more than {MOST}")));
-        }
-        let text = decode(fs::read(path).map_err(read)?, path)?;
+        let bytes = yaml::read_file(path, MOST)
+            .map_err(|why| Fault::new(format!("the inventory file {name} cannot be read")).why(why))?;
+        let text = decode(bytes, path)?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
             None => text,

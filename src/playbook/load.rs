@@ -200,7 +200,7 @@ impl Reader {
             }
             return None;
         }
-        match text_of(path, place.is_some()) {
+        match text_of(path) {
             Ok(text) => {
                 self.digest.update((text.len() as u64).to_be_bytes());
                 self.digest.update(text.as_bytes());
@@ -229,18 +229,8 @@ fn short(path: &Path, real: &Path) -> PathBuf {
     if std::fs::canonicalize(&short).is_ok_and(|other| other == real) { short } else { path.to_path_buf() }
 }
 
-/// A file's text. Only what a user names on the command line may be a pipe.
-fn text_of(path: &Path, regular: bool) -> Result<String, String> {
-    use std::io::Read as _;
-    let file = std::fs::metadata(path).and_then(|about| Ok((about, std::fs::File::open(path)?)));
-    let (about, file) = file.map_err(|error| error.to_string())?;
-    if about.is_dir() || (regular && !about.is_file()) {
-        return Err("it is not a regular file".into());
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it is larger than {} MiB", MAX_BYTES >> 20));
-    }
+/// A file's text.
+fn text_of(path: &Path) -> Result<String, String> {
+    let bytes = yaml::read_file(path, MAX_BYTES)?;
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
 }

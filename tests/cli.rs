@@ -1,0 +1,101 @@
+//! What the program says to words it cannot use. No host is contacted.
+
+use crate::common::{Run, call, steadfast, told};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PLAYBOOK: &str = "- hosts: all\n  steps:\n    - id: a\n      sysctl: {key: a.b, value: 1}\n";
+
+/// A directory with a playbook, a list of files in it, and a call there.
+struct Here(tempfile::TempDir);
+
+impl Here {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let here = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            let path = here.path(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        here
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn call(&self, words: &[&str]) -> Run {
+        told(&call(words).current_dir(self.0.path()).output().unwrap())
+    }
+
+    /// What a broken playbook is told.
+    fn validate(&self, playbook: &str) -> String {
+        std::fs::write(self.path("broken.yml"), playbook).unwrap();
+        let run = self.call(&["validate", "broken.yml", "-i", "h1,h2,"]);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+        run.err
+    }
+}
+
+#[test]
+fn files_without_an_end_are_refused_at_once() {
+    let here = Here::with(&[("p.yml", PLAYBOOK), ("h/hosts", "a\n")]);
+    assert!(Command::new("mkfifo").arg(here.path("fifo")).status().unwrap().success());
+    File::create(here.path("huge")).unwrap().set_len(10 << 30).unwrap();
+    let link = |from: &str, to: &str| {
+        std::fs::create_dir_all(here.path(to).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(here.path(from), here.path(to)).unwrap();
+    };
+    link("fifo", "h/group_vars/all");
+    for (file, bound) in [("/dev/zero", ""), ("fifo", ""), ("huge", "MiB")] {
+        let why = if bound.is_empty() { "it is not a regular file" } else { "it is larger than" };
+        let refused = |words: &[&str]| {
+            let run = here.call(words);
+            assert!(run.code == 1 && run.err.contains(file) && run.err.contains(why), "{words:?}: {}", run.err);
+            assert!(run.err.contains(bound), "{}", run.err);
+        };
+        refused(&["validate", "p.yml", "-i", file]);
+        refused(&["validate", "p.yml", "-i", "h1,", "-e", &format!("@{file}")]);
+        refused(&["validate", "p.yml", "-i", "h1,", "-l", &format!("@{file}")]);
+        refused(&["validate", file, "-i", "h1,"]);
+        refused(&["inventory", "--list", "-i", file]);
+        let including = PLAYBOOK.replace("- id: a\n", &format!("- include: {file}\n    - id: a\n"));
+        std::fs::write(here.path("i.yml"), including).unwrap();
+        if Path::new(file).is_relative() {
+            refused(&["validate", "i.yml", "-i", "h1,"]);
+        }
+    }
+    let run = here.call(&["inventory", "--list", "-i", "h/hosts"]);
+    assert!(run.code == 1 && run.err.contains("group_vars/all cannot be read"), "{}", run.err);
+}
+
+#[test]
+fn what_the_shell_has_opened_may_be_a_pipe() {
+    let here = Here::with(&[("p.yml", PLAYBOOK)]);
+    let program = env!("CARGO_BIN_EXE_steadfast");
+    let script = format!(
+        "'{program}' validate <(cat p.yml) -i <(echo h1) -l @<(echo h1) -e @<(echo '{{x: 1}}') \
+         && echo h2 | '{program}' inventory --graph -i /dev/stdin; '{program}' validate p.yml -i /dev/stdin </dev/zero"
+    );
+    let run = told(&Command::new("bash").args(["-c", &script]).current_dir(here.path("")).output().unwrap());
+    assert!(run.out.contains("valid: 1 step, 1 host, 1 task") && run.out.contains("h2"), "{run:?}");
+    assert!(run.err.contains("it is larger than 64 MiB"), "{}", run.err);
+}
+
+#[test]
+fn words_that_say_nothing_are_usage_errors() {
+    let here = Here::with(&[("p.yml", PLAYBOOK), ("none", "# nobody failed\n\n")]);
+    for words in [
+        &["-i", ""][..],
+        &["-i", "h1,", "-l", ""],
+        &["-i", "h1,", "-l", ","],
+        &["-i", "h1,", "-l", "@none"],
+        &["-i", "h1,", "-e", "=x"],
+    ] {
+        let run = here.call(&[&["validate", "p.yml"], words].concat());
+        assert!(run.code == 1 && run.err.starts_with("error: ") && run.out.is_empty(), "{words:?}: {run:?}");
+    }
+    let run = steadfast(&["inventory", "--list", "-i", ""]);
+    assert_eq!(run.code, 1, "{run:?}");
+}
