@@ -58,10 +58,16 @@ pub enum What {
         kind: LossKind,
         why: String,
     },
+    /// Something that a person should know of a host.
+    Note {
+        host: String,
+        text: String,
+    },
     TaskStarted {
         host: String,
         step: String,
     },
+    /// Said again of the same step and host when the end of the run shows another truth: the last word counts.
     TaskDone(Box<TaskDone>),
     HostDone {
         host: String,
@@ -82,6 +88,7 @@ pub enum Mode {
     Check,
     Plan,
     Apply,
+    Rollback,
 }
 
 /// The end of one task.
@@ -103,6 +110,30 @@ pub struct TaskDone {
     pub disruption: Disruption,
     pub undo: Undo,
     pub access: bool,
+    /// Who moved, where it differs and was true once: somebody on the host, or the playbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+    /// A keyed digest of what the step wants, for the memory of the controller alone.
+    #[serde(skip)]
+    pub meaning: String,
+}
+
+/// Since when something differs that a run had left as it was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Since {
+    pub moved: Moved,
+    /// The last run that found or made it true.
+    pub run: String,
+}
+
+/// What is no longer as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moved {
+    /// The step wants the same, so somebody changed the host.
+    Host,
+    /// The step wants something else now.
+    Playbook,
 }
 
 /// How a task ended, with the reason where there is one.
@@ -123,6 +154,8 @@ pub enum Outcome {
     Changed,
     /// Could not be set, did not converge, or can never be true here.
     Failed { why: String },
+    /// It was set, endangered the way in or failed, and is again as it was found.
+    Reverted { why: String },
     /// The host was not as it was when this was decided; nothing was done.
     Stale { why: String },
     /// Its condition does not hold, or something it needs failed.
@@ -140,6 +173,7 @@ impl Outcome {
             Self::Unknown { .. } => "unknown",
             Self::Changed => "changed",
             Self::Failed { .. } => "failed",
+            Self::Reverted { .. } => "reverted",
             Self::Stale { .. } => "stale",
             Self::Skipped { .. } => "skipped",
         }
@@ -149,7 +183,11 @@ impl Outcome {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Pending { after } => Some(after),
-            Self::Unknown { why } | Self::Failed { why } | Self::Stale { why } | Self::Skipped { why, .. } => Some(why),
+            Self::Unknown { why }
+            | Self::Failed { why }
+            | Self::Stale { why }
+            | Self::Reverted { why }
+            | Self::Skipped { why, .. } => Some(why),
             _ => None,
         }
     }
@@ -167,6 +205,7 @@ pub struct Summary {
     pub pending: usize,
     pub unknown: usize,
     pub failed: usize,
+    pub reverted: usize,
     pub stale: usize,
     pub skipped: usize,
 }
@@ -174,7 +213,17 @@ pub struct Summary {
 impl Summary {
     /// Counts one task.
     pub fn count(&mut self, outcome: &Outcome) {
-        let slot = match outcome {
+        *self.slot(outcome) += 1;
+    }
+
+    /// Takes back what was counted: the task has a later word.
+    pub fn uncount(&mut self, outcome: &Outcome) {
+        let slot = self.slot(outcome);
+        *slot = slot.saturating_sub(1);
+    }
+
+    fn slot(&mut self, outcome: &Outcome) -> &mut usize {
+        match outcome {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Drift => &mut self.drift,
             Outcome::Manual => &mut self.manual,
@@ -182,17 +231,19 @@ impl Summary {
             Outcome::Unknown { .. } => &mut self.unknown,
             Outcome::Changed => &mut self.changed,
             Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Reverted { .. } => &mut self.reverted,
             Outcome::Stale { .. } => &mut self.stale,
             Outcome::Skipped { .. } => &mut self.skipped,
-        };
-        *slot += 1;
+        }
     }
 
-    /// The exit code: the first that applies of 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.
+    /// The exit code: the first that applies of 5 reverted, 3 failed, 4 unreachable or unknown, 6 stale, 2 drift, 0.
     pub fn exit(&self, mode: Mode, report_only: bool) -> u8 {
         let drift = self.drift + self.manual + self.pending;
         // What only a person can mend was not mended by an apply: that is no success.
-        if self.failed > 0 || (mode == Mode::Apply && self.manual > 0) {
+        if self.reverted > 0 {
+            5
+        } else if self.failed > 0 || (matches!(mode, Mode::Apply | Mode::Rollback) && self.manual > 0) {
             3
         } else if self.unreachable + self.unknown > 0 {
             4

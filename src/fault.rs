@@ -4,6 +4,9 @@
 //! mistakes of a file are told at once. Rendering with the source line and a caret lives in `report`, so a fault
 //! stays plain data.
 
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::{fmt, sync::Arc};
 
 /// A text that was read from somewhere, kept for pointing into it.
@@ -18,6 +21,37 @@ impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), text: text.into() })
     }
+}
+
+/// The bytes of a file that the user names, at most so many: a regular file, or a pipe that the shell made (`<(…)`,
+/// standard input). Devices and other pipes may never end.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_bytes(path: &Path, most: u64) -> std::result::Result<Vec<u8>, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    let of_the_shell =
+        path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") || path == Path::new("/dev/stdin");
+    let ends = about.is_file() || (of_the_shell && about.file_type().is_fifo());
+    if !ends {
+        return Err("it is not a regular file".into());
+    }
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {} MiB", most >> 20));
+    }
+    Ok(bytes)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// Why it cannot be read, or where it is no text.
+pub fn read_text(path: &Path, most: u64) -> std::result::Result<String, String> {
+    String::from_utf8(read_bytes(path, most)?)
+        .map_err(|error| format!("it is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
 }
 
 /// A range of bytes in a [`Source`].

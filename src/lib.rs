@@ -10,7 +10,7 @@
 //! - `playbook`, `inventory` as written, then as meant.
 //! - `plan` the graph of tasks with their changes.
 //! - `event` the language between run and report.
-//! - `run` does it; `report` tells it; `lab` makes hosts to try it on.
+//! - `run` does it; `report` tells it; `store` remembers it; `lab` makes hosts to try it on.
 //! - `cli` one file a command.
 
 pub mod act;
@@ -29,5 +29,6 @@ pub mod report;
 pub mod run;
 pub mod secret;
 pub mod step;
+pub mod store;
 pub mod target;
 pub mod yaml;

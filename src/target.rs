@@ -2,7 +2,7 @@
 //!
 //! Planning gets a [`Reader`] and nothing else, so a dry run cannot write: there is no method to do it with.
 
-use crate::act::Act;
+use crate::act::{Act, Hold, Intent, Lease, Verb};
 use crate::fact::{Facts, Query};
 use crate::host::{Later, Loss};
 use std::time::Duration;
@@ -31,24 +31,55 @@ pub enum Done {
     TimedOut,
 }
 
+/// What is to be done for one task.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub acts: Vec<Act>,
+    /// What to write down before; nothing where nobody may want it back.
+    pub intent: Option<Intent>,
+    /// What to read once all is done.
+    pub queries: Vec<Query>,
+    /// How long the acts may take.
+    pub timeout: Duration,
+}
+
+/// What became of a guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was told that the way in is proven.
+    Confirmed,
+    /// It waits, and will fire.
+    Armed,
+    /// It is going back.
+    Fired,
+    /// It went back, and all is as it was.
+    Reverted,
+    /// It could not go back.
+    Failed,
+    /// Nothing is known of it.
+    None,
+}
+
 /// Something that can be changed as well.
 pub trait Target: Reader {
     /// Does the acts in order and stops at the first failure.
     fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>>;
 
-    /// Does the acts and, when all of them are done, reads: one round trip where the host can do both in one go.
-    fn set_then_read<'a>(
-        &'a self,
-        acts: &'a [Act],
-        queries: &'a [Query],
-        timeout: Duration,
-    ) -> Later<'a, Result<(Done, Facts), Loss>> {
+    /// Writes the journal, does the acts and, when all of them are done, reads: one round trip where the host can do
+    /// all of it in one go.
+    fn carry_out<'a>(&'a self, job: &'a Job) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
-            let done = self.set(acts, timeout).await?;
-            let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
+            let done = self.set(&job.acts, job.timeout).await?;
+            let facts = if done == Done::All { self.read(&job.queries).await? } else { Facts::default() };
             Ok((done, facts))
         })
     }
+
+    /// Asks for the host, or gives it back.
+    fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>>;
+
+    /// Asks or tells something of a guard; gives the host's word for what became of it, and what it said to that.
+    fn guard<'a>(&'a self, verb: Verb, token: &'a str) -> Later<'a, Result<(Fate, String), Loss>>;
 
     /// Ends the line in good order.
     fn close(&self) -> Later<'_, ()>;

@@ -1,18 +1,26 @@
 //! All integration tests, in one binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod acts;
 mod architecture;
+mod attack;
+mod budget;
 mod cli;
 mod common;
 mod fact;
 mod fact_recorded;
+mod faults;
 mod fleet;
+mod hold;
 mod inventory;
 mod kind_cases;
 mod kind_laws;
 mod lab;
 mod laws;
+mod lockout;
 mod plan;
 mod playbook;
+mod rollback;
+mod saved;
 mod ssh;
 mod wire;

@@ -29,6 +29,7 @@ impl Here {
         told(&call(words).current_dir(self.0.path()).output().unwrap())
     }
 
+    #[expect(dead_code, reason="soon")]
     /// What a broken playbook is told.
     fn validate(&self, playbook: &str) -> String {
         std::fs::write(self.path("broken.yml"), playbook).unwrap();
@@ -80,7 +81,7 @@ fn what_the_shell_has_opened_may_be_a_pipe() {
     );
     let run = told(&Command::new("bash").args(["-c", &script]).current_dir(here.path("")).output().unwrap());
     assert!(run.out.contains("valid: 1 step, 1 host, 1 task") && run.out.contains("h2"), "{run:?}");
-    assert!(run.err.contains("it is larger than 64 MiB"), "{}", run.err);
+    assert!(run.err.contains("it is not a regular file"), "{}", run.err);
 }
 
 #[test]

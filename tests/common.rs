@@ -19,8 +19,19 @@ pub struct Run {
 /// A call of the program with a plain terminal.
 pub fn call(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
-    command.args(words).env("NO_COLOR", "1").env_remove("STEADFAST_INVENTORY").stdin(Stdio::null());
     command
+        .args(words)
+        .env("NO_COLOR", "1")
+        .env("STEADFAST_STATE", state())
+        .env_remove("STEADFAST_INVENTORY")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The memory of calls that belong to no fleet; it goes away with the tests.
+fn state() -> &'static Path {
+    static STATE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    STATE.get_or_init(|| tempfile::tempdir().unwrap()).path()
 }
 
 /// Runs the program to its end.
@@ -61,6 +72,18 @@ impl Fleet {
         steadfast(&command)
     }
 
+    /// Runs the program with a memory of this fleet's own.
+    pub fn steadfast(&self, words: &[&str]) -> Run {
+        told(&self.call(words).output().unwrap())
+    }
+
+    /// A call of the program with a memory of this fleet's own.
+    pub fn call(&self, words: &[&str]) -> Command {
+        let mut command = call(words);
+        command.env("STEADFAST_STATE", self.0.dir().join("state"));
+        command
+    }
+
     /// The root of a host as this machine sees it.
     pub fn root(&self, host: &str) -> std::path::PathBuf {
         self.0.root(self.0.host(host).unwrap())
@@ -78,6 +101,18 @@ pub fn picture(root: &Path, without: &[&str]) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     walk(root, root, without, &mut all);
     all
+}
+
+/// The same without times and sizes of directories: what there is, not when it was made.
+pub fn contents(root: &Path, without: &[&str]) -> BTreeMap<String, String> {
+    let timeless = |(path, fields): (String, String)| {
+        let fields = fields.split([',', '(', ')']).map(str::trim).collect::<Vec<_>>();
+        let is_dir =
+            fields.get(1).and_then(|mode| mode.parse::<u32>().ok()).is_some_and(|mode| mode & 0o170_000 == 0o040_000);
+        let size = if is_dir { "" } else { fields[4] };
+        (path, format!("{} {} {} {size} {}", fields[1], fields[2], fields[3], fields[7]))
+    };
+    picture(root, without).into_iter().map(timeless).collect()
 }
 
 fn walk(root: &Path, at: &Path, without: &[&str], all: &mut BTreeMap<String, String>) {
@@ -131,6 +166,7 @@ impl Terminal {
         let child = Command::new("script")
             .args(["-qefc", &line, "/dev/null"])
             .env("NO_COLOR", "1")
+            .env("STEADFAST_STATE", state())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -197,7 +197,9 @@ fn every_shell_sees_what_the_standard_library_sees() {
         all.iter().for_each(check_entry);
         let count = |pattern: &str| facts.stat(&format!("{root}/{pattern}")).unwrap().len();
         assert_eq!((count("no-such-*"), count("[a]"), count("star[*]"), count("dir/*/x")), (0, 0, 1, 1), "{shell:?}");
-        assert!(facts.stat(&format!("{root}/raw/*")).is_err() && facts.stat("relative").is_err());
+        let raw = facts.stat(&format!("{root}/raw/*")).unwrap();
+        assert_eq!(raw[0].path, format!("{root}/raw/\\xff\\xfe"), "{shell:?}");
+        assert!(raw[0].doubt.is_some() && facts.stat("relative").is_err());
         assert_eq!(facts.stat("/").unwrap()[0].path, "/");
         assert_eq!(facts.file(&format!("{root}/absent")).unwrap(), &Content::Absent);
         assert!(facts.file("relative").is_err());
@@ -282,6 +284,46 @@ fn without_root_the_hidden_is_unknown_and_not_absent() {
         assert!(facts.sshd(None).is_err());
         let reason = format!("{:?}", facts.stat(&path("closed/x")).unwrap_err());
         assert!(reason.contains("needs root to look into") && reason.contains("/closed"), "{reason}");
+    }
+}
+
+/// A user's link may lead anywhere, so what is behind it is not what the path says; root's own links are fine.
+#[test]
+fn links_of_users_are_not_looked_through() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let zoo = tempfile::tempdir().unwrap();
+    let at = |name: &str| zoo.path().join(name);
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, at(name)).unwrap();
+    for name in ["home", "home/eve", "home/eve/own", "data"] {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for name in ["home/eve/own/x", "data/x"] {
+        std::fs::write(at(name), b"text").unwrap();
+    }
+    std::fs::hard_link(at("data/x"), at("home/eve/own/hard")).unwrap();
+    link("../../data", "home/eve/link");
+    link("../../data", "home/eve/roots");
+    link("data", "alias");
+    for name in ["home/eve", "home/eve/own", "home/eve/link"] {
+        std::os::unix::fs::lchown(at(name), Some(65534), Some(65534)).unwrap();
+    }
+    let path = |name: &str| format!("{}/{name}", zoo.path().to_str().unwrap());
+    let names = ["home/eve/own/x", "home/eve/link/x", "home/eve/roots/x", "alias/x", "home/eve/own/hard"];
+    let mut queries: Vec<Query> = names.iter().flat_map(|n| [Query::Stat(path(n)), Query::File(path(n))]).collect();
+    queries.push(Query::Stat(path("home/*/*/x")));
+    for shell in shells() {
+        let facts = read(&[], &shell, &queries);
+        let seen = |name: &&str| (facts.stat(&path(name)).is_ok(), facts.file(&path(name)).is_ok());
+        let want = [(true, true), (false, false), (false, false), (true, true), (true, false)];
+        assert_eq!(names.each_ref().map(seen), want, "{shell:?} {facts:?}");
+        let why = format!("{:?}", facts.file(&path("home/eve/link/x")));
+        assert!(why.contains("home/eve/link is a symbolic link that others than root can change"), "{why}");
+        let all = facts.stat(&path("home/*/*/x")).unwrap();
+        let sure: Vec<&str> = all.iter().filter(|e| e.doubt.is_none()).map(|e| e.path.as_str()).collect();
+        assert_eq!((all.len(), sure), (3, vec![path("home/eve/own/x").as_str()]), "{shell:?}");
     }
 }
 

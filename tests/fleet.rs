@@ -271,3 +271,30 @@ fn loops_includes_and_follow_ups_work_together() {
     assert_eq!(run(&["apply", "-y"]).code, 0);
     assert_eq!(run(&["check"]).code, 0);
 }
+
+/// Steps without an edge between them: the run does not end well because each was true once.
+#[test]
+fn a_step_that_another_undoes_is_set_again_or_told() {
+    let fleet = Fleet::up(1);
+    let inventory = fleet.inventory();
+    let run = |steps: &str| {
+        let path = fleet.0.dir().join("undo.yml");
+        std::fs::write(&path, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+        steadfast(&["apply", &path.display().to_string(), "-i", &inventory, "-y"])
+    };
+    fleet.inside("h1", "echo kept >/root/f; chmod 644 /root/f");
+    let mode = "  - {id: mode, file: {path: /root/f, mode: '0644'}}\n";
+    let disturbed =
+        "  - {id: script, command: {check: test -e /root/done, run: chmod 600 /root/f && touch /root/done}}\n";
+    let run_again = run(&format!("{mode}{disturbed}"));
+    assert_eq!(run_again.code, 0, "{}{}", run_again.out, run_again.err);
+    assert!(run_again.out.contains("mode: 0600 → 0644"), "{}", run_again.out);
+    assert_eq!(fleet.inside("h1", "stat -c %a /root/f").out, "644\n");
+
+    let fight = "  - {id: text, file: {path: /root/f, content: \"a\\n\"}}
+  - {id: other, command: {check: grep -q b /root/f, run: echo b >/root/f}}
+";
+    let fought = run(fight);
+    assert_eq!(fought.code, 3, "{}{}", fought.out, fought.err);
+    assert!(fought.out.contains("another step undid it"), "{}", fought.out);
+}

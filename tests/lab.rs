@@ -90,3 +90,20 @@ fn what_is_wrong_is_said() {
     assert!(steadfast(&["lab", "up", "--name", "much-too-long"]).err.contains("no name for a lab"));
     assert!(steadfast(&["lab", "base", "--release", "bookwrm"]).err.contains("did you mean `bookworm`?"));
 }
+
+/// What `exec` may do is what root may do over ssh, and that is enough for a firewall of the host's own.
+#[test]
+fn a_host_has_its_own_firewall_and_exec_no_more_rights_than_ssh() {
+    let fleet = Fleet::up(1);
+    let ruled = fleet.inside("h1", "nft add table inet own && nft list tables; grep CapEff /proc/self/status");
+    assert!(ruled.out.starts_with("table inet own\n"), "{}{}", ruled.out, ruled.err);
+    let shown = fleet.0.dir().join("caps.yml");
+    std::fs::write(
+        &shown,
+        "hosts: all\nsteps:\n- id: caps\n  expect: {shell: {run: grep CapEff /proc/self/status, equals: never}}\n",
+    )
+    .unwrap();
+    let told = steadfast(&["check", &shown.display().to_string(), "-i", &fleet.inventory()]);
+    let rights = ruled.out.lines().last().unwrap().split_whitespace().last().unwrap();
+    assert!(told.out.contains(rights), "{rights}: {}{}", told.out, told.err);
+}

@@ -75,7 +75,7 @@ fn all_files_are_told_at_once() {
     assert!(
         load(&[PathBuf::from("no/such/file.yml")]).unwrap_err().to_string().contains("cannot read no/such/file.yml")
     );
-    assert!(load(&[PathBuf::from("tests")]).unwrap_err().to_string().contains("it is a directory"));
+    assert!(load(&[PathBuf::from("tests")]).unwrap_err().to_string().contains("not a regular file"));
 }
 
 #[test]
@@ -296,4 +296,35 @@ fn the_handbook_of_the_language_is_true() {
     std::fs::write(&path, format!("{example}{reloaded}")).unwrap();
     let loaded = steadfast::playbook::load(&[path]).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded[0].steps.len(), 4);
+}
+
+/// Devices, pipes without a writer and empty names are refused at once, wherever a file is named.
+#[test]
+fn what_never_ends_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (pipe, book) = (path("pipe"), path("book.yml"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(&book, "hosts: all\nsteps:\n- {id: a, file: {path: /etc/a, mode: '0600'}}\n").unwrap();
+    let at = |file: &str| format!("@{file}");
+    for file in [pipe.as_str(), "/dev/zero"] {
+        for words in [
+            &["validate", file][..],
+            &["validate", &book, "-i", file],
+            &["validate", &book, "-i", "h,", "-e", &at(file)],
+        ] {
+            let run = crate::common::steadfast(words);
+            assert_eq!(run.code, 1, "{words:?}: {}{}", run.out, run.err);
+            assert!(run.err.contains("not a regular file"), "{words:?}: {}", run.err);
+        }
+        let run = crate::common::steadfast(&["check", &book, "-i", "h,", "-l", &at(file)]);
+        assert!(run.code == 1 && run.err.contains("not a regular file"), "{}", run.err);
+    }
+    for words in [&["-i", ""][..], &["-i", "h,", "-l", ""], &["-i", "h,", "-e", "=x"]] {
+        let run = crate::common::steadfast(&[&["check", book.as_str()][..], words].concat());
+        assert_eq!(run.code, 1, "{words:?}: {}{}", run.out, run.err);
+    }
+    std::fs::write(&book, "hosts: all\nsteps:\n- {id: a, file: {path: \"/etc/a\\0b\", mode: '0600'}}\n").unwrap();
+    let run = crate::common::steadfast(&["validate", &book]);
+    assert!(run.code == 1 && run.err.contains("NUL"), "{}", run.err);
 }

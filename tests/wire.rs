@@ -321,3 +321,19 @@ async fn a_host_that_lies_is_named_and_left() {
     let loss = liar(b"\x1b[2Jall is well\n", true).await.unwrap_err();
     assert!(loss.why.contains(r"\u{1b}[2J"), "{loss}");
 }
+
+/// A host whose `wc` lies about a length: signs of life are no content for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_shorter_than_announced_is_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = "#!/bin/sh\nfor f; do case $f in *.o) echo 5000 $f;; *.e) echo 0 $f;; esac; done\n";
+    std::fs::write(dir.path().join("wc"), wrong).unwrap();
+    std::process::Command::new("chmod").arg("755").arg(dir.path().join("wc")).status().unwrap();
+    let path = format!("PATH={}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+    let terms = Terms::new(Duration::from_secs(2), Duration::from_secs(1));
+    let (wire, _child) = line_with(&["env", &path, "dash"], &terms).await;
+    let began = Instant::now();
+    let lost = wire.call(request("echo short", 300)).await.unwrap_err();
+    assert_eq!(lost.kind, LossKind::Untrusted, "{lost}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}

@@ -4,9 +4,18 @@
 //! fails; each is safe on its own (a file is replaced whole or not at all). As data they can be shown, journalled, and
 //! carried out by the fake world of the tests as well as by a real host.
 
+mod journal;
+mod lease;
 mod render;
 
+pub use journal::{Guard, Intent, Verb, guard};
+pub use lease::{Hold, Lease, hold, lease};
 pub use render::{Failure, failure, render};
+
+use crate::fact::Thing;
+
+/// The shell functions behind acts.
+const PRELUDE: &str = concat!(include_str!("prelude.sh"), include_str!("../fact/pin.sh"), include_str!("path.sh"));
 
 /// One effect on a host.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -108,9 +117,17 @@ pub enum Act {
     ClearDue {
         name: String,
     },
-    /// A command of the playbook's author, run by `sh`, with variables set from quoted literals.
+    /// Makes a thing what it was before a run; `copy` is its content in the journal, below `runs/`.
+    Restore {
+        thing: Thing,
+        to: String,
+        copy: String,
+    },
+    /// A command of the playbook's author, run by `sh`, with variables set from quoted literals; `undo` is what they
+    /// say takes it back.
     Shell {
         script: String,
+        undo: Option<String>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Acts as shell text. Every value goes in single quotes; nothing of an act is ever on a command line that others see
 //! but names and paths, and contents go through the shell's own `printf`.
 
-use super::{Act, UserSet};
+use super::{Act, Intent, UserSet, journal};
 use crate::fact::mark;
 use crate::host::quote;
 use std::fmt::Write;
@@ -9,14 +9,18 @@ use std::fmt::Write;
 /// Stands before what each act says on the error stream.
 const MARK: &str = "steadfast-act";
 
-/// The POSIX shell text that does these acts in order and stops at the first failure.
-pub fn render(acts: &[Act]) -> String {
-    let mut text = String::from(include_str!("prelude.sh"));
+/// The POSIX shell text that does these acts in order and stops at the first failure; with an intent, the journal is
+/// written before and after.
+pub fn render(acts: &[Act], intent: Option<&Intent>) -> String {
+    let mut acting = String::new();
     for (n, act) in acts.iter().enumerate() {
-        let _ = write!(text, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit\n", one(act));
+        let _ = write!(acting, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit\n", one(act));
     }
-    text.push_str("exit 0\n");
-    text
+    acting.push_str("exit 0\n");
+    match intent {
+        Some(intent) => journal::around(acts, intent, &acting),
+        None => format!("{}{acting}", super::PRELUDE),
+    }
 }
 
 fn one(act: &Act) -> String {
@@ -35,7 +39,7 @@ fn one(act: &Act) -> String {
         Act::MakeDir { path, mode, owner, group } => {
             words("make_dir", &[path, &format!("{mode:o}"), &ownership(owner.as_deref(), group.as_deref())])
         }
-        Act::RemoveDir { path } => words("rmdir --", &[path]),
+        Act::RemoveDir { path } => words("remove_dir", &[path]),
         Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
         Act::Chown { path, owner, group } => words("own", &[&ownership(owner.as_deref(), group.as_deref()), path]),
         Act::Sysctl { key, value } => words("live", &[key, value]),
@@ -59,9 +63,13 @@ fn one(act: &Act) -> String {
         }
         Act::MarkDue { name } => words("due", &[&mark(name)]),
         Act::ClearDue { name } => words("rm -f --", &[&mark(name)]),
+        Act::Restore { thing, to, copy } => {
+            let copy = format!("\"$B\"/runs/{}", quote(copy));
+            format!("{} {copy}", words("back", &[thing.family.word(), &thing.name, to]))
+        }
         // In a shell of its own, so that `exit` and `cd` are its own affair.
         // Our own umask is strict; the author's script gets the usual one.
-        Act::Shell { script } => format!("(umask 022; exec sh -c {})", quote(script)),
+        Act::Shell { script, .. } => format!("(umask 022; exec sh -c {})", quote(script)),
     }
 }
 

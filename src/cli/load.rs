@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::expr;
-use crate::fault::{Fault, Faults, Result, Source};
+use crate::fault::{Fault, Faults, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
 use crate::plan::{Options, Plan, compile};
 use crate::playbook::{self, Playbook};
@@ -11,9 +11,6 @@ use std::path::Path;
 
 /// The inventory that is used when none is named.
 pub const DEFAULT_INVENTORY: &str = "inventory/local.yml";
-
-/// The largest file of variables, in bytes.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// Reads everything that is named; mistakes of playbooks and inventory are told together.
 pub fn all(scope: &Scope) -> Result<(Vec<Playbook>, Inventory), Faults> {
@@ -62,9 +59,9 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
     for word in words {
         let (name, text) = match word.strip_prefix('@') {
             Some(path) => {
-                let cannot = |why| Fault::new(format!("cannot read the variables in {path}")).why(why);
-                let bytes = yaml::read_file(Path::new(path), MAX_BYTES).map_err(cannot)?;
-                (path.to_owned(), String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8".to_owned()))?)
+                let text = read_text(Path::new(path), 16 << 20)
+                    .map_err(|why| Fault::new(format!("cannot read the variables in {path}")).why(why))?;
+                (path.to_owned(), text)
             }
             None => ("<--extra-vars>".to_owned(), word.clone()),
         };
@@ -81,14 +78,11 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
             }
         } else {
             for pair in word.split_whitespace() {
-                let Some((name, value)) = pair.split_once('=') else {
-                    return Err(Fault::new(format!("`{pair}` in --extra-vars has no `=`"))
+                let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+                    return Err(Fault::new(format!("`{pair}` in --extra-vars is no `name=value`"))
                         .hint("values with blanks go into a map: -e '{name: \"some words\"}'")
                         .into());
                 };
-                if name.is_empty() {
-                    return Err(Fault::new(format!("`{pair}` in --extra-vars has no name before its `=`")).into());
-                }
                 all.insert(name.into(), value.into());
             }
         }

@@ -1,7 +1,7 @@
 //! The command line: one file a command; here what they share.
 
 use crate::fault::{Fault, Faults};
-use clap::builder::NonEmptyStringValueParser;
+use crate::store::Call;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -11,9 +11,17 @@ mod graph;
 mod inventory;
 mod lab;
 mod load;
+mod resume;
+mod rollback;
 mod run;
+mod runs;
+mod saved;
 mod schema;
+mod session;
+mod terminal;
+mod unlock;
 mod validate;
+mod way;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 #[derive(Debug, Parser)]
@@ -46,6 +54,14 @@ enum Command {
     Plan(run::Plan),
     /// Plan, show, ask, change, read again.
     Apply(run::Apply),
+    /// Take back what a run changed, from the journals of the hosts.
+    Rollback(rollback::Rollback),
+    /// Go on with a run that was broken off.
+    Resume(resume::Resume),
+    /// Show which run holds a host, and take it away from it.
+    Unlock(unlock::Unlock),
+    /// The runs that this controller remembers.
+    Runs(runs::Runs),
     /// The graph of tasks, as dot, mermaid or json.
     Graph(graph::Graph),
     /// What the inventory says, in the forms of `ansible-inventory`.
@@ -67,10 +83,11 @@ struct Scope {
     #[arg(required = true, value_name = "PLAYBOOK")]
     playbooks: Vec<PathBuf>,
     /// Inventory file, directory, executable or `host1,host2,`; may be given again.
-    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0',
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
     inventory: Vec<String>,
     /// Only hosts within this pattern.
-    #[arg(short, long, value_name = "PATTERN", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     limit: Option<String>,
     /// Only steps with one of these tags, and what they need.
     #[arg(short, long, value_name = "TAG", value_delimiter = ',')]
@@ -84,6 +101,51 @@ struct Scope {
     /// Act as root by sudo where neither playbook nor inventory says.
     #[arg(short = 'b', long = "become")]
     become_root: bool,
+}
+
+impl Scope {
+    /// What was called once, with the values that were not kept.
+    fn of(call: &Call, extra_vars: Vec<String>) -> Self {
+        Self {
+            playbooks: call.playbooks.clone(),
+            inventory: call.inventory.clone(),
+            limit: call.limit.clone(),
+            tags: call.tags.clone(),
+            skip_tags: call.skip_tags.clone(),
+            extra_vars,
+            become_root: call.become_root,
+        }
+    }
+
+    /// What is remembered of it: paths that hold from everywhere, and no values that may be secrets.
+    fn call(&self) -> Call {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let whole = |source: &String| {
+            let path = PathBuf::from(source);
+            if path.exists() { absolute(&path).display().to_string() } else { source.clone() }
+        };
+        let inventory =
+            if self.inventory.is_empty() { vec![load::DEFAULT_INVENTORY.to_owned()] } else { self.inventory.clone() };
+        Call {
+            playbooks: self.playbooks.iter().map(absolute).collect(),
+            inventory: inventory.iter().map(whole).collect(),
+            limit: self.limit.clone(),
+            tags: self.tags.clone(),
+            skip_tags: self.skip_tags.clone(),
+            extra_vars: self.extra_vars.iter().map(|word| named(word)).collect(),
+            become_root: self.become_root,
+            ..Call::default()
+        }
+    }
+}
+
+/// `-e` without its values: a file by its path, else the names.
+fn named(word: &str) -> String {
+    if word.starts_with('@') {
+        return word.to_owned();
+    }
+    let names = word.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+    names.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the command line, does what it says, gives the exit code.
@@ -105,6 +167,10 @@ pub fn main() -> u8 {
         Command::Check(command) => command.run(look),
         Command::Plan(command) => command.run(look),
         Command::Apply(command) => command.run(look),
+        Command::Rollback(command) => command.run(look),
+        Command::Resume(command) => command.run(look),
+        Command::Unlock(command) => command.run(look),
+        Command::Runs(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Explain(command) => command.run(),

@@ -4,6 +4,9 @@
 //! not too long to one `head`, which writes a line with the name before each content. The contents are walked by the
 //! lengths that `stat` told: if a name is not exactly where it must be, a file changed in between, and no content of
 //! this reading counts.
+//!
+//! Where others than root can change a name on the way, the file could be swapped for a link before it is opened. So it
+//! is opened first, and read only if the kernel says that it is the very file, with no second name elsewhere.
 
 use super::lines::Lines;
 use super::read::{Asking, Sections};
@@ -33,6 +36,8 @@ impl Content {
     }
 }
 
+/// Goes where a path leads, and nowhere else.
+const PIN: &str = include_str!("pin.sh");
 const WORD: &str = "files";
 /// Bytes of one file.
 const MOST: u64 = 1 << 20;
@@ -56,11 +61,18 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     if list.is_empty() {
         return vec![];
     }
+    let most = MOST + 1;
     let script = format!(
-        "find {} -maxdepth 0 -type f -size -{}c -exec head -v -c {} {{}} +\n[ \"$u\" = 0 ]; c $?",
+        r#"{PIN}
+swappable() {{ [ "$u" = 0 ] || return 1; d=${{1%/*}}; while [ -n "$d" ]; do [ -O "$d" ] && [ ! -k "$d" ] && [ ! -g "$d" ] || return 0; d=${{d%/*}}; done; return 1; }}
+held() {{ exec 3<"$1" && [ -f /proc/self/fd/3 ] && {{ [ "$(readlink /proc/self/fd/3)" = "$1" ] || {{ pin "$1" && exec 3<"./$f" && [ "$(readlink /proc/self/fd/3)" = "$r/$f" ]; }}; }} \
+&& set -- "$1" $(stat -L -c '%h %s %F' /proc/self/fd/3) && [ "$2" = 1 ] && [ "$3" -lt {most} ] && [ "$4" = regular ] && printf '\n==> %s <==\n' "$1" && exec head -c {most} <&3; }}
+set --
+for f in {}; do
+if ! swappable "$f"; then set -- "$@" "$f"; elif [ -f "$f" ] && [ ! -L "$f" ]; then (held "$f"); fi; done
+[ $# = 0 ] || find "$@" -maxdepth 0 -type f -size -{most}c -exec head -v -c {most} {{}} +
+[ "$u" = 0 ]; c $?"#,
         list.join(" "),
-        MOST + 1,
-        MOST + 1
     );
     vec![Asking::new(WORD, script)]
 }
@@ -132,9 +144,11 @@ fn contents<'a>(sections: &Sections<'a>, paths: &'a [String], found: &Found<'_>)
     let mut at = 0;
     // The content that ends at `at`: it counts once something that must follow it does.
     let mut last: Option<(&str, &[u8])> = None;
-    for path in paths {
+    // Those that were held come first.
+    for path in paths.iter().chain(paths) {
         let Ok(Some(entry)) = found.at(path) else { continue };
-        if entry.kind != EntryKind::File || entry.size > MOST {
+        let had = of.contains_key(path.as_str()) || last.is_some_and(|(last, _)| last == path);
+        if entry.kind != EntryKind::File || entry.size > MOST || had {
             continue;
         }
         let header = format!("==> {path} <==\n");

@@ -11,16 +11,20 @@ use std::sync::Arc;
 mod accounts;
 pub mod due;
 mod file;
+mod guard;
+mod journal;
 mod lines;
 mod module;
 mod mount;
 mod os;
 mod package;
+mod pattern;
 mod read;
 mod shell;
 mod socket;
 mod sshd;
 mod stat;
+pub mod state;
 mod sysctl;
 mod unit;
 mod words;
@@ -28,6 +32,8 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use due::mark;
 pub use file::Content;
+pub use guard::Open;
+pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
@@ -36,6 +42,7 @@ pub use shell::Said;
 pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
+pub use state::{Family, Thing};
 pub use unit::Unit;
 
 /// One question to a host.
@@ -66,6 +73,12 @@ pub enum Query {
     Mounts,
     /// Whether a follow-up is due: an earlier change said that this must still happen.
     Due(String),
+    /// The state of a thing in one word, as the journal keeps it.
+    State(Thing),
+    /// The journal of this run and of all that came after it.
+    Journal(String),
+    /// Changes to the way in that nobody has proven.
+    Guards,
     /// A read-only script of the playbook's author, run by `sh`.
     Shell(String),
 }
@@ -89,6 +102,9 @@ pub enum Answer {
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
     Due(bool),
+    State(String),
+    Journal(Vec<JournalEntry>),
+    Guards(Vec<Open>),
     Shell(Said),
 }
 
@@ -139,6 +155,9 @@ accessors! {
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;
     due(what: &str) = Query::Due(what.into()) => Due -> bool;
+    state(thing: &Thing) = Query::State(thing.clone()) => State -> String;
+    journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;
+    guards() = Query::Guards => Guards -> Vec<Open>;
     shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
 }
 

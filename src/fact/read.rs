@@ -11,7 +11,10 @@
 //! not there or a line that is not understood leaves exactly its queries unknown.
 
 use super::{Answer, Facts, Query};
-use super::{accounts, due, file, lines, module, mount, os, package, shell, socket, sshd, stat, sysctl, unit};
+use super::{
+    accounts, due, file, guard, journal, lines, module, mount, os, package, shell, socket, sshd, stat, state, sysctl,
+    unit,
+};
 use crate::host::Reply;
 use std::collections::BTreeMap;
 
@@ -72,6 +75,9 @@ const ASK: &[Ask] = &[
     accounts::ask,
     socket::ask,
     sshd::ask,
+    state::ask,
+    journal::ask,
+    guard::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
 ];
@@ -88,6 +94,9 @@ const ANSWER: &[Fill] = &[
     accounts::answer,
     socket::answer,
     sshd::answer,
+    state::answer,
+    journal::answer,
+    guard::answer,
     stat::answer,
     file::answer,
 ];
@@ -97,6 +106,7 @@ const ANSWER: &[Fill] = &[
 const HEAD: &str = r#"LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH
 unset GREP_OPTIONS GREP_COLOR SYSTEMD_COLORS SYSTEMD_PAGER POSIXLY_CORRECT DPKG_ROOT DPKG_ADMINDIR
 set +e +u +f +x; cd /
+ulimit -f 65536
 o() { printf '%s %s\n' "$N" "$1"; }
 c() { printf '\n%s/ %s\n' "$N" "$1"; }
 u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x; break;; esac; done </proc/self/status
@@ -123,7 +133,8 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     }
     for query in shells {
         let Query::Shell(text) = &query else { continue };
-        let script = format!("{text}\n");
+        // Who only looks writes nothing but an answer: one that never ends must not fill the host's memory.
+        let script = format!("ulimit -f 65536 2>/dev/null\n{text}\n");
         readings.push(Reading { script, nonce: String::new(), queries: vec![query], words: vec![] });
     }
     readings

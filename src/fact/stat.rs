@@ -4,6 +4,7 @@
 //! or `[…]` is quoted; between two patterns stands `/.`, which always exists and divides the answers. A record ends
 //! with `//` and a line's end, which is in no path: a name may hold anything.
 
+use super::pattern::{word, words};
 use super::read::{Asking, Sections, Whole, lossy};
 use super::{Answer, Facts, Query, file};
 use crate::host::quote;
@@ -35,8 +36,14 @@ pub struct Entry {
     pub mtime: i64,
     /// Number of hard links.
     pub links: u64,
+    /// Why it must not be acted on, nor believed to be what its name says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
+/// A link on the way that is followed: root's or ours, in a directory where nobody else can change names.
+const TRUSTED: &str =
+    r#"0:*" 0:"*[0145][0145]" "|0:*" $u:"*[0145][0145]" "|"$u:"*" 0:"*[0145][0145]" "|"$u:"*" $u:"*[0145][0145]" ""#;
 const WORD: &str = "stat";
 /// More entries than this are no answer to a question.
 const MOST: usize = 100_000;
@@ -54,86 +61,6 @@ fn normal(path: &str) -> Option<String> {
 /// The path that a [`Query::File`] means; nothing in it is a pattern.
 pub fn literal(path: &str) -> Option<String> {
     normal(path)
-}
-
-/// A word of a pattern as the shell must see it, and whether it can match more than itself.
-fn word(part: &str) -> (String, bool) {
-    let mut out = String::new();
-    let mut wild = false;
-    let mut rest = part;
-    while let Some(sign) = rest.chars().next() {
-        let after = &rest[sign.len_utf8()..];
-        if let '*' | '?' = sign {
-            out.push(sign);
-            wild = true;
-        } else if let (true, Some((set, beyond))) = (sign == '[', set(after)) {
-            out.push_str(&set);
-            wild = true;
-            rest = beyond;
-            continue;
-        } else {
-            plain(sign, &mut out);
-        }
-        rest = after;
-    }
-    (out, wild)
-}
-
-/// A whole pattern as the shell must see it; a set ends in the part of the path that it began in.
-fn words(path: &str) -> (String, bool) {
-    let parts: Vec<(String, bool)> = path.split('/').map(word).collect();
-    let wild = parts.iter().any(|(_, wild)| *wild);
-    (parts.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join("/"), wild)
-}
-
-/// A sign that means itself, inside a set or outside.
-fn plain(sign: char, out: &mut String) {
-    if sign.is_ascii_alphanumeric() || "_./,:@+".contains(sign) {
-        out.push(sign);
-    } else {
-        out.push_str(&quote(&sign.to_string()));
-    }
-}
-
-/// What follows a `[`, if it is a set that ends: the set with its brackets, and what is behind it.
-fn set(after: &str) -> Option<(String, &str)> {
-    let (negated, body) = match after.strip_prefix(['!', '^']) {
-        Some(body) => ("!", body),
-        None => ("", after),
-    };
-    let mut end = None;
-    let mut at = 0;
-    while let Some(sign) = body[at..].chars().next() {
-        let class = body[at..].strip_prefix("[:").and_then(|rest| rest.find(":]")).map(|close| at + close + 4);
-        match (sign, class) {
-            (']', _) if at > 0 => {
-                end = Some(at);
-                break;
-            }
-            (_, Some(beyond)) => at = beyond,
-            _ => at += sign.len_utf8(),
-        }
-    }
-    let end = end?;
-    let mut out = format!("[{negated}");
-    let mut rest = &body[..end];
-    while let Some(sign) = rest.chars().next() {
-        let class = rest.strip_prefix("[:").and_then(|inner| inner.split_once(":]"));
-        if let Some((name, beyond)) = class.filter(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase())) {
-            out.push_str(&format!("[:{name}:]"));
-            rest = beyond;
-            continue;
-        }
-        // A dash must stay bare to mean a range.
-        if sign == '-' {
-            out.push('-')
-        } else {
-            plain(sign, &mut out)
-        }
-        rest = &rest[sign.len_utf8()..];
-    }
-    out.push(']');
-    Some((out, &body[end + 1..]))
 }
 
 /// What is sent for these queries, in an order that the parser finds again.
@@ -206,10 +133,9 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
         }
     }
     let script = format!(
-        r#"k() {{ i=$1 r=$2; shift 2; for d; do [ -d "$d" ] || continue; [ -x "$d" ] && {{ [ $r = 0 ] || [ -r "$d" ]; }} || printf 'b %s %s//\n' "$i" "$d"; done; }}
-[ "$u" = 0 ] || {{
-{closed}:; }}
-{itself}set -- {}
+        r#"k() {{ i=$1 r=$2; shift 2; for d; do [ ! -L "$d" ] || l "$d"; [ "$u" != 0 ] && [ -d "$d" ] || continue; [ -x "$d" ] && {{ [ $r = 0 ] || [ -r "$d" ]; }} || printf 'b %s %s//\n' "$i" "$d"; done; }}
+l() {{ case $(stat -c %u:00%a -- "$1" "${{1%/*}}/." | tr '\n' ' ') in {TRUSTED}) ;; *) printf 'l %s//\n' "$1";; esac; }}
+{closed}{itself}set -- {}
 if [ $# -gt {MOST} ]; then r={TOO_MANY}; elif [ $# -gt 400 ]; then printf '%s\0' "$@" | xargs -0 stat -c '{FORMAT}' --; r=$?
 else stat -c '{FORMAT}' -- "$@"; r=$?; fi
 c $r"#,
@@ -231,6 +157,8 @@ pub struct Found<'a> {
     closed: BTreeMap<(String, bool), String>,
     /// Patterns that do not match their own text.
     unlike: BTreeSet<String>,
+    /// Symbolic links on the way that others than root can change.
+    links: BTreeSet<&'a [u8]>,
 }
 
 impl<'a> Found<'a> {
@@ -247,8 +175,13 @@ impl<'a> Found<'a> {
             code => return Err(format!("stat ended with {code}")),
         }
         let ways: Vec<&(String, bool)> = asked.ways.iter().collect();
-        let mut found =
-            Self { literal: BTreeMap::new(), wild: BTreeMap::new(), closed: BTreeMap::new(), unlike: BTreeSet::new() };
+        let mut found = Self {
+            literal: BTreeMap::new(),
+            wild: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            unlike: BTreeSet::new(),
+            links: BTreeSet::new(),
+        };
         let mut patterns = asked.wild.keys();
         let mut current: Option<&String> = None;
         let mut rest = section.out;
@@ -267,6 +200,10 @@ impl<'a> Found<'a> {
                 let number = std::str::from_utf8(number).ok().and_then(|n| n.parse().ok());
                 let pattern = number.and_then(|n| asked.wild.keys().nth(n)).ok_or_else(malformed)?;
                 found.unlike.insert(pattern.clone());
+                continue;
+            }
+            if let Some(link) = record.strip_prefix(b"l ") {
+                found.links.insert(link);
                 continue;
             }
             let (path, entry) = entry(record).ok_or_else(malformed)?;
@@ -296,15 +233,24 @@ impl<'a> Found<'a> {
     /// # Errors
     /// Why it cannot be told.
     pub fn at(&self, path: &str) -> Result<Option<&Entry>, String> {
+        self.led_astray(path.as_bytes()).map_or(Ok(()), Err)?;
         match self.literal.get(path.as_bytes()) {
             Some(entry) => Ok(Some(entry)),
             None => self.hidden(path, false).map(|()| None),
         }
     }
 
+    /// Why what is found at this path may be anything: a link on the way that others than root can change.
+    fn led_astray(&self, path: &[u8]) -> Option<String> {
+        let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &path[..at]);
+        let link = above.into_iter().find(|above| self.links.contains(above))?;
+        Some(format!("{} is a symbolic link that others than root can change, which is not followed", escaped(link)))
+    }
+
     fn matching(&self, pattern: &str) -> Result<Vec<Entry>, String> {
         self.hidden(pattern, true)?;
         if !words(pattern).1 {
+            self.led_astray(pattern.as_bytes()).map_or(Ok(()), Err)?;
             return Ok(self.literal.get(pattern.as_bytes()).cloned().into_iter().collect());
         }
         let list = self.wild.get(pattern).ok_or_else(malformed)?;
@@ -315,10 +261,11 @@ impl<'a> Found<'a> {
         {
             return Ok(vec![]);
         }
-        if let Some((path, _)) = list.iter().find(|(path, _)| std::str::from_utf8(path).is_err()) {
-            return Err(format!("a name that matches is not UTF-8: {}", lossy(path)));
-        }
-        let mut all: Vec<Entry> = list.iter().map(|(_, entry)| entry.clone()).collect();
+        let doubted = |(path, entry): &(&[u8], Entry)| {
+            let name = || std::str::from_utf8(path).is_err().then(|| "its name is not UTF-8".to_owned());
+            Entry { doubt: self.led_astray(path).or_else(name), ..entry.clone() }
+        };
+        let mut all: Vec<Entry> = list.iter().map(doubted).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
         all.dedup_by(|a, b| a.path == b.path);
         Ok(all)
@@ -350,7 +297,14 @@ fn entry(record: &[u8]) -> Option<(&[u8], Entry)> {
         _ => EntryKind::Other,
     };
     let (owner, group) = (name(&tail[..one], uid), name(&tail[one + 1..two], gid));
-    Some((path, Entry { path: lossy(path), kind, mode: mode & 0o7777, owner, group, size, mtime, links }))
+    let entry = Entry { path: escaped(path), kind, mode: mode & 0o7777, owner, group, size, mtime, links, doubt: None };
+    Some((path, entry))
+}
+
+/// A path as text; what is not UTF-8 in it as `\xff`, so that two paths stay two.
+fn escaped(path: &[u8]) -> String {
+    let chunks = path.utf8_chunks();
+    chunks.fold(String::new(), |text, chunk| format!("{text}{}{}", chunk.valid(), chunk.invalid().escape_ascii()))
 }
 
 pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
@@ -370,18 +324,6 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_but_the_signs_of_a_pattern_is_quoted() {
-        assert_eq!(word("/etc/*.d/$(id) x").0, "/etc/*.d/'$''('id')'' 'x");
-        assert_eq!(word("/a'b").0, r"/a''\'''b");
-        assert_eq!(word("/[!a-c;]*"), ("/[!a-c';']*".into(), true));
-        assert_eq!(word("/[]x]"), ("/[']'x]".into(), true));
-        assert_eq!(word("/[abc"), ("/'['abc".into(), false));
-        assert_eq!(word("/[[:digit:]]?"), ("/[[:digit:]]?".into(), true));
-        assert_eq!(words("/a[b/c]*"), ("/a'['b/c']'*".into(), true));
-        assert_eq!(word("/{a,b}~"), ("/'{'a,b'}''~'".into(), false));
-    }
 
     #[test]
     fn a_path_is_brought_to_one_form() {

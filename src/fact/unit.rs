@@ -58,16 +58,52 @@ fn names(queries: &[Query]) -> impl Iterator<Item = &String> {
     queries.iter().filter_map(|query| if let Query::Unit(name) = query { Some(name) } else { None })
 }
 
+/// Where the files of units lie.
+const PLACES: &str = "/etc/systemd/system /run/systemd/system /usr/lib/systemd/system /lib/systemd/system \
+    /usr/local/lib/systemd/system /run/systemd/generator /run/systemd/generator.early /run/systemd/generator.late \
+    /run/systemd/transient /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system.attached \
+    /run/systemd/system.attached";
+const FIELDS: &str = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,TriggeredBy,NeedDaemonReload";
+
+/// Most services have no trigger, and systemd looks long for what is not there. So one without a file is not asked about,
+/// unless the answer about its service names it: systemd still has it in memory then.
+fn is_spared(name: &str, all: &[&String]) -> bool {
+    let stem = [".socket", ".path", ".timer"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let service = stem.filter(|stem| !stem.contains('@')).map(|stem| format!("{stem}.service"));
+    service.is_some_and(|service| all.iter().any(|name| **name == service))
+}
+
 pub fn ask(queries: &[Query]) -> Vec<Asking> {
-    let list: Vec<String> =
-        names(queries).filter(|name| wrong(name).is_none()).map(|name| crate::host::quote(name)).collect();
+    let list: Vec<&String> = names(queries).filter(|name| wrong(name).is_none()).collect();
     if list.is_empty() {
         return vec![];
     }
+    let quoted = |spared: bool| {
+        let chosen = list.iter().filter(|name| is_spared(name, &list) == spared);
+        chosen.map(|name| crate::host::quote(name)).collect::<Vec<_>>().join(" ")
+    };
+    let (asked, spared) = (quoted(false), quoted(true));
     let script = format!(
-        "if [ -d /run/systemd/system ]; then systemctl show -p Id,Names,LoadState,ActiveState,SubState,UnitFileState,\
-         TriggeredBy,NeedDaemonReload -- {}; r=$?; elif [ -d /run/openrc ]; then r={OPENRC}; else r={NO_SYSTEMD}; fi\nc $r",
-        list.join(" ")
+        r#"if [ -d /run/systemd/system ]; then
+set -- {asked}; s=
+for n in {spared}; do
+k=; for d in {PLACES}; do [ -e "$d/$n" ] || [ -L "$d/$n" ] || continue; k=1; break; done
+if [ -n "$k" ]; then set -- "$@" "$n"; else s="$s$n
+"; fi; done
+a=$(systemctl show -p {FIELDS} -- "$@"); r=$?; printf '%s
+' "$a"
+set --; while IFS= read -r n; do case $n in '') ;; *) case $a in *"$n"*) set -- "$@" "$n";; *) printf '
+Id=%s
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+' "$n";; esac;; esac; done <<EOS
+$s
+EOS
+[ $# = 0 ] || [ $r != 0 ] || {{ printf '
+'; systemctl show -p {FIELDS} -- "$@"; r=$?; }}
+elif [ -d /run/openrc ]; then r={OPENRC}; else r={NO_SYSTEMD}; fi
+c $r"#
     );
     vec![Asking::new(WORD, script)]
 }
@@ -78,19 +114,15 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
     }
     let asked: Vec<&String> = names(queries).filter(|name| wrong(name).is_none()).collect();
     let blocks = if asked.is_empty() { Ok(vec![]) } else { blocks(sections, asked.len()) };
-    let mut next = 0;
     for name in names(queries) {
         let answer = match (wrong(name), &blocks) {
             (Some(reason), _) => Err(reason),
             (_, Err(reason)) => Err(reason.clone()),
-            (None, Ok(blocks)) => {
-                next += 1;
-                blocks
-                    .get(next - 1)
-                    .and_then(|block| unit(name, block))
-                    .map(Answer::Unit)
-                    .ok_or_else(|| format!("systemd's answer about {name} is not understood"))
-            }
+            (None, Ok(blocks)) => blocks
+                .iter()
+                .find_map(|block| unit(name, block))
+                .map(Answer::Unit)
+                .ok_or_else(|| format!("systemd's answer about {name} is not understood")),
         };
         facts.put(Query::Unit(name.clone()), answer);
     }
@@ -98,7 +130,7 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 
 type Block = BTreeMap<String, String>;
 
-/// One block a unit, in the order they were asked for, with empty lines between.
+/// One block a unit, with empty lines between.
 fn blocks(sections: &Sections<'_>, wanted: usize) -> Result<Vec<Block>, String> {
     let section = sections.whole(WORD)?;
     match section.code {

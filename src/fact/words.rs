@@ -21,6 +21,9 @@ impl Query {
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),
             Self::Due(name) => format!("whether {name} is due"),
+            Self::State(thing) => format!("the state of {thing}"),
+            Self::Journal(run) => format!("the journal of run {run}"),
+            Self::Guards => "changes to the way in that nobody has proven".into(),
             Self::Shell(_) => "the step's own script".into(),
         }
     }

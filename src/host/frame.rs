@@ -144,7 +144,8 @@ pub async fn read_frames(output: Reader, state: &Arc<State>, patience: Duration)
     };
     let greeted = timeout(patience, greet(&mut output, state)).await.unwrap_or_else(|_| Err(late()));
     let end = match greeted {
-        Ok(()) => frames(&mut output, state).await,
+        // Longer than a host may take to be asked for a sign of life and to give it.
+        Ok(()) => frames(&mut output, state, patience * 2).await,
         Err(loss) => loss,
     };
     state.lock().ended = true;
@@ -179,14 +180,14 @@ async fn greet(output: &mut BufReader<Reader>, state: &State) -> Result<(), Loss
     }
 }
 
-async fn frames(output: &mut BufReader<Reader>, state: &State) -> Loss {
+async fn frames(output: &mut BufReader<Reader>, state: &State, patience: Duration) -> Loss {
     loop {
         let line = match line(output, 512).await {
             Ok(line) if line.is_empty() => return Loss { kind: LossKind::Lost, why: complaint(state).await },
             Ok(line) => line,
             Err(loss) => return loss,
         };
-        match frame(&line, output, state).await {
+        match frame(&line, output, state, patience).await {
             Ok(true) => {}
             Ok(false) => return Loss { kind: LossKind::Lost, why: "the host said goodbye".into() },
             Err(loss) => return loss,
@@ -236,7 +237,7 @@ fn parse(line: &[u8], nonce: &str) -> Result<Head, &'static str> {
 }
 
 /// One frame; `false` is a goodbye.
-async fn frame(line: &[u8], output: &mut BufReader<Reader>, state: &State) -> Result<bool, Loss> {
+async fn frame(line: &[u8], output: &mut BufReader<Reader>, state: &State, patience: Duration) -> Result<bool, Loss> {
     let forged =
         |what: &str| Loss { kind: LossKind::Untrusted, why: format!("{what}: {}", show(line.trim_ascii(), 120)) };
     let asked = |number: &u64| match state.lock().waiting.contains_key(number) {
@@ -246,7 +247,8 @@ async fn frame(line: &[u8], output: &mut BufReader<Reader>, state: &State) -> Re
     match parse(line, &state.nonce).map_err(forged)? {
         Head::Done { number, code, out, err, out_full, err_full } => {
             asked(&number)?;
-            let (out, err) = (bytes(output, out, state).await?, bytes(output, err, state).await?);
+            let out = bytes(output, out, state, patience).await?;
+            let err = bytes(output, err, state, patience).await?;
             state.answer(number, Answer::Reply(Reply { code, timed_out: false, out, err, out_full, err_full }));
         }
         Head::Gone(number) => {
@@ -277,13 +279,32 @@ async fn line(output: &mut BufReader<Reader>, most: usize) -> Result<Vec<u8>, Lo
     }
 }
 
+/// What must come of an answer while it comes at all, in bytes for each stretch of patience: a host that announced more
+/// than it has would have its signs of life taken for content for ever.
+const TRICKLE: usize = 1 << 10;
+
 /// Exactly so many bytes; memory grows with what comes, not with what was promised, and what comes is a sign of life.
-async fn bytes(output: &mut BufReader<Reader>, length: u64, state: &State) -> Result<Vec<u8>, Loss> {
+async fn bytes(
+    output: &mut BufReader<Reader>,
+    length: u64,
+    state: &State,
+    patience: Duration,
+) -> Result<Vec<u8>, Loss> {
     let lost = |why: String| Loss { kind: LossKind::Lost, why };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut content = Vec::new();
+    let (mut end, mut before) = (Instant::now() + patience, 0);
     while content.len() < length {
-        let chunk = output.fill_buf().await.map_err(|error| lost(error.to_string()))?;
+        let Ok(chunk) = tokio::time::timeout_at(end, output.fill_buf()).await else {
+            // Nothing at all is silence, which has a watch of its own.
+            if (1..TRICKLE).contains(&(content.len() - before)) {
+                let why = format!("it announced {length} bytes, and {} came", content.len());
+                return Err(Loss { kind: LossKind::Untrusted, why });
+            }
+            (end, before) = (Instant::now() + patience, content.len());
+            continue;
+        };
+        let chunk = chunk.map_err(|error| lost(error.to_string()))?;
         if chunk.is_empty() {
             return Err(lost("the line broke in the middle of an answer".into()));
         }

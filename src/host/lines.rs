@@ -126,6 +126,15 @@ impl Lines {
         Ok(Arc::new(SshHost::open(login.clone(), Arc::clone(&self.opener)).await?))
     }
 
+    /// Whether a login would pass by the files of sshd that are on the host's disk, whatever the sshd that runs says.
+    /// What depends on the address of the peer cannot be told so.
+    ///
+    /// # Errors
+    /// What refused it.
+    pub async fn by_files(&self, login: &Login) -> Result<(), Loss> {
+        super::proof::by_files(login, &self.opener.settings, &self.opener.runtime).await
+    }
+
     /// A line to this machine.
     ///
     /// # Errors

@@ -64,6 +64,11 @@ impl Master {
         Ok(Self { session: Arc::new(resume(&dir)), dir, link: Some(link), picked_up: false })
     }
 
+    /// Where it listens for those who want a channel.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("master")
+    }
+
     /// How long it may take to open a channel.
     pub fn patience(&self, settings: &Settings) -> Duration {
         if self.picked_up { settings.connect_timeout.min(PICK_UP) } else { settings.connect_timeout }
@@ -163,7 +168,7 @@ fn other(error: &std::io::Error) -> Loss {
 }
 
 /// What ssh's words mean: first our own ssh's, then those of the gates on the way.
-fn classify(log: &str, said: &str) -> Loss {
+pub fn classify(log: &str, said: &str) -> Loss {
     let (kind, text) = match (kind_of(log), kind_of(said)) {
         (LossKind::Other, LossKind::Other) if log.is_empty() => (LossKind::Other, said.to_owned()),
         (LossKind::Other, LossKind::Other) => (LossKind::Other, log.to_owned()),

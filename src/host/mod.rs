@@ -11,6 +11,7 @@ mod loader;
 mod local;
 mod master;
 mod place;
+mod proof;
 mod script;
 mod show;
 mod ssh;
@@ -80,6 +81,8 @@ pub enum LossKind {
     Lost,
     /// The host no longer answers, though the line stands.
     Silent,
+    /// Another run holds it.
+    Held,
     /// The host answered what no honest host answers (wrong frame, wrong number, too much).
     Untrusted,
     /// Anything else ssh says.
@@ -98,6 +101,7 @@ impl fmt::Display for Loss {
             LossKind::NoShell => "no usable shell",
             LossKind::Lost => "connection lost",
             LossKind::Silent => "no longer answers",
+            LossKind::Held => "held by another run",
             LossKind::Untrusted => "answer cannot be trusted",
             LossKind::Other => "unreachable",
         };

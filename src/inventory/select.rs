@@ -1,13 +1,10 @@
 //! Patterns that choose hosts: `web:db`, `web,db`, `web:&prod`, `web:!web3`, `web*`, `~web[0-9]+`, `web[0:3]`, `@file`.
 
 use super::{Host, Inventory, merge, range};
-use crate::fault::{Fault, Place, Result, Source};
+use crate::fault::{Fault, Place, Result, Source, read_text};
 use regex::Regex;
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// The largest file of hosts, in bytes.
-const MOST: u64 = 16 << 20;
 
 /// The numbers of the hosts that a pattern chooses, each once, in the order in which its parts name them.
 pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>> {
@@ -89,9 +86,8 @@ fn split(pattern: &str) -> Vec<(usize, &str)> {
 
 /// The parts in a file, one a line.
 fn from_file(path: &str) -> Result<Vec<Part>> {
-    let cannot = |why| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(why);
-    let bytes = crate::yaml::read_file(std::path::Path::new(path), MOST).map_err(cannot)?;
-    let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8".to_owned()))?;
+    let text = read_text(std::path::Path::new(path), 16 << 20)
+        .map_err(|why| Fault::new(format!("the file of hosts `{path}` cannot be read")).why(why))?;
     let source: Arc<Source> = Source::new(path, text);
     let mut parts = Vec::new();
     let mut start = 0;

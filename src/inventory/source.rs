@@ -2,8 +2,7 @@
 
 use super::build::{Builder, UNGROUPED};
 use super::{ini, range, script, tree};
-use crate::fault::{Fault, Place, Source};
-use crate::yaml;
+use crate::fault::{Fault, Place, Source, read_bytes};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,8 +40,11 @@ impl Reader {
     /// It cannot be read, is too large, is no text, or is encrypted.
     pub fn text(&mut self, path: &Path) -> Result<Arc<Source>, Fault> {
         let name = path.display();
-        let bytes = yaml::read_file(path, MOST)
-            .map_err(|why| Fault::new(format!("the inventory file {name} cannot be read")).why(why))?;
+        let bytes = read_bytes(path, MOST).map_err(|why| {
+            let denied = why.starts_with("Permission denied");
+            let fault = Fault::new(format!("the inventory file {name} cannot be read")).why(why);
+            if denied { fault.hint("let your user read it, or run as its owner") } else { fault }
+        })?;
         let text = decode(bytes, path)?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),

@@ -109,6 +109,8 @@ while :; do systemd-nspawn \"$@\"; [ $? = 133 ] || exit; done";
     command.arg(format!("--hostname={}", host.name));
     command.arg(format!("--network-namespace-path=/run/netns/{}", net::space(&lab.name, &host.name)));
     command.args(["--resolv-conf=off", "--timezone=off", "--link-journal=no"]);
+    // It has a network of its own, and may do there what root does on a real machine: firewall, addresses, settings.
+    command.arg("--capability=CAP_NET_ADMIN");
     // Its own network settings may be written; all others are hidden behind its own copies.
     command.env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network").env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);

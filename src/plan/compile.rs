@@ -70,6 +70,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
             file: playbook.file.display().to_string(),
             vars: playbook.vars.clone(),
             batches: batches(&playbook.serial, members),
+            budget: playbook.budget,
         });
     }
     if let Some(faults) = Faults::some(faults) {
@@ -131,6 +132,11 @@ fn unknown_tags(playbooks: &[Playbook], options: &Options, faults: &mut Vec<Faul
         faults
             .push(Fault::new("there is no step in the playbooks").hint("`steadfast explain` lists the kinds of steps"));
     }
+}
+
+/// The hosts of these names, in the inventory's order, for a plan that no playbook made.
+pub fn hosts_of(inventory: &Inventory, names: &BTreeSet<String>) -> Vec<Host> {
+    hosts(inventory, std::slice::from_ref(names), &Options::default()).hosts
 }
 
 fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options) -> Plan {
@@ -204,16 +210,7 @@ fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook) -> Result<Body
 /// Cuts the hosts into batches; the last size repeats.
 fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
     let total = hosts.len();
-    let mut sizes = serial.iter().map(|batch| match batch {
-        Batch::Hosts(number) => (*number).max(1),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "small"
-        )]
-        Batch::Percent(percent) => ((total as f64 * percent / 100.0).floor() as usize).max(1),
-    });
+    let mut sizes = serial.iter().map(|batch| batch.of(total).max(1));
     let mut last = sizes.next().unwrap_or(total.max(1));
     let mut left = hosts.as_slice();
     let mut all = Vec::new();
@@ -226,13 +223,21 @@ fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
     all
 }
 
+/// So many steps of a circle are told.
+const MOST_OF_CIRCLE: usize = 12;
+
 /// A cycle as a circle, with the place of each of its steps.
 fn cycle(plan: &Plan, circle: &[(usize, Why)]) -> Faults {
-    let names: Vec<String> = circle.iter().map(|(task, _)| plan.tasks[*task].step.id.clone()).collect();
-    let first = names.first().cloned().unwrap_or_default();
-    let mut fault = Fault::new(format!("steps wait for each other in a circle: {} → {first}", names.join(" → ")));
-    for (n, (task, why)) in circle.iter().enumerate() {
-        let next = &names[(n + 1) % names.len()];
+    let name = |n: usize| plan.tasks[circle[n % circle.len()].0].step.id.as_str();
+    let told = circle.len().min(MOST_OF_CIRCLE);
+    let mut names: Vec<&str> = (0..told).map(name).collect();
+    let more = format!("… {} more …", circle.len() - told);
+    if circle.len() > told {
+        names.push(&more);
+    }
+    let mut fault = Fault::new(format!("steps wait for each other in a circle: {} → {}", names.join(" → "), name(0)));
+    for (n, (task, why)) in circle.iter().take(told).enumerate() {
+        let next = name(n + 1);
         let says = match why {
             Why::Needs => format!("`{next}` needs this"),
             Why::OnChange => format!("`{next}` follows when this changes"),

@@ -61,6 +61,11 @@ fn by_step(plan: &Plan) -> HashMap<&str, HashMap<usize, usize>> {
 /// `needs` and `on_change` on the same host. A needed step that does not concern this host is no edge.
 fn written(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
     let here: HashMap<&str, usize> = range.clone().map(|n| (plan.tasks[n].step.id.as_str(), n)).collect();
+    // What judges the host comes when all others of its playbook are done.
+    for judge in range.clone().filter(|n| plan.tasks[*n].step.health.is_some()) {
+        let of_play = |n: &usize| plan.tasks[*n].play == plan.tasks[judge].play && plan.tasks[*n].step.health.is_none();
+        range.clone().filter(of_play).for_each(|first| graph.edge(first, judge, Why::Needs));
+    }
     for n in range {
         let step = &plan.tasks[n].step;
         for need in step.needs.iter().filter(|need| need.hosts.is_none()) {

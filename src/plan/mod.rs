@@ -8,18 +8,22 @@ use crate::fact::{Os, Query};
 use crate::fault::Faults;
 use crate::graph::Graph;
 use crate::inventory::Connection;
-use crate::playbook::{Made, Step};
+use crate::playbook::{Budget, Made, Step};
 use std::sync::Arc;
 
+mod back;
 mod compile;
 mod decide;
 mod draw;
 mod edges;
+mod saved;
 mod scope;
 
-pub use compile::{Options, compile};
+pub use back::{Back, back};
+pub use compile::{Options, compile, hosts_of};
 pub use decide::{Decision, Part, Taint, decide, judge};
 pub use draw::{Format, draw};
+pub use saved::{Approved, Key, Shown};
 
 /// All that is to be done, in order, for one run.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub struct Plan {
 }
 
 /// A host that takes part.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Host {
     pub name: String,
     pub connection: Connection,
@@ -51,6 +55,7 @@ pub struct Play {
     pub vars: Scope,
     /// Host numbers, batch by batch.
     pub batches: Vec<Vec<usize>>,
+    pub budget: Budget,
 }
 
 /// A step on a host.

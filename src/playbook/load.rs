@@ -200,7 +200,7 @@ impl Reader {
             }
             return None;
         }
-        match text_of(path) {
+        match text_of(path, place.is_some()) {
             Ok(text) => {
                 self.digest.update((text.len() as u64).to_be_bytes());
                 self.digest.update(text.as_bytes());
@@ -229,8 +229,10 @@ fn short(path: &Path, real: &Path) -> PathBuf {
     if std::fs::canonicalize(&short).is_ok_and(|other| other == real) { short } else { path.to_path_buf() }
 }
 
-/// A file's text.
-fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = yaml::read_file(path, MAX_BYTES)?;
-    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
+/// A file's text. Only what a user names on the command line may be a pipe.
+fn text_of(path: &Path, regular: bool) -> Result<String, String> {
+    if regular && !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    crate::fault::read_text(path, MAX_BYTES)
 }

@@ -1,9 +1,10 @@
 //! A step for one host: variables filled in, conditions decided, the loop gone through, the kind read.
 
 use super::pattern::{Pattern, as_node};
+use super::vars::Vars;
 use super::{Made, Step};
 use crate::expr::{Condition, Scope, Template};
-use crate::fault::{Fault, Faults, Place};
+use crate::fault::{Fault, Faults, Place, Source};
 use crate::step;
 use crate::yaml::{Node, Value};
 use serde_json::Value as Json;
@@ -90,6 +91,35 @@ impl Step {
         let mut seen = HashSet::new();
         faults.retain(|fault| seen.insert(fault.to_string()));
         Faults::some(faults).map_or(Ok(made), Err)
+    }
+
+    /// A step that no playbook wrote, with nothing to fill in; `origin` is where it comes from.
+    pub fn plain(id: String, title: String, kind: &'static str, origin: &str) -> Self {
+        let place = Place { source: Source::new(origin, ""), start: 0, end: 0 };
+        let body = Node { value: Value::Null, place: place.clone() };
+        Self {
+            id,
+            title,
+            hosts: None,
+            when: vec![],
+            tags: vec![],
+            needs: vec![],
+            on_change: vec![],
+            each: None,
+            control: None,
+            become_root: None,
+            health: None,
+            vars: Scope::new(),
+            kind,
+            filled: Pattern::Fixed(body.clone()),
+            body,
+            ready: None,
+            uses: vec![],
+            headline: None,
+            looped: None,
+            within: Vars::default(),
+            place,
+        }
     }
 
     /// The title with its names filled in.

@@ -40,6 +40,7 @@ pub struct Playbook {
     pub become_root: Option<bool>,
     /// Batches, one after another; the last repeats. Empty: all hosts at once.
     pub serial: Vec<Batch>,
+    pub budget: Budget,
     pub vars: Scope,
     /// In the order written, includes in their place.
     pub steps: Vec<Arc<Step>>,
@@ -54,6 +55,45 @@ pub enum Batch {
     Hosts(usize),
     /// 0 < percent ≤ 100; at least one host.
     Percent(f64),
+}
+
+/// What a playbook bears before it stops.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budget {
+    /// So many hosts may fail, of all that the playbook is for; one more stops it.
+    pub max_failed: Option<Batch>,
+    /// So many may be unreachable.
+    pub max_unreachable: Option<Batch>,
+    pub on_failure: OnFailure,
+}
+
+/// What follows when a host fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// No further batch begins, unless a budget bears it.
+    #[default]
+    Stop,
+    /// The next batch begins, unless a budget is used up.
+    Continue,
+    /// As `stop`; and what the run changed on the hosts that failed is taken back.
+    Rollback,
+}
+
+impl Batch {
+    /// Of how many hosts this is the share, rounded down.
+    pub fn of(&self, total: usize) -> usize {
+        match self {
+            Self::Hosts(hosts) => *hosts,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "small"
+            )]
+            Self::Percent(percent) => (total as f64 * percent / 100.0).floor() as usize,
+        }
+    }
 }
 
 /// One entry of a playbook.
@@ -74,6 +114,8 @@ pub struct Step {
     pub each: Option<Node>,
     pub control: Option<Control>,
     pub become_root: Option<bool>,
+    /// It judges the host once all others are done: what is not so within these seconds is a failure.
+    pub health: Option<u64>,
     /// Variables of the step and of the includes around it.
     pub vars: Scope,
     /// The word of its kind.

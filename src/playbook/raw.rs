@@ -1,14 +1,25 @@
 //! Playbooks as written: their own fields, and the words that all maps in a playbook share.
 
-use super::Batch;
 use super::vars::Vars;
+use super::{Batch, Budget};
 use crate::fault::{Fault, Faults, Place, nearest};
 use crate::step;
 use crate::yaml::{self, Key, Node, Value};
 use serde::Deserialize;
 
 /// The fields of a playbook.
-pub(super) const PLAY: &[&str] = &["name", "hosts", "become", "serial", "vars", "vars_files", "steps"];
+pub(super) const PLAY: &[&str] = &[
+    "name",
+    "hosts",
+    "become",
+    "serial",
+    "max_failed",
+    "max_unreachable",
+    "on_failure",
+    "vars",
+    "vars_files",
+    "steps",
+];
 /// The fields of an included file.
 pub(super) const INCLUDED: &[&str] = &["vars", "steps"];
 
@@ -19,6 +30,7 @@ pub(super) struct RawPlay {
     pub hosts_place: Place,
     pub become_root: Option<bool>,
     pub serial: Vec<Batch>,
+    pub budget: Budget,
     pub vars: Vars,
     pub vars_files: Vec<Text>,
     pub steps: Vec<Node>,
@@ -72,6 +84,11 @@ impl RawPlay {
             hosts_place,
             become_root: fields.value("become"),
             serial: fields.serial(),
+            budget: Budget {
+                max_failed: fields.limit("max_failed"),
+                max_unreachable: fields.limit("max_unreachable"),
+                on_failure: fields.value("on_failure").unwrap_or_default(),
+            },
             vars: Vars::read(node.get("vars"), fields.faults),
             vars_files: fields.texts("vars_files"),
             steps,
@@ -185,6 +202,18 @@ impl Fields<'_> {
         }
     }
 
+    /// So many hosts, or a share of them; none at all is a limit too.
+    fn limit(&mut self, field: &str) -> Option<Batch> {
+        let text = self.text(field)?;
+        let zero = matches!(text.text.as_str(), "0" | "0%").then_some(Batch::Hosts(0));
+        let limit = zero.or_else(|| batch(&text.text));
+        if limit.is_none() {
+            let fault = Fault::new(format!("`{}` is no number of hosts", text.text)).at(&text.place);
+            self.tell(fault.hint("a number from 0, or a share such as \"10%\""));
+        }
+        limit
+    }
+
     fn serial(&mut self) -> Vec<Batch> {
         let mut batches = Vec::new();
         for one in self.texts("serial") {
@@ -214,6 +243,7 @@ fn batch(text: &str) -> Option<Batch> {
 
 /// What a word of Ansible is here.
 fn habit(word: &str) -> Option<&'static str> {
+    let word = word.strip_prefix("ansible.builtin.").unwrap_or(word);
     Some(match word {
         "tasks" | "pre_tasks" | "post_tasks" => "steps stand under `steps:`",
         "handlers" | "notify" | "listen" => {
@@ -231,7 +261,18 @@ fn habit(word: &str) -> Option<&'static str> {
         }
         "depends_on" | "requires" | "after" => "write `needs:`",
         "block" | "rescue" => "put the steps into a file and `include` it",
-        "desc" | "description" => "write `title:`",
+        "desc" | "description" | "name" => "write `title:` for people and `id:` for other steps",
+        "copy" | "template" => {
+            "write `file: {path: /etc/x, content: \"…\", mode: \"0644\"}`; templates stand in `content`"
+        }
+        "lineinfile" | "blockinfile" | "replace" => "write `line: {path: /etc/x, line: …, match: …}`, or `key_value`",
+        "ini_file" => "write `key_value: {path: /etc/x, section: …, key: …, value: …}`",
+        "apt" | "yum" | "dnf" | "apk" | "pip" => "write `package: {name: x, state: present}`",
+        "systemd" | "systemd_service" => "write `service: {name: x, state: enabled}`",
+        "shell" | "raw" | "script" => "write `command: {check: …, run: …}`: the check says whether it is needed",
+        "stat" | "assert" | "debug" | "fail" => "write `expect: {…}`: it looks and judges",
+        "modprobe" => "write `kernel_module: {name: x, state: …}`",
+        "set_fact" => "write `vars:`",
         _ => return None,
     })
 }

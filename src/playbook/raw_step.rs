@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// The fields that every step may have, whatever its kind.
 pub(super) const STEP: &[&str] =
-    &["id", "title", "when", "tags", "needs", "on_change", "loop", "control", "become", "vars", "hosts"];
+    &["id", "title", "when", "tags", "needs", "on_change", "loop", "control", "become", "vars", "hosts", "health"];
 /// The fields of a step that includes a file.
 pub(super) const INCLUDE: &[&str] = &["include", "title", "when", "tags", "vars", "become"];
 
@@ -63,6 +63,7 @@ pub(super) struct Draft {
     pub each: Option<Node>,
     pub looped: Option<Each>,
     pub control: Option<Control>,
+    pub health: Option<u64>,
     pub kind: &'static str,
     pub place: Place,
     pub body: Node,
@@ -114,6 +115,10 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
         fields.faults.extend(closed_faults(body, entry.closed));
         None
     };
+    if let Some(health) = node.get("health").filter(|_| entry.name != "expect") {
+        let fault = Fault::new(format!("`health` is for `expect`, not for `{}`", entry.name)).at(&health.place);
+        fields.tell(fault.hint("a step that only looks can judge a host; make one of its own"));
+    }
     let place = id.as_ref().map_or_else(|| key.place.clone(), |id| id.place.clone());
     Some(RawStep::Step(Box::new(Draft {
         own: fields.around(),
@@ -122,6 +127,7 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
         needs: fields.needs(),
         on_change: fields.texts("on_change").into_iter().map(reference).collect(),
         control: fields.value("control"),
+        health: fields.value("health"),
         each: each.cloned(),
         kind: entry.name,
         body: body.clone(),

@@ -82,6 +82,18 @@ fn playbook() -> Value {
             "description": "Hosts at a time: a number, a share, or a list of both; the last repeats.",
             "anyOf": [{"$ref": "#/$defs/playbook/$defs/batch"}, {"type": "array", "items": {"$ref": "#/$defs/playbook/$defs/batch"}}]
         },
+        "max_failed": {
+            "description": "So many hosts may fail, a number or a share of all; one more stops the run.",
+            "$ref": "#/$defs/playbook/$defs/limit"
+        },
+        "max_unreachable": {
+            "description": "So many hosts may be unreachable, a number or a share of all; one more stops the run.",
+            "$ref": "#/$defs/playbook/$defs/limit"
+        },
+        "on_failure": {
+            "description": "What follows when a host fails: no further batch (stop), the next one (continue), or its changes are taken back (rollback).",
+            "enum": ["stop", "continue", "rollback"]
+        },
         "vars": {"$ref": "#/$defs/vars"},
         "vars_files": texts("Files of variables beside the playbook; `vars` wins over them."),
         "steps": {"$ref": "#/$defs/steps"}
@@ -90,6 +102,9 @@ fn playbook() -> Value {
         "$defs": {"batch": {"anyOf": [
             {"type": "integer", "minimum": 1},
             {"type": "string", "pattern": r"^\s*([1-9][0-9]*|[0-9]*\.?[0-9]+\s*%)\s*$"}
+        ]}, "limit": {"anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": r"^\s*([0-9]+|[0-9]*\.?[0-9]+\s*%)\s*$"}
         ]}},
         "type": "object",
         "properties": properties,
@@ -123,6 +138,10 @@ fn step(kinds: Map<String, Value>) -> Value {
         },
         "tags": texts("For `--tags` and `--skip-tags`; a list, or text with commas."),
         "needs": {"description": "Steps that must be done before.", "anyOf": [need, {"type": "array", "items": need}]},
+        "health": {
+            "description": "It judges the host when all other steps are done: what is not so within so many seconds is a failure.",
+            "type": "integer", "minimum": 0, "maximum": 3600
+        },
         "on_change": texts("Steps that are due when this one changed something."),
         "loop": {
             "description": "One task for each item of this list; the item is the variable `item`.",

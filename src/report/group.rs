@@ -44,6 +44,7 @@ struct Key {
 impl Key {
     fn of(task: &TaskDone) -> Self {
         // `pending: after web1/x` is the same on every host: after its own x.
+        let since = task.since.as_ref().map(|since| format!(" since {:?} {}", since.moved, since.run));
         let why = match &task.outcome {
             Outcome::Pending { after } => Some(after.rsplit('/').next().unwrap_or(after).to_owned()),
             other => other.why().map(ToOwned::to_owned),
@@ -51,6 +52,7 @@ impl Key {
         let row = |row: &Row| {
             (row.object.clone(), row.field.clone(), row.found.brief().to_string(), row.wanted.brief().to_string())
         };
+        let why = why.into_iter().chain(since).reduce(|a, b| a + &b);
         Self { word: task.outcome.word(), why, rows: task.rows.iter().map(row).collect() }
     }
 }

@@ -6,6 +6,7 @@ mod group;
 mod json;
 mod live;
 mod text;
+mod verdict;
 
 pub use json::line;
 pub use live::Live;

@@ -2,11 +2,12 @@
 
 use super::diff::unified;
 use super::group::{Group, group, name_hosts};
-use crate::event::{Event, Mode, Outcome, Summary, TaskDone, What};
+use super::verdict::{counts, verdict};
+use crate::event::{Event, Mode, Moved, Outcome, Since, Summary, TaskDone, What};
 use crate::host::{LossKind, show};
 use crate::step::{Row, Undo, Val};
 use anstyle::{AnsiColor, Style as Ansi};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 /// How a report looks.
@@ -29,8 +30,11 @@ pub struct Text {
     hosts: Vec<String>,
     steps: usize,
     tasks: Vec<TaskDone>,
+    /// Where the word on a step of a host stands in `tasks`.
+    at: HashMap<(String, String), usize>,
     lost: Vec<(String, LossKind, String)>,
     stopped: Vec<(String, Vec<String>)>,
+    notes: Vec<(String, String)>,
     end: Option<(Summary, u8, bool, u64)>,
 }
 
@@ -42,8 +46,15 @@ impl Text {
                 (self.mode, self.hosts, self.playbooks, self.steps) =
                     (Some(*mode), hosts.clone(), playbooks.clone(), *steps);
             }
-            What::TaskDone(done) => self.tasks.push((**done).clone()),
+            What::TaskDone(done) => {
+                let at = *self.at.entry((done.host.clone(), done.step.clone())).or_insert(self.tasks.len());
+                match self.tasks.get_mut(at) {
+                    Some(former) => *former = (**done).clone(),
+                    None => self.tasks.push((**done).clone()),
+                }
+            }
             What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
+            What::Note { host, text } => self.notes.push((host.clone(), text.clone())),
             What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
             What::RunDone { summary, exit, interrupted, ms } => {
                 self.end = Some((summary.clone(), *exit, *interrupted, *ms));
@@ -84,6 +95,7 @@ impl Text {
         let mode = match self.mode {
             Some(Mode::Apply) => "apply",
             Some(Mode::Plan) => "plan",
+            Some(Mode::Rollback) => "rollback",
             _ => "check",
         };
         let what = format!("steadfast {mode}");
@@ -113,7 +125,12 @@ impl Text {
             page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
             page.wrapped(14, why);
         }
-        if !by_reason.is_empty() || !self.stopped.is_empty() {
+        for (host, text) in &self.notes {
+            let word = page.paint(YELLOW, &format!("{:<11}", "note"));
+            page.line(&format!("  {word} {host}"));
+            page.wrapped(14, &show(text.as_bytes(), 600));
+        }
+        if !self.notes.is_empty() || !by_reason.is_empty() || !self.stopped.is_empty() {
             page.line("");
         }
     }
@@ -149,7 +166,7 @@ impl Text {
         page.line("");
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let seconds = *ms as f64 / 1000.0;
-        let (word, next) = self.verdict(summary, *exit, *interrupted);
+        let (word, next) = verdict(self.mode, summary, *exit, *interrupted);
         let color = match exit {
             0 => GREEN,
             2 => YELLOW,
@@ -158,67 +175,6 @@ impl Text {
         let line = format!("{} in {seconds:.1} s{next}", page.paint(color, &word));
         page.line(&line);
     }
-
-    fn verdict(&self, summary: &Summary, exit: u8, interrupted: bool) -> (String, String) {
-        let apply = self.mode == Some(Mode::Apply);
-        let drift = summary.drift + summary.manual + summary.pending;
-        if interrupted {
-            return ("interrupted".into(), ": running steps were finished, no further ones were started".into());
-        }
-        match exit {
-            0 if apply && summary.changed > 0 => {
-                (format!("{} changed", summary.changed), ", each read again as wanted".into())
-            }
-            0 if drift > 0 => (format!("{drift} of {} differ", total(summary)), " (report only)".into()),
-            0 if summary.skipped == total(summary) => {
-                ("nothing was looked at".into(), ": every step was skipped".into())
-            }
-            0 => ("in sync".into(), String::new()),
-            2 => (format!("{drift} of {} differ", total(summary)), "; `steadfast apply` sets them (exit 2)".into()),
-            3 => {
-                let bad = summary.failed + if apply { summary.manual } else { 0 };
-                (format!("{bad} failed{}", also(summary, drift)), " (exit 3)".into())
-            }
-            4 => (also(summary, drift).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
-            6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
-            other => (format!("exit {other}"), String::new()),
-        }
-    }
-}
-
-/// What else is to be said behind what is worst.
-fn also(summary: &Summary, drift: usize) -> String {
-    let all = [
-        (summary.unreachable, "unreachable"),
-        (summary.unknown, "unknown"),
-        (drift, "differ"),
-        (summary.changed, "changed"),
-    ];
-    all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(", {n} {word}")).collect()
-}
-
-fn total(summary: &Summary) -> usize {
-    let s = summary;
-    s.unchanged + s.changed + s.drift + s.manual + s.pending + s.unknown + s.failed + s.stale + s.skipped
-}
-
-fn counts(summary: &Summary) -> Vec<String> {
-    let s = summary;
-    [
-        ("ok", s.unchanged),
-        ("changed", s.changed),
-        ("drift", s.drift),
-        ("manual", s.manual),
-        ("pending", s.pending),
-        ("unknown", s.unknown),
-        ("failed", s.failed),
-        ("stale", s.stale),
-        ("skipped", s.skipped),
-    ]
-    .iter()
-    .filter(|(word, n)| *n > 0 || *word == "ok")
-    .map(|(word, n)| format!("{word}={n}"))
-    .collect()
 }
 
 fn count(n: usize, thing: &str) -> String {
@@ -237,7 +193,7 @@ fn color(outcome: &Outcome) -> Ansi {
         Outcome::Unchanged | Outcome::Changed => GREEN,
         Outcome::Drift | Outcome::Manual => YELLOW,
         Outcome::Pending { .. } | Outcome::Skipped { .. } => CYAN,
-        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Stale { .. } => RED,
+        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Reverted { .. } | Outcome::Stale { .. } => RED,
     }
 }
 
@@ -255,6 +211,11 @@ fn brief(val: &Val) -> String {
         (Some(line), None) if line.len() <= 80 => format!("`{line}`"),
         _ => val.to_string(),
     }
+}
+
+/// A name or value of a host on one line, whatever it holds.
+fn one_line(text: &str, most: usize) -> String {
+    show(text.as_bytes(), most).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 struct Page {
@@ -318,6 +279,13 @@ impl Page {
         for row in task.rows.iter() {
             self.row(row);
         }
+        if let Some(Since { moved, run }) = &task.since {
+            let who = match moved {
+                Moved::Host => "somebody changed the host",
+                Moved::Playbook => "the playbook changed",
+            };
+            self.wrapped(14, &format!("{who} since run {run}"));
+        }
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
             let note = self.paint(DIM, &format!("way back: {class}, {why}"));
@@ -329,8 +297,8 @@ impl Page {
     }
 
     fn row(&mut self, row: &Row) {
-        let object = show(row.object.as_bytes(), 200);
-        let field = show(row.field.as_bytes(), 80);
+        let object = one_line(&row.object, 200);
+        let field = one_line(&row.field, 80);
         let data = |val: &Val| match val {
             Val::Data(data) => Some(data.to_vec()),
             _ => None,
@@ -350,7 +318,7 @@ impl Page {
             }
             return;
         }
-        let value = |val: &Val| show(brief(val).as_bytes(), 160).replace('\n', "\\n");
+        let value = |val: &Val| one_line(&brief(val), 160);
         let (found, wanted) = match (&found, &wanted) {
             (Some(a), Some(b)) if a.len() == b.len() => (value(&row.found), "other content".to_owned()),
             _ => (value(&row.found), value(&row.wanted)),

@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// Opens lines by the user's own ssh, or on this machine.
 pub struct Ssh {
     lines: Arc<Lines>,
+    /// Never takes a master that is there.
+    fresh: Arc<Lines>,
     become_root: Become,
     user: Option<String>,
     private_key: Option<PathBuf>,
@@ -17,32 +19,54 @@ pub struct Ssh {
 
 impl Ssh {
     /// `become_root` is how to become root where a task asks for it; user and key serve where the inventory names none.
-    pub fn new(lines: Arc<Lines>, become_root: Become, user: Option<String>, private_key: Option<PathBuf>) -> Self {
-        Self { lines, become_root, user, private_key }
+    pub fn new(
+        lines: Arc<Lines>,
+        fresh: Arc<Lines>,
+        become_root: Become,
+        user: Option<String>,
+        private_key: Option<PathBuf>,
+    ) -> Self {
+        Self { lines, fresh, become_root, user, private_key }
     }
 }
 
 impl Opener for Ssh {
     fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+        self.by(&self.lines, host, as_root)
+    }
+
+    fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+        self.by(&self.fresh, host, as_root)
+    }
+
+    fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async move { self.fresh.by_files(&self.login(host, as_root)).await })
+    }
+}
+
+impl Ssh {
+    /// How to log in to a host.
+    fn login(&self, host: &Host, as_root: bool) -> Login {
+        let to = &host.connection;
+        let user = to.user.clone().or_else(|| self.user.clone());
+        let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
+        Login {
+            address: to.address.clone(),
+            port: to.port,
+            user,
+            private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
+            known_hosts: to.known_hosts.clone(),
+            ssh_args: to.ssh_args.clone(),
+            r#become: if as_root && !is_root { self.become_root.clone() } else { Become::No },
+        }
+    }
+
+    fn by<'a>(&'a self, lines: &'a Lines, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         Box::pin(async move {
-            let to = &host.connection;
-            let user = to.user.clone().or_else(|| self.user.clone());
-            let is_root = if to.local { rustix::process::geteuid().is_root() } else { user.as_deref() == Some("root") };
-            let r#become = if as_root && !is_root { self.become_root.clone() } else { Become::No };
-            let line = if to.local {
-                self.lines.local(&r#become).await?
-            } else {
-                self.lines
-                    .open(&Login {
-                        address: to.address.clone(),
-                        port: to.port,
-                        user,
-                        private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
-                        known_hosts: to.known_hosts.clone(),
-                        ssh_args: to.ssh_args.clone(),
-                        r#become,
-                    })
-                    .await?
+            let login = self.login(host, as_root);
+            let line = match host.connection.local {
+                true => lines.local(&login.r#become).await?,
+                false => lines.open(&login).await?,
             };
             Ok(Arc::new(Remote::new(line, PATIENCE)) as Arc<dyn Target>)
         })

@@ -1,8 +1,9 @@
 //! Does what a plan says: reads hosts, decides, sets, reads again. Says everything as events and prints nothing.
 
 use crate::event::{Mode, Summary, What};
-use crate::host::{Later, Loss};
-use crate::plan::{Decision, Host, Plan};
+use crate::fact::{JournalEntry, Query};
+use crate::host::{Later, Loss, LossKind};
+use crate::plan::{Decision, Host, Key, Plan};
 use crate::target::Target;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,9 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+mod fail;
+mod guard;
 pub mod lines;
 mod site;
 mod voice;
+mod work;
 
 pub use voice::Voice;
 
@@ -20,6 +24,12 @@ pub use voice::Voice;
 pub trait Opener: Send + Sync {
     /// A line to a host, as root or as the user who logs in.
     fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
+
+    /// The same over a connection and a login of its own, sharing nothing with any other: it proves the way in.
+    fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>>;
+
+    /// Whether a login would pass by the files of sshd on the host's disk.
+    fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>>;
 }
 
 /// How a run is done.
@@ -29,13 +39,32 @@ pub struct Settings {
     pub forks: usize,
     /// Turns true when no new task may start.
     pub stop: watch::Receiver<bool>,
+    /// Seconds after which a change to the way in goes back unless a new login proved it; `None` changes unguarded.
+    pub guard: Option<u64>,
+    /// How long to wait for a host that another run holds.
+    pub lock_timeout: Duration,
+    /// Who runs it, for others who want a host.
+    pub who: String,
+    /// A run that is over, whose hosts may be taken over.
+    pub over: Option<String>,
+    pub past: Past,
 }
 
-/// What was shown and said yes to: by task number.
-pub type Approved = HashMap<usize, Decision>;
+/// What earlier runs left true.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    pub key: Key,
+    /// By host and step: the digest of what the step wanted, and the run.
+    pub left: HashMap<(String, String), (String, String)>,
+}
+
+/// What a look at hosts found, by task number.
+pub type Decisions = HashMap<usize, Decision>;
 
 /// One run over a plan.
 pub struct Run {
+    /// Its name, also in the journals of the hosts.
+    pub id: String,
     pub plan: Arc<Plan>,
     pub opener: Arc<dyn Opener>,
     pub voice: Arc<Voice>,
@@ -43,8 +72,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads every host and says what differs; nothing is changed. Gives the decisions, to be approved.
-    pub async fn check(self: &Arc<Self>) -> Approved {
+    /// Reads every host and says what differs; nothing is changed. Gives what it found, to be approved.
+    pub async fn check(self: &Arc<Self>) -> Decisions {
         let permits = Arc::new(Semaphore::new(self.settings.forks.max(1)));
         let mut jobs = tokio::task::JoinSet::new();
         for host in 0..self.plan.hosts.len() {
@@ -54,7 +83,7 @@ impl Run {
                 if *run.settings.stop.borrow() { Vec::new() } else { run.check_host(host).await }
             });
         }
-        let mut all = Approved::new();
+        let mut all = Decisions::new();
         while let Some(decisions) = jobs.join_next().await {
             all.extend(decisions.unwrap_or_default());
         }
@@ -66,7 +95,10 @@ impl Run {
         let mut site = site::Site::new(self, host);
         let order = self.plan.of_host(host);
         let decisions = match site.survey(&order).await {
-            Ok(facts) => site.judge(&order, &facts),
+            Ok(facts) => {
+                site.tell_guards(&facts);
+                site.judge(&order, &facts)
+            }
             Err(loss) => {
                 site.lost(&loss);
                 Vec::new()
@@ -81,13 +113,13 @@ impl Run {
     }
 
     /// The first two events of every run.
-    pub fn announce(&self, run: String, mode: Mode) {
+    pub fn announce(&self, mode: Mode) {
         self.voice.say(What::Version { version: crate::event::VERSION, steadfast: env!("CARGO_PKG_VERSION") });
         let mut steps: Vec<&str> = self.plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
         steps.sort_unstable();
         steps.dedup();
         self.voice.say(What::RunStarted {
-            run,
+            run: self.id.clone(),
             mode,
             hosts: self.plan.hosts.iter().map(|host| host.name.clone()).collect(),
             playbooks: self.plan.plays.iter().map(|play| play.file.clone()).collect(),
@@ -106,6 +138,26 @@ impl Run {
     }
 }
 
+/// A host's journal, from a run on.
+pub type Journal = Result<Vec<JournalEntry>, Loss>;
+
+/// What the hosts' journals say of a run and of all that came after it, in the order of the hosts.
+pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, as_root: bool, forks: usize) -> Vec<Journal> {
+    let permits = Semaphore::new(forks.max(1));
+    let one = |host| {
+        let permits = &permits;
+        async move {
+            let _permit = permits.acquire().await;
+            let line = opener.open(host, as_root).await?;
+            let facts = line.read(&[Query::Journal(run.to_owned())]).await;
+            line.close().await;
+            let unread = |gap| Loss { kind: LossKind::Other, why: format!("its journal cannot be read: {gap:?}") };
+            facts?.journal(run).cloned().map_err(unread)
+        }
+    };
+    futures_util::future::join_all(hosts.iter().map(one)).await
+}
+
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
@@ -113,8 +165,36 @@ fn millis(since: Instant) -> u64 {
 /// How long one reading of a host may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The name of a run: when it began, and a word that makes it the only one.
+/// The name of a run: when it began (UTC, to the millisecond, so that names sort by age), and a word that makes it the
+/// only one.
 pub fn new_id() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    format!("{since}-{}", &crate::host::random_word()[..6])
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let (seconds, ms) = (since.as_secs(), since.subsec_millis());
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let word = &crate::host::random_word()[..4];
+    format!("{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}.{ms:03}-{word}")
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (the Gregorian calendar in eras of 400 years).
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn days_are_dates() {
+        for (days, date) in
+            [(0, (1970, 1, 1)), (11_016, (2000, 2, 29)), (20_781, (2026, 11, 24)), (47_541, (2100, 3, 1))]
+        {
+            assert_eq!(super::date(days), date);
+        }
+    }
 }

@@ -1,28 +1,40 @@
 //! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
 
 use super::Run;
-use crate::event::{Outcome, TaskDone, What};
+use crate::act::{Guard, Hold, Intent, Lease};
+use crate::event::{Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
-use crate::host::Loss;
+use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, judge};
 use crate::playbook::Made;
-use crate::step::{Disruption, Row, Undo};
+use crate::step::{Claim, Disruption, Object, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One host during a run.
 pub struct Site {
     run: Arc<Run>,
-    host: usize,
+    pub host: usize,
     lines: BTreeMap<bool, Arc<dyn Target>>,
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
+    /// How many changes were begun on it.
+    changes: u32,
+    /// The task over whose line the host was taken.
+    leased: Option<usize>,
+}
+
+/// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
+const HOLD: u64 = 120;
+
+fn made_patience(made: &[Made]) -> u64 {
+    made.iter().map(|one| one.kind.patience()).sum()
 }
 
 impl Site {
     pub fn new(run: &Arc<Run>, host: usize) -> Self {
-        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new() }
+        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0, leased: None }
     }
 
     fn name(&self) -> String {
@@ -83,7 +95,7 @@ impl Site {
             asked.entry(self.run.plan.becomes_root(*task)).or_default().extend(queries(*task));
         }
         if let Some((_, first)) = asked.iter_mut().next_back() {
-            first.insert(Query::Os);
+            first.extend([Query::Os, Query::Guards]);
         }
         let mut facts = Facts::default();
         for (as_root, queries) in asked {
@@ -147,6 +159,16 @@ impl Site {
         let step = &self.run.plan.tasks[task].step;
         let made = self.made(task);
         let kinds = || made.iter().map(|one| &one.kind);
+        let past = &self.run.settings.past;
+        let meaning = past
+            .key
+            .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
+        let left = past.left.get(&(self.name(), step.id.clone()));
+        let differs = matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
+        let since = left.filter(|_| differs).map(|(wanted, run)| Since {
+            moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },
+            run: run.clone(),
+        });
         self.run.voice.say(What::TaskDone(Box::new(TaskDone {
             host: self.name(),
             step: step.id.clone(),
@@ -157,9 +179,82 @@ impl Site {
             outcome,
             rows: rows.into(),
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
-            undo: kinds().map(|kind| kind.undo()).find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact),
-            access: kinds().any(|kind| kind.access()),
+            undo: self.undo(task),
+            access: self.access(task),
+            since,
+            meaning,
         })));
+    }
+
+    /// What the host writes down before a task acts.
+    pub fn intent(&mut self, task: usize) -> Intent {
+        self.changes += 1;
+        let step = &self.run.plan.tasks[task].step;
+        let undo = match self.undo(task) {
+            Undo::Exact => ("exact", String::new()),
+            Undo::Partial(why) => ("partial", why),
+            Undo::None(why) => ("none", why),
+        };
+        Intent {
+            run: self.run.id.clone(),
+            seq: self.changes,
+            step: step.id.clone(),
+            title: self.run.plan.title(task),
+            kind: step.kind.to_owned(),
+            undo,
+            access: self.access(task),
+            who: self.run.settings.who.clone(),
+            hold: made_patience(&self.made(task)) + HOLD,
+            guard: self.guard(task),
+        }
+    }
+
+    /// The guard of a task that touches the way in. This very machine has no way in that a login could prove.
+    fn guard(&self, task: usize) -> Option<Guard> {
+        let local = self.run.plan.hosts[self.host].connection.local;
+        let seconds = self.run.settings.guard.filter(|_| self.access(task) && !local)?;
+        Some(Guard { token: crate::host::random_word(), seconds })
+    }
+
+    /// The line for a task, if one was opened.
+    pub fn standing(&self, task: usize) -> Option<Arc<dyn Target>> {
+        self.lines.get(&self.run.plan.becomes_root(task)).cloned()
+    }
+
+    /// A line over a connection and a login of its own.
+    pub async fn fresh(&self, task: usize) -> Result<Arc<dyn Target>, Loss> {
+        let host = &self.run.plan.hosts[self.host];
+        self.run.opener.open_fresh(host, self.run.plan.becomes_root(task)).await
+    }
+
+    /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
+    /// `None` for all others.
+    pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
+        let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
+        let made = self.made(task);
+        if self.run.plan.tasks[task].step.kind == "sshd"
+            || !made.iter().flat_map(|one| one.kind.claims()).any(|c| latent(&c))
+        {
+            return None;
+        }
+        let host = &self.run.plan.hosts[self.host];
+        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
+    }
+
+    /// Lets go of the lines: the next reading opens new ones.
+    pub async fn drop_lines(&mut self) {
+        self.close().await;
+    }
+
+    fn undo(&self, task: usize) -> Undo {
+        let made = self.made(task);
+        let mut all = made.iter().map(|one| one.kind.undo());
+        all.find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact)
+    }
+
+    /// Whether a task touches the way in.
+    pub fn access(&self, task: usize) -> bool {
+        self.made(task).iter().any(|one| one.kind.access())
     }
 
     /// Says that a task begins to act.
@@ -171,6 +266,74 @@ impl Site {
     /// Says that the host is lost.
     pub fn lost(&self, loss: &Loss) {
         self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
+    }
+
+    /// Says what earlier runs left unproven.
+    pub fn tell_guards(&self, facts: &Facts) {
+        for open in facts.guards().into_iter().flatten() {
+            let what = if open.reverted {
+                "was never proven by a new login and was taken back"
+            } else {
+                "waits to be proven by a new login, and goes back by itself otherwise"
+            };
+            let text = format!("step {} of run {} {what}", open.step, open.run);
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+    }
+
+    /// Whether this run has the host.
+    pub fn has_it(&self) -> bool {
+        self.leased.is_some()
+    }
+
+    /// Takes the host for this run, and waits for it where another run holds it. Says whether something that was left
+    /// unproven went back, so that all must be read again.
+    ///
+    /// # Errors
+    /// It stays held, or cannot be asked.
+    pub async fn take(&mut self, task: usize) -> Result<bool, Loss> {
+        let run = Arc::clone(&self.run);
+        let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
+        let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
+        let until = Instant::now() + run.settings.lock_timeout;
+        let line = self.line(task).await?;
+        let settled = loop {
+            match line.lease(&what).await? {
+                Hold::Other { run, who, left, busy, .. } if Instant::now() >= until => {
+                    let running = if busy { " (what it began still runs)" } else { "" };
+                    let why = format!(
+                        "run {run} of {who} has it for another {left} s{running}; `--lock-timeout` waits, `steadfast \
+                         unlock {}` takes it away from a run that is no more",
+                        self.name()
+                    );
+                    return Err(Loss { kind: LossKind::Held, why });
+                }
+                Hold::Other { .. } => tokio::time::sleep(Duration::from_millis(500)).await,
+                Hold::Ours(settled) => break settled,
+                Hold::Nobody => break vec![],
+            }
+        };
+        let moved = !settled.is_empty();
+        for [end, run, step] in settled {
+            let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
+            let text = format!("step {step} of run {run} was never proven by a new login and {how}");
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+        self.leased = Some(task);
+        Ok(moved)
+    }
+
+    /// Gives the host back, then ends its lines.
+    pub async fn leave(&mut self) {
+        super::fail::point("before-release");
+        if let Some(task) = self.leased.take() {
+            let what = Lease::Release { run: self.run.id.clone() };
+            if let Some(line) = self.standing(task) {
+                // It runs out by itself where nobody can be told.
+                let _ = line.lease(&what).await;
+            }
+        }
+        self.close().await;
     }
 
     /// Ends its lines.

@@ -110,7 +110,8 @@ impl Kind for Command {
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         let back = to.iter().any(|setting| setting.to.as_text() == Some("1"));
         let text = if back { self.undo.as_ref() } else { Some(&self.run) };
-        text.map(|text| Act::Shell { script: with_env(&self.env, text) }).into_iter().collect()
+        let undo = self.undo.as_ref().filter(|_| !back).map(|undo| with_env(&self.env, undo));
+        text.map(|text| Act::Shell { script: with_env(&self.env, text), undo }).into_iter().collect()
     }
 
     fn claims(&self) -> Vec<Claim> {

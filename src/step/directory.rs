@@ -10,7 +10,7 @@
 //!
 //! Drift is told by field: `exists`, `mode`, `owner`, `group`.
 //!
-//! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none.
+//! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::file::held;
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
@@ -111,6 +111,10 @@ impl Kind for Directory {
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_directories(to)
+    }
+
+    fn access(&self) -> bool {
+        self.path.0.iter().any(|path| super::way_in::is_way_in(path))
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -2,7 +2,9 @@
 //!
 //! With `content` the file is made or replaced whole (a temporary file beside it, fsync, rename). Without, only mode and
 //! owner are looked after, and `path` may be a glob (`*`, `?`, `[…]`) or a list; what a glob does not match needs nothing.
-//! Symbolic links are never followed: a glob leaves them out, a path that is one is refused.
+//! Symbolic links are never followed: a glob leaves them out, a path that is one is refused; a link on the way is
+//! followed only where nobody but root can change it. With `state: absent` a link goes away itself, as `rm` does it; what
+//! it leads to is not touched.
 //!
 //! ```yaml
 //! - id: private-keys
@@ -17,9 +19,10 @@
 //!
 //! Drift is told by field: `content`, `mode`, `owner`, `group`, or `exists` where the file should not be there. A path
 //! without a glob that does not exist, and has no `content`, is missing: an earlier step may bring it; with
-//! `if_present: true` it needs nothing.
+//! `if_present: true` it needs nothing. A match whose name is not UTF-8, or that a user's link leads to, is left alone and
+//! told as not `known`; the others are looked after.
 //!
-//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none.
+//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
@@ -102,6 +105,7 @@ impl File {
         for entry in found.stat(path)? {
             match entry.kind {
                 _ if self.excluded(&entry.path) => {}
+                _ if entry.doubt.is_some() => entries.push(entry),
                 EntryKind::File => entries.push(entry),
                 EntryKind::Symlink if self.state == Presence::Absent => entries.push(entry),
                 _ if is_glob(path) => {}
@@ -118,6 +122,11 @@ impl File {
     fn held(&self, entry: &Entry, rows: &mut Vec<Row>) {
         held(&entry.path, Some(entry), self.mode, self.owner.as_deref(), self.group.as_deref(), rows);
     }
+}
+
+/// The row for what must be left alone; nothing is ever done for it.
+pub(super) fn doubt(entry: &Entry) -> Option<Row> {
+    entry.doubt.as_ref().map(|why| Row::new(&entry.path, "known", why.as_str(), "yes"))
 }
 
 /// Rows for mode, owner and group; `None` is an entry that is yet to be made.
@@ -151,13 +160,16 @@ impl Kind for File {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let mut rows = Vec::new();
+        let mut doubts = Vec::new();
         for path in &self.path.0 {
-            let entries = self.entries(found, path)?;
+            let (unsure, entries): (Vec<_>, Vec<_>) = self.entries(found, path)?.into_iter().partition(|e| e.doubt.is_some());
+            doubts.extend(unsure.into_iter().filter_map(doubt));
             match (&self.content, self.state) {
                 (_, Presence::Absent) => {
                     for entry in entries {
                         let was = match found.file(&entry.path) {
                             Ok(Content::Regular(bytes)) => Val::Data(bytes.as_slice().into()),
+                            _ if entry.kind == EntryKind::Symlink => Val::text("a symbolic link"),
                             _ => Val::text("something"),
                         };
                         let mut held_rows = Vec::new();
@@ -184,11 +196,18 @@ impl Kind for File {
                 (None, _) => entries.iter().for_each(|entry| self.held(entry, &mut rows)),
             }
         }
-        Ok(rows)
+        if let (true, Some(first)) = (rows.is_empty(), doubts.first()) {
+            return Err(Gap::Unknown(format!("{}: {}", first.object, first.found)));
+        }
+        Ok([rows, doubts].concat())
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_files(to, None)
+    }
+
+    fn access(&self) -> bool {
+        self.path.0.iter().any(|path| super::way_in::is_way_in(path))
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -214,13 +233,21 @@ impl Kind for File {
     }
 }
 
-/// Files whose mistakes lock people out have a check of their own, whoever writes them.
+/// Files whose mistakes lock people out have a check of their own, whoever writes them. `$1` is the new file before it
+/// is in place: asked about first, so that what sshd or sudo would not take is never live, not even for a moment.
 fn own_check(path: &str) -> Option<&'static str> {
-    if path == "/etc/ssh/sshd_config" || path.starts_with("/etc/ssh/sshd_config.d/") {
-        return Some("[ ! -x /usr/sbin/sshd ] || { mkdir -p -m 755 /run/sshd; /usr/sbin/sshd -t; }");
+    if path == "/etc/ssh/sshd_config" {
+        return Some("[ ! -x /usr/sbin/sshd ] || { mkdir -p -m 755 /run/sshd; /usr/sbin/sshd -t ${1:+-f \"$1\"}; }");
+    }
+    if path.starts_with("/etc/ssh/sshd_config.d/") {
+        // As a part of the whole; where the whole is broken already, only its place can tell.
+        return Some(
+            "s=/usr/sbin/sshd; [ -x $s ] || exit 0; mkdir -p -m 755 /run/sshd; [ -n \"$1\" ] || exec $s -t; $s -t 2>/dev/null || exit 0; \
+             { printf 'Include %s\\n' \"$1\"; cat /etc/ssh/sshd_config; } | $s -t -f /dev/stdin",
+        );
     }
     if path == "/etc/sudoers" || path.starts_with("/etc/sudoers.d/") {
-        return Some("[ ! -x /usr/sbin/visudo ] || visudo -c -q");
+        return Some("[ ! -x /usr/sbin/visudo ] || /usr/sbin/visudo -c -q ${1:+-f \"$1\"}");
     }
     None
 }

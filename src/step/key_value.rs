@@ -1,7 +1,8 @@
 //! One setting in a file of settings: `KEY value`, `key = value`, with sections or without.
 //!
 //! The first line that sets the key gets the value, further ones that set it go away; where none does, the setting is
-//! added at the end of its section. Comments stay as they are. `separator` is what stands between: a blank by default
+//! added at the end of its section (in a configuration of sshd before the first `Match`, and a line inside of one is
+//! another setting: it is left alone). Comments stay as they are. `separator` is what stands between: a blank by default
 //! (login.defs), `=` or ` = ` for ini-like files. Keys are compared without regard to case when `ignore_case: true`.
 //!
 //! ```yaml
@@ -16,7 +17,7 @@
 //!
 //! Drift is told as the whole `content` of the file; `--diff` shows the lines.
 //!
-//! Way back: exact, the whole file as it was. Disruption: none.
+//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::file::set_files;
 use super::line::change;
@@ -56,7 +57,8 @@ pub struct KeyValue {
     /// Permission bits of a file that is made; 0644 unless told.
     #[serde(default)]
     mode: Option<Mode>,
-    /// A command that must accept the file in its place.
+    /// A command that must accept the file in its place; one that speaks of `$1` is asked about the new file there
+    /// before it takes that place (`visudo -c ${1:+-f "$1"}`), and then once more without `$1`.
     #[serde(default)]
     check: Option<String>,
 }
@@ -102,11 +104,24 @@ impl KeyValue {
         rest.filter(|_| same).map(str::trim)
     }
 
+    /// Where the settings for everybody end: at the first `Match` or `Host` of a configuration of ssh, which goes on to
+    /// the next one or the end.
+    fn conditions(&self, lines: &[&str]) -> usize {
+        let conditional = |line: &&str| {
+            let word = line.trim_start().split(|sign: char| sign.is_whitespace() || sign == '=').next();
+            let names = if self.path.starts_with("/etc/ssh/ssh_config") { &["match", "host"][..] } else { &["match"] };
+            word.is_some_and(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name)))
+        };
+        let ssh = self.path.starts_with("/etc/ssh/") && self.section.is_none();
+        lines.iter().position(conditional).filter(|_| ssh).unwrap_or(lines.len())
+    }
+
     fn wanted(&self, text: &str) -> String {
         let lines: Vec<&str> = text.lines().collect();
         let mut section: Option<&str> = None;
         let mut first = None;
-        let mut end = self.section.is_none().then_some(lines.len());
+        let whole = self.conditions(&lines);
+        let mut end = self.section.is_none().then_some(whole);
         let mut ours = vec![false; lines.len()];
         for (n, line) in lines.iter().enumerate() {
             let bare = line.trim();
@@ -118,7 +133,7 @@ impl KeyValue {
                 if self.section.is_some() && (!bare.is_empty() || end.is_none()) {
                     end = Some(n + 1);
                 }
-                ours[n] = self.value_of(line).is_some();
+                ours[n] = n < whole && self.value_of(line).is_some();
                 first = first.or(ours[n].then_some(n));
             }
         }
@@ -144,7 +159,7 @@ impl KeyValue {
                 (Some(name), None) => {
                     out.extend([format!("[{name}]"), setting]);
                 }
-                (None, _) if lines.is_empty() => out.push(setting),
+                (None, Some(0)) => out.insert(0, setting),
                 _ => {}
             }
         }
@@ -167,6 +182,10 @@ impl Kind for KeyValue {
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_files(to, self.check.as_deref())
+    }
+
+    fn access(&self) -> bool {
+        super::way_in::is_way_in(&self.path)
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -207,6 +226,10 @@ mod tests {
         assert_eq!(storage.wanted("[A]\nStorage=x\n"), "[A]\nStorage=x\n[Journal]\nStorage=persistent\n");
         assert_eq!(storage.wanted("[Journal]\na=1\n\n[B]\nb=1\n"), "[Journal]\na=1\nStorage=persistent\n\n[B]\nb=1\n");
         assert_eq!(storage.wanted("[Journal]\n Storage = persistent\n"), "[Journal]\n Storage = persistent\n");
+        let port = KeyValue { path: "/etc/ssh/sshd_config".into(), ..one(None, "MaxAuthTries", Some("3"), " ") };
+        assert_eq!(port.wanted("A 1\nMatch User x\n MaxAuthTries 9\n"), "A 1\nMaxAuthTries 3\nMatch User x\n MaxAuthTries 9\n");
+        assert_eq!(port.wanted("match all\n A 1\n"), "MaxAuthTries 3\nmatch all\n A 1\n");
+        assert_eq!(port.wanted("MaxAuthTries 6\nMatch all\n"), "MaxAuthTries 3\nMatch all\n");
         assert_eq!(one(None, "x", None, "=").wanted("a=1\nx = 2\nxy=3\n"), "a=1\nxy=3\n");
     }
 }

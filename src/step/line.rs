@@ -13,7 +13,7 @@
 //! unless `create: true`. `check` names a command that must accept the file once it is in place; if it does not, the
 //! former file comes back.
 //!
-//! Way back: exact, the whole file as it was. Disruption: none.
+//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::file::set_files;
 use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val, Presence};
@@ -48,7 +48,8 @@ pub struct Line {
     /// Permission bits of a file that is made; 0644 unless told.
     #[serde(default)]
     mode: Option<Mode>,
-    /// A command that must accept the file in its place.
+    /// A command that must accept the file in its place; one that speaks of `$1` is asked about the new file there
+    /// before it takes that place (`visudo -c ${1:+-f "$1"}`), and then once more without `$1`.
     #[serde(default)]
     check: Option<String>,
 }
@@ -134,6 +135,10 @@ impl Kind for Line {
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         set_files(to, self.check.as_deref())
+    }
+
+    fn access(&self) -> bool {
+        super::way_in::is_way_in(&self.path)
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -6,14 +6,17 @@
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
-use crate::yaml::{Node, Open, from_node, open_faults};
+use crate::yaml::{Node, Open, Value, from_node, open_faults};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 mod change;
+mod restore;
+mod way_in;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use restore::{Before, Restore};
 pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.
@@ -135,9 +138,24 @@ fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
 where
     K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
 {
+    if let Some(place) = nul(body) {
+        return Err(Fault::new("a NUL character cannot be part of a value").at(place).into());
+    }
     let kind: K = from_node(body)?;
     kind.check(body)?;
     Ok(Box::new(kind))
+}
+
+/// Where a text holds NUL: no path, no name and no shell text can.
+fn nul(node: &Node) -> Option<&crate::fault::Place> {
+    match &node.value {
+        Value::Scalar { text, .. } => text.contains('\0').then_some(&node.place),
+        Value::List(items) => items.iter().find_map(nul),
+        Value::Map(entries) => {
+            entries.iter().find_map(|(key, value)| if key.text.contains('\0') { Some(&key.place) } else { nul(value) })
+        }
+        Value::Null => None,
+    }
 }
 
 /// What serde cannot see: rules between fields. The default finds nothing wrong.

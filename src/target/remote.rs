@@ -1,9 +1,9 @@
 //! A real host behind an open line.
 
-use super::{Done, Reader, Target};
-use crate::act::{self, Act};
+use super::{Done, Fate, Job, Reader, Target};
+use crate::act::{self, Act, Hold, Lease, Verb};
 use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, Reply, Request, random_word};
+use crate::host::{Host, Later, Loss, LossKind, Reply, Request, random_word, show};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,30 +42,54 @@ impl Reader for Remote {
 
 impl Target for Remote {
     fn set<'a>(&'a self, acts: &'a [Act], timeout: Duration) -> Later<'a, Result<Done, Loss>> {
-        Box::pin(async move { Ok(done(&self.host.call(Request { script: act::render(acts), timeout }).await?)) })
+        Box::pin(async move { Ok(done(&self.host.call(Request { script: act::render(acts, None), timeout }).await?)) })
     }
 
-    fn set_then_read<'a>(
-        &'a self,
-        acts: &'a [Act],
-        queries: &'a [Query],
-        timeout: Duration,
-    ) -> Later<'a, Result<(Done, Facts), Loss>> {
+    fn carry_out<'a>(&'a self, job: &'a Job) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
-            let readings = fact::script(queries, &random_word());
+            let acts = act::render(&job.acts, job.intent.as_ref());
+            let readings = fact::script(&job.queries, &random_word());
             // A script of the playbook's author ends as it likes: its code must not be taken for that of the acts.
-            let alone = !queries.iter().any(|query| matches!(query, Query::Shell(_)));
+            let alone = !job.queries.iter().any(|query| matches!(query, Query::Shell(_)));
             let ([reading], true) = (readings.as_slice(), alone) else {
-                let done = self.set(acts, timeout).await?;
-                let facts = if done == Done::All { self.read(queries).await? } else { Facts::default() };
+                let done = done(&self.host.call(Request { script: acts, timeout: job.timeout }).await?);
+                let facts = if done == Done::All { self.read(&job.queries).await? } else { Facts::default() };
                 return Ok((done, facts));
             };
             // The reading begins only when every act is done, so its answers are those of the changed host.
-            let script = format!("(\n{}\n) >/dev/null || exit\n{}", act::render(acts), reading.script());
-            let reply = self.host.call(Request { script, timeout: timeout + self.patience }).await?;
+            let script = format!("(\n{acts}\n) >/dev/null || exit\n{}", reading.script());
+            let reply = self.host.call(Request { script, timeout: job.timeout + self.patience }).await?;
             let done = done(&reply);
             let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
             Ok((done, facts))
+        })
+    }
+
+    fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>> {
+        Box::pin(async move {
+            let reply = self.host.call(Request { script: act::lease(what), timeout: self.patience }).await?;
+            act::hold(&String::from_utf8_lossy(&reply.out)).ok_or_else(|| Loss {
+                kind: LossKind::Other,
+                why: format!("its lease cannot be had: {}", show(reply.err.trim_ascii(), 300)),
+            })
+        })
+    }
+
+    fn guard<'a>(&'a self, verb: Verb, token: &'a str) -> Later<'a, Result<(Fate, String), Loss>> {
+        Box::pin(async move {
+            let script = act::guard(verb, token);
+            let reply = self.host.call(Request { script, timeout: self.patience }).await?;
+            let text = String::from_utf8_lossy(&reply.out).into_owned();
+            let (word, said) = text.split_once('\n').unwrap_or((&text, ""));
+            let fate = match word {
+                "confirmed" => Fate::Confirmed,
+                "armed" => Fate::Armed,
+                "fired" => Fate::Fired,
+                "reverted" => Fate::Reverted,
+                "failed" => Fate::Failed,
+                _ => Fate::None,
+            };
+            Ok((fate, said.chars().take(1000).collect()))
         })
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Playbooks and kinds are tried on it in milliseconds. It proves decisions; only a real host proves a change.
 
-use super::{Done, Reader, Target};
-use crate::act::Act;
+use super::{Done, Fate, Reader, Target};
+use crate::act::{Act, Hold, Lease, Verb};
 use crate::fact::{Accounts, Facts, Group, Mount, Os, Query, Socket, Unit, User};
 use crate::host::{Later, Loss, LossKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +130,14 @@ impl Target for World {
             }
             Ok(Done::All)
         })
+    }
+
+    fn lease<'a>(&'a self, _: &'a Lease) -> Later<'a, Result<Hold, Loss>> {
+        Box::pin(async { Ok(Hold::Ours(vec![])) })
+    }
+
+    fn guard<'a>(&'a self, _: Verb, _: &'a str) -> Later<'a, Result<(Fate, String), Loss>> {
+        Box::pin(async { Ok((Fate::Confirmed, String::new())) })
     }
 
     fn close(&self) -> Later<'_, ()> {

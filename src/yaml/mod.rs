@@ -8,7 +8,6 @@ use crate::fault::Place;
 
 mod blank;
 mod de;
-mod file;
 mod hints;
 mod json;
 mod key;
@@ -18,7 +17,6 @@ mod tests;
 mod wrong;
 
 pub use de::{from_field, from_node, open_faults, unknown_fields};
-pub use file::read_file;
 pub use json::{Json, to_json, to_json_yaml11};
 pub use parse::{parse, parse_ansible};
 

@@ -95,7 +95,7 @@ pub struct Stat {
 
 impl Stat {
     fn entry(&self, entry: &Entry) -> Vec<Row> {
-        let mut rows = Vec::new();
+        let mut rows: Vec<Row> = crate::step::file::doubt(entry).into_iter().collect();
         let link = entry.kind == crate::fact::EntryKind::Symlink;
         // The bits of a symbolic link mean nothing.
         if let Some(most) = self.max_mode.filter(|most| !link && entry.mode & !most.0 != 0) {

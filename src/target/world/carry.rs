@@ -76,7 +76,8 @@ pub fn carry(state: &mut State, act: &Act) -> Result<(), String> {
         }
         Act::MarkDue { name } => drop(state.due.insert(name.clone())),
         Act::ClearDue { name } => drop(state.due.remove(name)),
-        Act::Shell { script } => shell(state, script)?,
+        Act::Restore { .. } => return Err("this world keeps no journal".into()),
+        Act::Shell { script, .. } => shell(state, script)?,
     }
     Ok(())
 }

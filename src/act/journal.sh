@@ -1,0 +1,98 @@
+# The journal of a change and the way back from it. Needs prelude.sh and state.sh. POSIX: dash, busybox ash, bash.
+# begin RUN SEQ HEAD: writes down what will be touched and what it is now, before anything is touched.
+# `tokens` says the states, `copies` keeps the contents; both are made for the task.
+begin() {
+  D=$B/runs/$1; T=$D/$2
+  mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
+  [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
+  [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
+  S=$(tokens) || { say "cannot read what is there now"; return 1; }
+  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && copies && durable "$T".* \
+    && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
+}
+# copy N PATH: the thing as it is, with all that belongs to it.
+copy() { [ ! -f "$2" ] || [ -L "$2" ] || cp -P --preserve=all -- "$2" "$T.$1" 2>/dev/null || cp -pP -- "$2" "$T.$1"; }
+# finish HOW: what became of it.
+finish() {
+  { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"
+}
+# back FAMILY NAME STATE COPY: makes it what it was.
+back() {
+  [ "$(states "$1" "$2")" != "$3" ] || return 0
+  case $1 in
+  path) back_path "$2" "$3" "$4" ;;
+  meta) [ "$3" != absent ] || { say "$2 was not there"; return 1; }
+    own "${3#*:}" "$2" && mode "${3%%:*}" "$2" ;;
+  live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
+    live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
+  boot) back_boot "$2" "${3#=}" ;;
+  runs) case $BOOT:$3 in :on) unit start "$2" ;; :off) unit stop "$2" ;; esac ;;
+  module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
+  packages) back_packages "$3" "$4" ;;
+  script) p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
+    (umask 022; exec sh "$p") && rm -f "$p.done" ;;
+  esac
+}
+back_path() (
+  p=$1
+  case $2 in
+  absent) if [ -d "$p" ] && [ ! -L "$p" ]; then remove_dir "$p"; else remove "$p"; fi ;;
+  file:*)
+    s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $p in the journal is damaged"; exit 1; }
+    m=${s%%:*}; u=${s#*:}; u=${u%:*}
+    pin "$p" && stage && { cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
+      && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
+  dir:*) s=${2#dir:}; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
+  link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)
+    pin "$p" && stage && ln -s -- "$t" "./$f" && chown -h -- "${w%:*}" "./$f" && put && durable .. || { say "cannot put back the link $p"; exit 1; } ;;
+  *) say "what $p was is not known"; exit 1 ;;
+  esac
+)
+# While the host starts (`BOOT`), only what will hold after the start is put back: nothing is told to run or to stop.
+back_boot() {
+  q=; [ -z "$BOOT" ] || q=--no-reload
+  sc() { w=$(systemctl --no-ask-password --quiet $q "$@" 2>&1) || say "systemctl $*: $w"; }
+  is=$(states boot "$1")
+  case $is in =masked*) sc unmask -- "$1" || return 1; is=$(states boot "$1") ;; esac
+  case $2 in
+  "${is#=}") ;;
+  masked*) sc mask -- "$1" ;;
+  enabled) sc enable -- "$1" ;;
+  disabled) sc disable -- "$1" ;;
+  esac
+}
+back_packages() {
+  h=$(sha256sum <"$2") && [ "${h%% *}" = "$1" ] || { say "the list of packages in the journal is damaged"; return 1; }
+  n=$(mktemp "$D/.now.XXXXXX") && packages >"$n" || return 1
+  new=$(comm -13 "$2" "$n"); gone=$(comm -23 "$2" "$n"); rm -f "$n"
+  [ -z "$gone" ] || install $gone || return 1
+  [ -z "$new" ] || purge $new
+}
+purge() {
+  if command -v apt-get >/dev/null 2>&1; then w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 purge -- "$@" 2>&1) || say "apt-get purge: $(printf %s "$w" | tail -n 5)"
+  else uninstall "$@"; fi
+}
+# poke VERB NAME: after a way back, what runs reads what is there again.
+poke() {
+  [ -z "$BOOT" ] || return 0
+  if [ "$1" = daemon-reload ]; then systemctl --no-ask-password daemon-reload; else unit "$1" "$2"; fi
+}
+# undo FILE: goes back through the whole of one task's journal, from its end to its beginning.
+undo() {
+  D=${1%/*}; n=0; k=0; z=0; bad=0
+  while read -r w a b; do
+    case $w in
+    thing) n=$((n+1)); eval "f$n=\$a; n$n=\$b" ;;
+    was) k=$((k+1)); eval "w$k=\$a" ;;
+    poke) z=$((z+1)); eval "v$z=\$a; u$z=\$b" ;;
+    esac
+  done <"$1"
+  while [ "$k" -gt 0 ]; do
+    eval "fam=\$f$k; nam=\$n$k; old=\$w$k"
+    back "$fam" "$(printf %b "$nam")" "$old" "$1.$k" || bad=1
+    k=$((k-1))
+  done
+  k=0
+  while [ "$k" -lt "$z" ]; do k=$((k+1)); eval "vrb=\$v$k; nam=\$u$k"; poke "$vrb" "$(printf %b "$nam")" || bad=1; done
+  [ "$bad" = 0 ]
+}

@@ -1,0 +1,75 @@
+//! The lease of a host: one run at a time changes it.
+
+use super::PRELUDE;
+use crate::fact::BASE;
+use crate::fact::state::{decode, encode};
+use crate::host::quote;
+
+pub(super) const FUNCTIONS: &str = include_str!("lease.sh");
+
+/// What can be asked about a host's lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lease {
+    /// Takes the host for a run, for so many seconds; a lease of the run `over`, which is no more, is taken over.
+    Take { run: String, over: Option<String>, who: String, seconds: u64 },
+    /// Gives it back.
+    Release { run: String },
+    /// Who holds it.
+    Look,
+}
+
+/// Who holds a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// The run that asked. What earlier runs left unproven went back: `reverted` or `failed`, the run, the step.
+    Ours(Vec<[String; 3]>),
+    /// Nobody.
+    Nobody,
+    /// Another run.
+    Other {
+        run: String,
+        who: String,
+        /// Seconds since 1970, by the host's clock.
+        since: u64,
+        /// Seconds until it runs out; negative when it has.
+        left: i64,
+        /// What it began still runs on the host.
+        busy: bool,
+    },
+}
+
+/// The shell text for a question about the lease; it says one line.
+pub fn lease(what: &Lease) -> String {
+    let call = match what {
+        Lease::Take { run, over, who, seconds } => {
+            let over = over.as_deref().unwrap_or("-");
+            let call = format!("lease {} {} {} {seconds}", quote(run), quote(over), quote(&encode(who)));
+            return format!(
+                "{}{BASE}l=$({call}); printf '%s\\n' \"$l\"; [ \"$l\" != ours ] || settle\n",
+                super::journal::functions()
+            );
+        }
+        Lease::Release { run } => format!("release {}", quote(run)),
+        Lease::Look => "held".to_owned(),
+    };
+    format!("{PRELUDE}{FUNCTIONS}{call}\n")
+}
+
+/// What the host said to it; `None` is nothing that can be understood.
+pub fn hold(said: &str) -> Option<Hold> {
+    if let Some(lines) = said.strip_prefix("ours\n") {
+        let words = lines.lines().filter_map(|line| <[&str; 3]>::try_from(line.split(' ').collect::<Vec<_>>()).ok());
+        return Some(Hold::Ours(words.map(|[end, run, step]| [end.into(), run.into(), decode(step)]).collect()));
+    }
+    match said.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["none"] => Some(Hold::Nobody),
+        [word @ ("held" | "busy"), run, who, since, left] => Some(Hold::Other {
+            run: (*run).to_owned(),
+            who: decode(who),
+            since: since.parse().ok()?,
+            left: left.parse().ok()?,
+            busy: *word == "busy",
+        }),
+        _ => None,
+    }
+}

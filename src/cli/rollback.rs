@@ -1,0 +1,101 @@
+//! `rollback`: a plan that is read from the journals of the hosts, shown, asked for, carried out and journalled itself.
+
+use super::session::{self, Session};
+use super::terminal;
+use super::way::{Guarding, Way};
+use super::{Told, load};
+use crate::event::Mode;
+use crate::fact::JournalEntry;
+use crate::fault::{Fault, Faults};
+use crate::plan::{Back, back, hosts_of};
+use crate::store::{Call, Store};
+use clap::Args;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Take back what a run changed: what still is as the run left it. What was changed since is a conflict and stays.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The run, or `last`.
+    run: String,
+    /// Only this step; may be given again.
+    #[arg(long, value_name = "STEP")]
+    step: Vec<String>,
+    /// Only hosts within this pattern.
+    #[arg(short, long, value_name = "PATTERN")]
+    limit: Option<String>,
+    /// The inventory, where it is not where it was.
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
+    inventory: Vec<String>,
+    /// Also put back what was changed since the run.
+    #[arg(long)]
+    force: bool,
+    /// Do not ask.
+    #[arg(short = 'y', long = "auto-approve", visible_alias = "yes")]
+    yes: bool,
+    /// Only tell what would be done.
+    #[arg(short = 'C', long)]
+    check: bool,
+    #[command(flatten)]
+    guarding: Guarding,
+    #[command(flatten)]
+    way: Way,
+}
+
+impl Rollback {
+    pub fn run(mut self, told: Told) -> Result<u8, Faults> {
+        let record = Store::open()?.run(&self.run)?;
+        if !matches!(record.mode.as_str(), "apply" | "rollback") {
+            let what = format!("run `{}` was a {}, which changes nothing", record.id, record.mode);
+            return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
+        }
+        record.over()?;
+        if !self.yes && !self.check {
+            terminal::somebody()?;
+        }
+        let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
+        let inventory = load::inventory(&sources)?;
+        let mut names: BTreeSet<String> = record.call.hosts.iter().cloned().collect();
+        if let Some(limit) = &self.limit {
+            let within: BTreeSet<String> = inventory.select(limit)?.into_iter().map(|host| host.name.clone()).collect();
+            names.retain(|name| within.contains(name));
+        }
+        let hosts = hosts_of(&inventory, &names);
+        if hosts.is_empty() {
+            let fault = Fault::new(format!("no host of run `{}` is left", record.id));
+            return Err(fault.hint(format!("it took place on: {}", record.call.hosts.join(", "))).into());
+        }
+        self.way.user = self.way.user.take().or(record.call.user.clone());
+        self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
+        session::block_on(async {
+            let call = Call { inventory: sources, limit: self.limit.clone(), ..record.call.clone() };
+            let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
+            session.over = Some(record.id.clone());
+            let read = session.journals(&hosts, &record.id, record.call.as_root).await?;
+            // A host that cannot be read now is told as lost by the run itself.
+            let journals: Vec<Option<Vec<JournalEntry>>> = read.into_iter().map(Result::ok).collect();
+            let entries = || journals.iter().flatten().flatten().filter(|entry| entry.run == record.id);
+            if entries().next().is_none() && journals.iter().all(Option::is_some) {
+                let fault = Fault::new(format!("no host has a journal of run `{}`", record.id));
+                return Err(fault.why("it changed nothing, or its journals were cleared away").into());
+            }
+            if let Some(step) = self.step.iter().find(|step| !entries().any(|entry| entry.step == **step)) {
+                let steps: BTreeSet<&str> = entries().map(|entry| entry.step.as_str()).collect();
+                let fault = Fault::new(format!("run `{}` changed nothing by a step `{step}`", record.id));
+                return Err(fault.nearest(step, steps).into());
+            }
+            let what = Back {
+                run: record.id.clone(),
+                steps: self.step.clone(),
+                force: self.force,
+                become_root: record.call.as_root,
+            };
+            let plan = Arc::new(back(hosts, &journals, &what));
+            match (self.check, self.yes) {
+                (true, _) => Ok(session.look(&plan, Mode::Plan).await?.1),
+                (_, true) => session.apply(&plan, Mode::Rollback, None).await,
+                _ => session.ask_and_apply(&plan, Mode::Rollback).await,
+            }
+        })
+    }
+}

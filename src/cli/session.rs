@@ -1,0 +1,302 @@
+//! One run from its first event to its report, for every command that runs something.
+
+use super::terminal::{approve, ask_password, interrupts, width};
+use super::way::Way;
+use super::{Told, say, say_error};
+use crate::act::{Hold, Lease};
+use crate::event::{Event, Mode, Outcome, What};
+use crate::fault::{Fault, Faults};
+use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
+use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
+use crate::playbook::OnFailure;
+use crate::report::{Live, Style, Text, line};
+use crate::run::{Decisions, Journal, Opener, Past, Run, Settings, Voice, lines::Ssh};
+use crate::store::{Call, Store};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, watch};
+
+/// A command that runs: how hosts are reached, who is asked, what is remembered.
+pub struct Session<'a> {
+    pub way: &'a Way,
+    pub told: Told,
+    pub guard: Option<u64>,
+    /// What was called; each run of this command is remembered with it.
+    pub call: Call,
+    /// A run that is over, whose hosts may be taken over.
+    pub over: Option<String>,
+    /// What the run is to be called, where that was decided before.
+    pub id: Option<String>,
+    /// The last run with the hosts that failed in it.
+    failed: Mutex<(String, BTreeSet<String>)>,
+    stop: watch::Receiver<bool>,
+    password: Option<Secret>,
+}
+
+impl<'a> Session<'a> {
+    /// Asks for the password where that is wanted, and begins to hear interrupts.
+    pub fn new(way: &'a Way, told: Told, guard: Option<u64>, call: Call) -> Result<Self, Faults> {
+        let password = if way.ask_become_pass { Some(ask_password()?) } else { None };
+        let call = Call { user: way.user.clone(), private_key: way.private_key.clone(), ..call };
+        Ok(Self {
+            way,
+            told,
+            guard,
+            call: Call { ask_become_pass: way.ask_become_pass, ..call },
+            over: None,
+            id: None,
+            failed: Mutex::default(),
+            stop: interrupts(),
+            password,
+        })
+    }
+
+    /// Shows what would be done, asks, and does it: exactly what was shown.
+    pub async fn ask_and_apply(&self, plan: &Arc<Graph>, mode: Mode) -> Result<u8, Faults> {
+        let (decisions, exit) = self.look(plan, Mode::Plan).await?;
+        // Nothing to do, or nothing that can be done: the plan's own verdict stands.
+        if !decisions.values().any(crate::plan::Decision::will_change) || !matches!(exit, 2..=4) {
+            return Ok(exit);
+        }
+        if !approve("Apply this plan?")? {
+            say_error("not applied");
+            return Ok(exit);
+        }
+        self.apply(plan, mode, Some(Approved::of(Key::default(), &decisions))).await
+    }
+
+    /// Reads and tells.
+    pub async fn look(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Decisions, u8), Faults> {
+        self.one(plan, mode, async |run: &Arc<Run>| run.check().await).await
+    }
+
+    /// Changes; with `approved`, that and nothing else.
+    pub async fn apply(&self, plan: &Arc<Graph>, mode: Mode, approved: Option<Approved>) -> Result<u8, Faults> {
+        let work = async |run: &Arc<Run>| {
+            run.apply(approved).await;
+            let (failed, _) = run.voice.bad_hosts();
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = (run.id.clone(), failed);
+            Decisions::new()
+        };
+        let exit = self.one(plan, mode, work).await?.1;
+        if mode == Mode::Apply { self.take_back(plan, exit).await } else { Ok(exit) }
+    }
+
+    /// Where a playbook says `on_failure: rollback`, takes back what the run changed on the hosts that failed.
+    async fn take_back(&self, plan: &Arc<Graph>, exit: u8) -> Result<u8, Faults> {
+        let (run, failed) = std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
+        let plays = plan.plays.iter().filter(|play| play.budget.on_failure == OnFailure::Rollback);
+        let members: BTreeSet<usize> = plays.flat_map(|play| play.batches.iter().flatten().copied()).collect();
+        let hosts: Vec<Host> =
+            members.iter().map(|host| plan.hosts[*host].clone()).filter(|host| failed.contains(&host.name)).collect();
+        if hosts.is_empty() || *self.stop.borrow() {
+            return Ok(exit);
+        }
+        let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
+        let journals: Vec<_> = self.journals(&hosts, &run, become_root).await?.into_iter().map(Result::ok).collect();
+        let what = Back { run, steps: vec![], force: false, become_root };
+        let back = Arc::new(back(hosts, &journals, &what));
+        if back.tasks.is_empty() {
+            return Ok(exit);
+        }
+        let work = async |run: &Arc<Run>| {
+            run.apply(None).await;
+            Decisions::new()
+        };
+        self.one(&back, Mode::Rollback, work).await?;
+        // Something was reverted, whatever else there is to say of it.
+        Ok(5)
+    }
+
+    /// Opens lines as this command was told to.
+    fn opener(&self) -> Result<(Arc<Lines>, Ssh), Faults> {
+        let settings = LineSettings {
+            connect_timeout: Duration::from_secs(self.way.timeout),
+            persist: self.way.persist,
+            accept_new_host_keys: self.way.accept_new_host_keys,
+            ..LineSettings::default()
+        };
+        let fresh = Arc::new(Lines::new(LineSettings { persist: None, ..settings.clone() })?);
+        let lines = Arc::new(Lines::new(settings)?);
+        let become_root = self.password.clone().map_or(Become::Sudo, Become::SudoPassword);
+        let (user, key) = (self.way.user.clone(), self.way.private_key.clone());
+        Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key)))
+    }
+
+    /// Asks one host about its lease, or tells it.
+    pub async fn lease(&self, host: &Host, what: &Lease) -> Result<Hold, Loss> {
+        let (lines, opener) =
+            self.opener().map_err(|faults| Loss { kind: LossKind::Other, why: faults.to_string() })?;
+        let line = opener.open(host, true).await?;
+        let hold = line.lease(what).await;
+        line.close().await;
+        lines.close().await;
+        hold
+    }
+
+    /// What the hosts' journals say of a run and of all that came after it.
+    pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
+        let (lines, opener) = self.opener()?;
+        let all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
+        lines.close().await;
+        Ok(all)
+    }
+
+    /// One run from its first event to its report.
+    async fn one(
+        &self,
+        plan: &Arc<Graph>,
+        mode: Mode,
+        work: impl AsyncFnOnce(&Arc<Run>) -> Decisions,
+    ) -> Result<(Decisions, u8), Faults> {
+        let began = Instant::now();
+        let (lines, opener) = self.opener()?;
+        let (run, events) = self.run(plan, opener);
+        let memory = self.remember(&run, mode)?;
+        let (keep, mut kept) = mpsc::unbounded_channel();
+        let told = tokio::spawn(listen(events, self.way.json, keep));
+        run.announce(mode);
+        let decisions = work(&run).await;
+        lines.close().await;
+        let (_, exit) = run.conclude(mode, self.way.report_only, began);
+        if let Some(store) = &memory {
+            store.end(&run.id, exit, now())?;
+        }
+        let id = run.id.clone();
+        drop(run);
+        let text = told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
+        let mut left = Vec::new();
+        while let Some(task) = kept.recv().await {
+            left.push(task);
+        }
+        if let (Mode::Apply, Some(store)) = (mode, &memory) {
+            store.leave(&id, &left)?;
+        }
+        if !self.way.json {
+            let terminal = std::io::stdout().is_terminal();
+            let style = Style {
+                color: self.told.color && terminal,
+                width: width(),
+                diff: self.way.diff,
+                verbose: self.told.verbose,
+            };
+            say(&text.tell(style))?;
+        }
+        Ok((decisions, exit))
+    }
+
+    fn run(&self, plan: &Arc<Graph>, opener: Ssh) -> (Arc<Run>, mpsc::UnboundedReceiver<Event>) {
+        let (listener, events) = mpsc::unbounded_channel();
+        let settings = Settings {
+            forks: self.way.forks.into(),
+            stop: self.stop.clone(),
+            guard: self.guard,
+            lock_timeout: Duration::from_secs(self.way.lock_timeout),
+            who: who(),
+            over: self.over.clone(),
+            past: past(),
+        };
+        let run = Run {
+            id: self.id.clone().unwrap_or_else(crate::run::new_id),
+            plan: Arc::clone(plan),
+            opener: Arc::new(opener),
+            voice: Arc::new(Voice::new(listener)),
+            settings,
+        };
+        (Arc::new(run), events)
+    }
+
+    /// Reads every host and tells nobody.
+    pub async fn peek(&self, plan: &Arc<Graph>) -> Result<(Decisions, u8), Faults> {
+        let (lines, opener) = self.opener()?;
+        let (run, _events) = self.run(plan, opener);
+        let decisions = run.check().await;
+        lines.close().await;
+        Ok((decisions, run.voice.summary().exit(Mode::Check, false)))
+    }
+
+    /// Writes down that a run begins. What only looks may look without a memory.
+    fn remember(&self, run: &Run, mode: Mode) -> Result<Option<Store>, Faults> {
+        let word = match mode {
+            Mode::Check => "check",
+            Mode::Plan => "plan",
+            Mode::Apply => "apply",
+            Mode::Rollback => "rollback",
+        };
+        let plan = &run.plan;
+        let call = Call {
+            hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
+            process: crate::store::process(),
+            ..self.call.clone()
+        };
+        let begun = Store::open().and_then(|store| store.begin(&run.id, word, &call, now()).map(|()| store));
+        match begun {
+            Ok(store) => Ok(Some(store)),
+            Err(fault) if matches!(mode, Mode::Check | Mode::Plan) => {
+                tracing::debug!(%fault, "not remembered");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+/// Who runs this and where, for others who want the same hosts.
+fn who() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".into());
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{host} (process {})", std::process::id())
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    u64::try_from(since).unwrap_or(u64::MAX)
+}
+
+/// Runs something to its end.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Faults>>) -> Result<T, Faults> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Fault::new("cannot start").why(error.to_string()))?.block_on(work)
+}
+
+/// What earlier runs left true, as far as anything is remembered.
+fn past() -> Past {
+    let read = || Ok::<_, Fault>(Past { key: crate::store::key()?, left: Store::open()?.left()? });
+    read().unwrap_or_else(|fault| {
+        tracing::debug!(%fault, "nothing is remembered");
+        Past::default()
+    })
+}
+
+/// Hears all events to the last: progress to standard error, NDJSON to standard output, the rest for the report.
+/// What a run left true goes to `keep`: host, step, digest of what it wants.
+async fn listen(
+    mut events: mpsc::UnboundedReceiver<Event>,
+    json: bool,
+    keep: mpsc::UnboundedSender<(String, String, String)>,
+) -> Result<Text, Faults> {
+    let mut text = Text::default();
+    let mut live =
+        Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
+    while let Some(event) = events.recv().await {
+        if let What::TaskDone(done) = &event.what
+            && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
+        {
+            let _ = keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
+        }
+        if let Some(progress) = live.take(&event).filter(|_| !json) {
+            say_error(&progress);
+        }
+        if json {
+            say(&format!("{}\n", line(&event)))?;
+        } else {
+            text.take(&event);
+        }
+    }
+    live.clear();
+    Ok(text)
+}

@@ -1,0 +1,82 @@
+//! The person at the terminal: questions, passwords, interrupts.
+
+use super::say_error;
+use crate::fault::{Fault, Faults};
+use crate::host::Secret;
+use std::io::{BufRead, IsTerminal, Write};
+use tokio::sync::watch;
+
+/// Whether somebody is there to be asked.
+///
+/// # Errors
+/// Nobody is.
+pub fn somebody() -> Result<(), Faults> {
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        return Ok(());
+    }
+    Err(Fault::new("nobody is there to ask").hint("`-y` goes on without asking; `check` shows what it would do").into())
+}
+
+/// Asks a question that only `yes` answers.
+pub fn approve(question: &str) -> Result<bool, Faults> {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "\n{question} Only `yes` is accepted: ");
+    let _ = out.flush();
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
+    Ok(answer.trim() == "yes")
+}
+
+/// Reads the password from the terminal without showing it.
+pub fn ask_password() -> Result<Secret, Faults> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let cannot = |why: String| Fault::new("cannot ask for the password of sudo").why(why).hint("-K needs a terminal");
+    let stdin = std::io::stdin();
+    let before = tcgetattr(&stdin).map_err(|error| cannot(error.to_string()))?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Now, &silent).map_err(|error| cannot(error.to_string()))?;
+    // Asked only now: what is typed before the echo is off would be shown.
+    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
+    say_error("");
+    read.map_err(|error| cannot(error.to_string()))?;
+    Ok(Secret::new(line.trim_end_matches('\n').to_owned()))
+}
+
+/// Turns true at the first interrupt; the second ends the program at once.
+pub fn interrupts() -> watch::Receiver<bool> {
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        loop {
+            let term = async {
+                match &mut terminate {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term => {}
+            }
+            if *tell.borrow() {
+                std::process::exit(130);
+            }
+            say_error("interrupted: running steps finish, no further ones start; once more to abort");
+            let _ = tell.send(true);
+        }
+    });
+    stop
+}
+
+/// Columns of the terminal; 100 where there is none.
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 40).unwrap_or(100)
+}

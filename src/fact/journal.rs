@@ -1,0 +1,128 @@
+//! What earlier runs left in the host's journal: for each task the things it touched, what they were, what they became.
+
+use super::read::{Asking, Sections, lossy};
+use super::state::{Family, Thing, decode};
+use super::{Answer, Facts, Query};
+use crate::host::quote;
+use serde::Serialize;
+
+/// Sets `B`: where the journal is. A user without rights has one of their own.
+pub const BASE: &str = "B=/var/lib/steadfast; [ -w /var/lib ] || B=${HOME:-/nonexistent}/.local/state/steadfast\n";
+
+/// One task of a run, as its journal tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Entry {
+    pub run: String,
+    pub seq: u32,
+    pub step: String,
+    pub title: String,
+    pub kind: String,
+    /// `exact`, `partial` or `none`, and why.
+    pub undo: (String, String),
+    pub access: bool,
+    /// What was touched, in order.
+    pub touched: Vec<Touched>,
+    /// Units to reload or restart after a way back: verb and name.
+    pub pokes: Vec<(String, String)>,
+    /// `done` or `failed`; nothing when it was broken off.
+    pub end: Option<String>,
+}
+
+/// One thing of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Touched {
+    pub thing: Thing,
+    pub was: Option<String>,
+    pub now: Option<String>,
+}
+
+pub fn ask(queries: &[Query]) -> Vec<Asking> {
+    let runs = queries.iter().filter_map(|query| if let Query::Journal(run) = query { Some(run) } else { None });
+    // The oldest that anybody asks for, and all that came after it.
+    let Some(first) = runs.min() else { return vec![] };
+    let script = format!(
+        r#"{BASE}r={}
+for d in "$B"/runs/*/; do d=${{d%/}}; n=${{d##*/}}
+  [ "$n" = "$r" ] || expr "x$n" '>' "x$r" >/dev/null || continue
+  for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; cat "$f"; }}; done
+done
+c 0"#,
+        quote(first)
+    );
+    vec![Asking::new("journal", script)]
+}
+
+pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
+    for query in queries {
+        let Query::Journal(run) = query else { continue };
+        let answer = sections.whole("journal").map(|section| {
+            let mut entries = parse(section.lines());
+            entries.retain(|entry| entry.run >= *run);
+            Answer::Journal(entries)
+        });
+        facts.put(query.clone(), answer);
+    }
+}
+
+/// Reads what a journal says; a line that is not understood says nothing, for it was cut or comes from a later version.
+fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let (mut was, mut now) = (0, 0);
+    for line in lines {
+        let line = lossy(line);
+        let words: Vec<&str> = line.split(' ').collect();
+        if let ["==", run, seq] = words.as_slice() {
+            let entry = Entry { run: (*run).into(), seq: seq.parse().unwrap_or(0), ..Entry::default() };
+            entries.push(entry);
+            (was, now) = (0, 0);
+            continue;
+        }
+        let Some(entry) = entries.last_mut() else { continue };
+        match words.as_slice() {
+            ["step", name] => entry.step = decode(name),
+            ["title", title] => entry.title = decode(title),
+            ["kind", kind] => entry.kind = decode(kind),
+            ["undo", class, why] => entry.undo = ((*class).into(), decode(why).trim().to_owned()),
+            ["access", yes] => entry.access = *yes == "1",
+            ["thing", family, name] => {
+                let Some(family) = Family::of(family) else { continue };
+                entry.touched.push(Touched { thing: Thing::new(family, decode(name)), was: None, now: None });
+            }
+            ["poke", verb, name] => entry.pokes.push(((*verb).into(), decode(name))),
+            ["was", state] => {
+                if let Some(touched) = entry.touched.get_mut(was) {
+                    touched.was = Some((*state).into());
+                }
+                was += 1;
+            }
+            ["now", state] => {
+                if let Some(touched) = entry.touched.get_mut(now) {
+                    touched.now = Some((*state).into());
+                }
+                now += 1;
+            }
+            ["end", how] => entry.end = Some((*how).into()),
+            _ => {}
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_and_a_cut_one_too() {
+        let text = b"== 17-a 0001\nsteadfast 1\nstep motd\ntitle The\\0040day\nkind file\nundo exact \\0040\naccess 0\n\
+thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nwas on\nbegun\nend done\nnow file:644:0:0:ab\nnow on\n== 17-a 0002\nstep x\nthing live a.b\nwas =MQo=";
+        let entries = parse(text.split(|byte| *byte == b'\n'));
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0].title, "The day");
+        assert_eq!(entries[0].touched[0].was.as_deref(), Some("absent"));
+        assert_eq!(entries[0].touched[1].now.as_deref(), Some("on"));
+        assert_eq!(entries[0].end.as_deref(), Some("done"));
+        assert_eq!(entries[1].end, None);
+        assert_eq!(entries[1].touched[0].now, None);
+    }
+}

@@ -1,0 +1,38 @@
+# What something is now, in one word that can be compared and gone back to. POSIX: dash, busybox ash, bash.
+# states FAMILY NAME…: one line for each, in order. `B` is where the journal is.
+states() {
+  f=$1; shift
+  [ $# -gt 0 ] || return 0
+  case $f in
+  path) for p; do
+    if [ -L "$p" ]; then printf 'link:%s:%s\n' "$(stat -c %u:%g -- "$p")" "$(readlink -- "$p" | base64 | tr -d '\n')"
+    elif [ -f "$p" ]; then h=$(sha256sum <"$p") && printf 'file:%s:%s\n' "$(stat -c %a:%u:%g -- "$p")" "${h%% *}" || echo unreadable
+    elif [ -d "$p" ]; then printf 'dir:%s\n' "$(stat -c %a:%u:%g -- "$p")"
+    elif [ -e "$p" ]; then echo other
+    else echo absent; fi; done ;;
+  meta) for p; do if [ -e "$p" ] || [ -L "$p" ]; then stat -c %a:%u:%g -- "$p"; else echo absent; fi; done ;;
+  live) for p; do p=/proc/sys/$(printf %s "$p" | tr ./ /.)
+    if [ -r "$p" ]; then printf '=%s\n' "$(base64 <"$p" | tr -d '\n')"; else echo absent; fi; done ;;
+  runs | boot)
+    if command -v systemctl >/dev/null 2>&1; then
+      a=ActiveState; [ "$f" = runs ] || a=UnitFileState
+      systemctl --no-pager show -p "$a" -- "$@" | while IFS= read -r l; do
+        case ${l#*=} in
+        active | activating | reloading | refreshing) echo on ;;
+        inactive | deactivating | failed | maintenance) echo off ;;
+        *) [ -z "$l" ] || echo "=${l#*=}" ;;
+        esac
+      done
+    else for p; do echo absent; done; fi ;;
+  module) for p; do if [ -d "/sys/module/$(printf %s "$p" | tr - _)" ]; then echo loaded; else echo absent; fi; done ;;
+  packages) for p; do h=$(packages | sha256sum); echo "${h%% *}"; done ;;
+  script) for p; do if [ -e "$B/runs/$p.done" ]; then echo done; else echo undone; fi; done ;;
+  esac
+}
+# The names of all installed packages, sorted.
+packages() {
+  if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p'
+  elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}\n'
+  elif command -v apk >/dev/null 2>&1; then apk info -q
+  fi | sort -u
+}

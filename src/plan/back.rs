@@ -1,0 +1,160 @@
+//! The plan of a rollback, read from the journals of the hosts: the tasks of the run, last first.
+
+use super::{Body, Host, Plan, Play, Task};
+use crate::expr::Scope;
+use crate::fact::{Family, JournalEntry, Thing};
+use crate::graph::Graph;
+use crate::playbook::{Budget, Made, Step};
+use crate::step::{Before, Restore};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// What to take back.
+#[derive(Debug, Clone)]
+pub struct Back {
+    pub run: String,
+    /// These steps alone; none is all.
+    pub steps: Vec<String>,
+    /// Also what was changed since.
+    pub force: bool,
+    /// Whether the run acted as root.
+    pub become_root: bool,
+}
+
+/// The plan that takes a run back on these hosts, each with its journal from that run on; a host whose journal could not
+/// be read is asked once more, so that the run says so.
+pub fn back(hosts: Vec<Host>, journals: &[Option<Vec<JournalEntry>>], what: &Back) -> Plan {
+    let mut plan = Plan { hosts, plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![] };
+    let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
+    for (host, journal) in journals.iter().enumerate() {
+        let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
+        let mut tasks = match journal {
+            Some(journal) => restores(journal, what),
+            None => vec![(&unread, Restore::default())],
+        };
+        tasks.reverse();
+        for (entry, restore) in tasks {
+            let title = if entry.title.is_empty() { entry.step.clone() } else { entry.title.clone() };
+            let step = steps.entry((entry.step.clone(), title.clone())).or_insert_with(|| {
+                Arc::new(Step::plain(entry.step.clone(), title, "restore", &format!("<journal of {}>", what.run)))
+            });
+            let made = Made { item: None, kind: Arc::new(restore) };
+            plan.tasks.push(Task {
+                host,
+                play: 0,
+                step: Arc::clone(step),
+                body: Body::Made(Arc::new([made])),
+                become_root: Some(what.become_root),
+            });
+        }
+    }
+    plan.graph = Graph::new(plan.tasks.len());
+    plan.order = (0..plan.tasks.len()).collect();
+    plan.plays.push(Play {
+        name: format!("rollback of {}", what.run),
+        file: format!("rollback of {}", what.run),
+        vars: Scope::new(),
+        batches: vec![(0..plan.hosts.len()).collect()],
+        budget: Budget::default(),
+    });
+    plan
+}
+
+/// The tasks of the run in their order, each with what it alone must put back: a thing that several tasks touched goes
+/// back once, with the first of them.
+fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEntry, Restore)> {
+    let chosen =
+        |entry: &&JournalEntry| entry.run == what.run && (what.steps.is_empty() || what.steps.contains(&entry.step));
+    let mut all: Vec<(&JournalEntry, Restore)> = Vec::new();
+    let mut first: HashMap<Thing, (usize, usize)> = HashMap::new();
+    for entry in journal.iter().filter(chosen) {
+        let mut restore = Restore {
+            pokes: entry.pokes.clone(),
+            access: entry.access,
+            lost: (entry.undo.0 == "none").then(|| entry.undo.1.clone()),
+            force: what.force,
+            ..Restore::default()
+        };
+        for (n, touched) in entry.touched.iter().enumerate() {
+            let Some(was) = &touched.was else { continue };
+            let copy = format!("{}/{:04}.{}", entry.run, entry.seq, n + 1);
+            if let Some((task, at)) = first.get(&touched.thing).copied() {
+                let earlier =
+                    if task == all.len() { restore.things.get_mut(at) } else { all[task].1.things.get_mut(at) };
+                if let Some(earlier) = earlier {
+                    earlier.left.extend(touched.now.clone());
+                }
+                continue;
+            }
+            first.insert(touched.thing.clone(), (all.len(), restore.things.len()));
+            restore.things.push(Before {
+                thing: touched.thing.clone(),
+                was: was.clone(),
+                left: touched.now.iter().cloned().collect(),
+                copy,
+                later: later(journal, what, &touched.thing),
+            });
+        }
+        all.push((entry, restore));
+    }
+    agree_on_modes(&mut all);
+    all.retain(|(_, restore)| !restore.things.is_empty());
+    all
+}
+
+/// A path whose content and whose mode were set by different tasks is in a state that neither of them left alone.
+fn agree_on_modes(all: &mut [(&JournalEntry, Restore)]) {
+    let mut modes: HashMap<String, Vec<String>> = HashMap::new();
+    let things = || all.iter().flat_map(|(_, restore)| &restore.things);
+    for before in things() {
+        for state in before.left.iter().chain([&before.was]) {
+            if let Some(mode) = mode_of(before.thing.family, state) {
+                modes.entry(before.thing.name.clone()).or_default().push(mode);
+            }
+        }
+    }
+    for before in all.iter_mut().flat_map(|(_, restore)| &mut restore.things) {
+        if before.left.is_empty() {
+            continue;
+        }
+        for mode in modes.get(&before.thing.name).into_iter().flatten() {
+            match before.thing.family {
+                Family::Meta => before.left.push(mode.clone()),
+                Family::Path => {
+                    let with: Vec<String> = before.left.iter().filter_map(|left| with_mode(left, mode)).collect();
+                    before.left.extend(with);
+                }
+                _ => {}
+            }
+        }
+        before.left.dedup();
+    }
+}
+
+/// `MODE:USER:GROUP` of a state.
+fn mode_of(family: Family, state: &str) -> Option<String> {
+    match (family, state.split(':').collect::<Vec<_>>().as_slice()) {
+        (Family::Meta, [mode, user, group])
+        | (Family::Path, ["file", mode, user, group, _] | ["dir", mode, user, group]) => {
+            Some(format!("{mode}:{user}:{group}"))
+        }
+        _ => None,
+    }
+}
+
+/// The state of a path with another mode and owner.
+fn with_mode(state: &str, mode: &str) -> Option<String> {
+    match state.split(':').collect::<Vec<_>>().as_slice() {
+        ["file", _, _, _, digest] => Some(format!("file:{mode}:{digest}")),
+        ["dir", ..] => Some(format!("dir:{mode}")),
+        _ => None,
+    }
+}
+
+/// The last run after this one that touched the same thing.
+fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String> {
+    let touching = journal
+        .iter()
+        .filter(|entry| entry.run > what.run && entry.touched.iter().any(|touched| touched.thing.name == thing.name));
+    touching.map(|entry| entry.run.clone()).max()
+}

@@ -1,0 +1,137 @@
+//! A plan that was shown, to be carried out as it was shown or not at all.
+//!
+//! What each task would change is kept as a keyed digest, so that a plan may lie about in a build's artefacts: without
+//! the controller's key nobody can try values against it.
+
+use super::{Decision, Plan};
+use crate::expr::Condition;
+use crate::step::{Row, Val};
+use crate::yaml::to_json;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::collections::HashMap;
+
+/// What was shown of one task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// It can be told, or done, only at its turn.
+    Later,
+    /// Exactly these changes, as a digest.
+    Change(String),
+}
+
+/// What was shown and said yes to, by task number; a task that is not among them changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Approved {
+    key: Key,
+    tasks: HashMap<usize, Shown>,
+}
+
+/// Makes digests that cannot be made without it.
+#[derive(Clone)]
+pub struct Key([u8; 32]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl Default for Key {
+    /// One that nobody knows, for digests that leave no program.
+    fn default() -> Self {
+        let mut bytes = [0; 32];
+        // Without randomness the digests are as good as those without a key.
+        let _ = getrandom::fill(&mut bytes);
+        Self(bytes)
+    }
+}
+
+impl Key {
+    /// The key that a text stands for.
+    pub fn of(text: &[u8]) -> Self {
+        use sha2::Digest;
+        Self(Sha256::digest(text).into())
+    }
+
+    /// The digest of some parts, in hexadecimal digits.
+    pub fn digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The digest of what a decision would change.
+    fn of_change(&self, rows: &[Row]) -> String {
+        let value = |val: &Val| match val {
+            Val::Absent => vec![0],
+            Val::Text(text) => [&[1], text.as_bytes()].concat(),
+            Val::Data(data) => [&[2], data.as_ref()].concat(),
+        };
+        let parts: Vec<Vec<u8>> = rows
+            .iter()
+            .flat_map(|row| {
+                [row.object.clone().into_bytes(), row.field.clone().into_bytes(), value(&row.found), value(&row.wanted)]
+            })
+            .collect();
+        self.digest(parts.iter().map(Vec::as_slice))
+    }
+}
+
+impl Approved {
+    /// What a look at all hosts showed.
+    pub fn of(key: Key, decisions: &HashMap<usize, Decision>) -> Self {
+        let shown = |decision: &Decision| match decision {
+            Decision::Pending { .. } | Decision::Blind => Some(Shown::Later),
+            Decision::Drift(_) => Some(Shown::Change(key.of_change(&decision.rows()))),
+            _ => None,
+        };
+        let tasks = decisions.iter().filter_map(|(task, decision)| Some((*task, shown(decision)?))).collect();
+        Self { key, tasks }
+    }
+
+    /// What was shown in another program, by tasks of this plan.
+    pub fn from_tasks(key: Key, tasks: HashMap<usize, Shown>) -> Self {
+        Self { key, tasks }
+    }
+
+    /// What was shown, by task.
+    pub fn tasks(&self) -> &HashMap<usize, Shown> {
+        &self.tasks
+    }
+
+    /// Whether a task may do this.
+    pub fn allows(&self, task: usize, planned: &Decision) -> bool {
+        match self.tasks.get(&task) {
+            Some(Shown::Later) => true,
+            Some(Shown::Change(digest)) => *digest == self.key.of_change(&planned.rows()),
+            None => false,
+        }
+    }
+}
+
+impl Plan {
+    /// A digest of all that the plan means: hosts, steps, everything filled in. Two plans with the same digest do the
+    /// same to the same hosts.
+    pub fn meaning(&self, key: &Key) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for host in &self.hosts {
+            parts.push(format!("{} {:?}", host.name, host.connection));
+        }
+        for (n, task) in self.tasks.iter().enumerate() {
+            let step = &task.step;
+            // By values and never by places: the same files may be named in another way.
+            let when: Vec<&str> = step.when.iter().map(Condition::text).collect();
+            let body = to_json(&step.body);
+            parts.push(format!("{} {} {:?} {body} {:?} {when:?}", self.name(n), step.kind, task.body, step.vars));
+            parts.push(format!("{:?} {:?}", self.plays[task.play].vars, self.becomes_root(n)));
+        }
+        parts.push(format!("{:?}", self.order));
+        key.digest(parts.iter().map(String::as_bytes))
+    }
+}

@@ -1,0 +1,80 @@
+//! What a run came to, in one line and in numbers.
+
+use crate::event::{Mode, Summary};
+
+/// The last line: what came of it, and what follows from that.
+pub fn verdict(mode: Option<Mode>, summary: &Summary, exit: u8, interrupted: bool) -> (String, String) {
+    let apply = matches!(mode, Some(Mode::Apply | Mode::Rollback));
+    let drift = summary.drift + summary.manual + summary.pending;
+    if interrupted {
+        return ("interrupted".into(), ": running steps were finished, no further ones were started".into());
+    }
+    match exit {
+        0 if apply && summary.changed > 0 => {
+            (format!("{} changed", summary.changed), ", each read again as wanted".into())
+        }
+        0 if drift > 0 => (format!("{drift} of {} differ", total(summary)), " (report only)".into()),
+        0 if summary.skipped == total(summary) => ("nothing was looked at".into(), ": every step was skipped".into()),
+        0 => ("in sync".into(), String::new()),
+        2 => {
+            let next = match (mode, summary.drift + summary.pending) {
+                (_, 0) => " (exit 2)",
+                (Some(Mode::Plan), _) => ", to be set (exit 2)",
+                _ => "; `steadfast apply` sets them (exit 2)",
+            };
+            (format!("{drift} of {} differ", total(summary)), next.into())
+        }
+        3 => {
+            let (bad, drift) = match apply {
+                true => (summary.failed + summary.manual, drift - summary.manual),
+                false => (summary.failed, drift),
+            };
+            (format!("{bad} failed{}", also(&Summary { failed: 0, ..summary.clone() }, drift)), " (exit 3)".into())
+        }
+        4 => (also(summary, drift).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
+        5 => (
+            format!("{} reverted{}", summary.reverted, also(summary, drift)),
+            ": each is again as it was found (exit 5)".into(),
+        ),
+        6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
+        other => (format!("exit {other}"), String::new()),
+    }
+}
+
+/// What else is to be said behind what is worst.
+fn also(summary: &Summary, drift: usize) -> String {
+    let all = [
+        (summary.failed, "failed"),
+        (summary.unreachable, "unreachable"),
+        (summary.unknown, "unknown"),
+        (drift, "differ"),
+        (summary.changed, "changed"),
+    ];
+    all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(", {n} {word}")).collect()
+}
+
+fn total(summary: &Summary) -> usize {
+    let s = summary;
+    s.unchanged + s.changed + s.drift + s.manual + s.pending + s.unknown + s.failed + s.reverted + s.stale + s.skipped
+}
+
+/// The numbers of a host, those that are none left out.
+pub fn counts(summary: &Summary) -> Vec<String> {
+    let s = summary;
+    [
+        ("ok", s.unchanged),
+        ("changed", s.changed),
+        ("drift", s.drift),
+        ("manual", s.manual),
+        ("pending", s.pending),
+        ("unknown", s.unknown),
+        ("failed", s.failed),
+        ("reverted", s.reverted),
+        ("stale", s.stale),
+        ("skipped", s.skipped),
+    ]
+    .iter()
+    .filter(|(word, n)| *n > 0 || *word == "ok")
+    .map(|(word, n)| format!("{word}={n}"))
+    .collect()
+}

@@ -1,0 +1,350 @@
+//! The tasks of one host in one play, one after the other: read just before, set, read again; at the end all of it once
+//! more, because steps without an edge between them may undo each other.
+
+use super::apply::Shared;
+use super::site::Site;
+use super::voice::is_good;
+use super::{fail, guard};
+use crate::act::Act;
+use crate::event::Outcome;
+use crate::fact::Facts;
+use crate::host::Loss;
+use crate::plan::{Decision, Taint, Why, decide};
+use crate::playbook::Made;
+use crate::step::{Row, Setting};
+use crate::target::{Done, Job};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The tasks of one host in one play, while they run.
+pub struct Work<'a> {
+    shared: &'a Shared,
+    order: &'a [usize],
+    facts: Facts,
+    /// The facts of this task were read after the last change.
+    fresh: Option<usize>,
+    taint: Taint,
+    /// How each task ended.
+    ends: HashMap<usize, Outcome>,
+    /// Something was set since the host was surveyed.
+    touched: bool,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> Work<'a> {
+    pub fn new(shared: &'a Shared, order: &'a [usize]) -> Self {
+        Self {
+            shared,
+            order,
+            facts: Facts::default(),
+            fresh: None,
+            taint: Taint::default(),
+            ends: HashMap::new(),
+            touched: false,
+            permit: None,
+        }
+    }
+
+    pub async fn all(&mut self, site: &mut Site) -> Result<(), Loss> {
+        self.permit = self.shared.permit().await;
+        // Others that began before may have used up what the playbook bears.
+        let play = self.order.first().map(|task| self.shared.run.plan.tasks[*task].play);
+        if play.is_some_and(|play| self.shared.run.enough(play, None).is_some()) {
+            self.shared.passed_over.lock().await.push(site.host);
+            return Ok(());
+        }
+        if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
+            return Ok(());
+        }
+        let first: HashMap<usize, Decision> = self.begin(site).await?.into_iter().collect();
+        for (at, task) in self.order.iter().enumerate() {
+            if *self.shared.run.settings.stop.borrow() {
+                break;
+            }
+            let next = self.order[at + 1..].iter().copied().find(|next| first[next] != Decision::InSync);
+            self.turn(site, *task, next).await?;
+        }
+        if self.touched { self.settle(site).await } else { Ok(()) }
+    }
+
+    /// Reads the host, and takes it where something is to be changed: what changes nothing holds nobody up, and what is
+    /// changed is read once more under the lease.
+    async fn begin(&mut self, site: &mut Site) -> Result<Vec<(usize, Decision)>, Loss> {
+        let run = Arc::clone(&self.shared.run);
+        let as_root = self.order.iter().copied().find(|task| run.plan.becomes_root(*task));
+        let Some(task) = as_root.or(self.order.first().copied()) else { return Ok(vec![]) };
+        // What a run that is over began may still run.
+        if run.settings.over.is_some() && !site.has_it() {
+            site.take(task).await?;
+        }
+        self.facts = site.survey(self.order).await?;
+        let decisions = site.judge(self.order, &self.facts);
+        let unproven = self.facts.guards().is_ok_and(|guards| !guards.is_empty());
+        if site.has_it() || !(unproven || decisions.iter().any(|(_, decision)| decision.will_change())) {
+            return Ok(decisions);
+        }
+        fail::point("before-lease");
+        let moved = site.take(task).await?;
+        fail::point("leased");
+        if moved {
+            self.facts = site.survey(self.order).await?;
+            return Ok(site.judge(self.order, &self.facts));
+        }
+        Ok(decisions)
+    }
+
+    /// One task from its beginning to the word on it.
+    async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
+        let (outcome, rows) = self.one(site, task, next).await?;
+        self.taint.pass(&self.shared.run.plan.graph, task, !rows.is_empty() && outcome != Outcome::Manual);
+        self.ends.insert(task, outcome.clone());
+        let good = is_good(&outcome);
+        site.done(task, outcome, rows);
+        fail::point("told");
+        self.shared.end(task, good);
+        Ok(())
+    }
+
+    /// Reads everything once more. What was true at its turn and is so no longer was undone by another step: one that
+    /// nobody set yet is set now, one that was set has failed.
+    async fn settle(&mut self, site: &mut Site) -> Result<(), Loss> {
+        for last in [false, true] {
+            self.touched = false;
+            self.facts.update(site.read_made(self.order).await?);
+            for task in self.order {
+                let Some(end @ (Outcome::Unchanged | Outcome::Changed)) = self.ends.get(task) else { continue };
+                let now = decide(&site.made(*task), &self.facts, None);
+                if matches!(now, Decision::InSync | Decision::Skipped | Decision::Blind) {
+                    continue;
+                }
+                let set_before = *end == Outcome::Changed;
+                if let Decision::Unknown(why) = now {
+                    site.done(*task, Outcome::Unknown { why }, vec![]);
+                } else if last || set_before || *self.shared.run.settings.stop.borrow() {
+                    let why = format!("it was as wanted at its turn, and another step undid it: {}", told(&now));
+                    site.done(*task, Outcome::Failed { why }, now.rows());
+                } else {
+                    self.fresh = None;
+                    self.turn(site, *task, None).await?;
+                }
+            }
+            if !self.touched {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(Outcome, Vec<Row>), Loss> {
+        let plan = Arc::clone(&self.shared.run.plan);
+        if let Some(blocker) = self.blocker(task).await {
+            let why = format!("{} did not succeed", plan.name(blocker));
+            return Ok((Outcome::Skipped { why, blocked: true }, vec![]));
+        }
+        if let Some(why) = site.unmade(task) {
+            return Ok((Outcome::Failed { why: why.to_owned() }, vec![]));
+        }
+        let made = site.made(task);
+        // A script can look at anything: nobody knows which change it would see.
+        let opaque = self.touched && made.iter().any(|one| one.kind.opaque());
+        if opaque || self.taint.of(&plan.graph, task).is_some() {
+            self.refresh(site, task).await?;
+        }
+        let planned = decide(&made, &self.facts, None);
+        if let Some(stale) = self.unapproved(task, &planned) {
+            return Ok((stale, planned.rows()));
+        }
+        match planned {
+            Decision::InSync | Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
+            Decision::Skipped => Ok((
+                Outcome::Skipped { why: "its condition does not hold, or its loop is empty".into(), blocked: false },
+                vec![],
+            )),
+            Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
+            Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
+            Decision::Manual(_) => match plan.tasks[task].step.health {
+                Some(seconds) => self.recover(site, task, &made, seconds).await,
+                None => Ok((Outcome::Manual, planned.rows())),
+            },
+            Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
+        }
+    }
+
+    /// A host that is not well has some seconds to become so.
+    async fn recover(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        made: &Arc<[Made]>,
+        seconds: u64,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            self.fresh = None;
+            self.refresh(site, task).await?;
+            let now = decide(made, &self.facts, None);
+            if now == Decision::InSync {
+                return Ok((Outcome::Unchanged, vec![]));
+            }
+            if Instant::now() >= until {
+                let why = format!("the host is not well after {seconds} s: {}", told(&now));
+                return Ok((Outcome::Failed { why }, now.rows()));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Reads once more just before acting, acts, and says what is true afterwards.
+    async fn set(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        next: Option<usize>,
+        made: &Arc<[Made]>,
+        planned: Decision,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        if self.fresh != Some(task) {
+            self.refresh(site, task).await?;
+            match decide(made, &self.facts, None) {
+                Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
+                now if now != planned => {
+                    let why = "the host changed between the reading and the act".to_owned();
+                    return Ok((Outcome::Stale { why }, now.rows()));
+                }
+                _ => {}
+            }
+        }
+        site.started(task);
+        let (acts, rows) = (self.acts(site, task, made, &planned), planned.rows());
+        let patience = Duration::from_secs(made.iter().map(|one| one.kind.patience()).sum());
+        let next =
+            next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
+        let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
+        queries.extend(
+            next.iter().flat_map(|next| site.made(*next).iter().flat_map(|one| one.kind.facts()).collect::<Vec<_>>()),
+        );
+        queries.sort();
+        queries.dedup();
+        self.fresh = None;
+        self.touched = true;
+        let line = site.line(task).await?;
+        let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
+        let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
+        // What depends on the peer's address does not pass there even before, and then proves nothing.
+        let files = match guard {
+            Some(_) => matches!(site.by_files(task).await, Some(Ok(()))),
+            None => false,
+        };
+        let began = Instant::now();
+        fail::point("before-set");
+        let verdict = match line.carry_out(&job).await {
+            Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
+            Err(loss) => Err(loss),
+        };
+        fail::point("after-set");
+        let outcome = match (guard, verdict) {
+            (Some(guard), verdict) => {
+                let verdict = if files { guard::by_files(site, task, verdict).await } else { verdict };
+                guard::conclude(site, task, &guard, verdict, &planned, began).await
+            }
+            (None, Ok(outcome)) => Ok(outcome),
+            (None, Err(loss)) => {
+                let why = format!("the host was lost while this was set: {loss}");
+                Err((loss, Outcome::Unknown { why }))
+            }
+        };
+        let outcome = outcome.map_err(|(loss, outcome)| {
+            site.done(task, outcome, rows.clone());
+            loss
+        })?;
+        self.fresh = next.filter(|_| outcome == Outcome::Changed);
+        Ok((outcome, rows))
+    }
+
+    /// What came of the acts, as it was read afterwards.
+    fn verdict(&mut self, done: Done, facts: Facts, made: &Arc<[Made]>, patience: Duration) -> Outcome {
+        match done {
+            Done::Failed { why, .. } => return Outcome::Failed { why },
+            Done::TimedOut => return Outcome::Failed { why: format!("did not end within {} s", patience.as_secs()) },
+            Done::All => {}
+        }
+        self.facts.update(facts);
+        match decide(made, &self.facts, None) {
+            Decision::InSync => Outcome::Changed,
+            Decision::Blind => Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() },
+            Decision::Unknown(why) => Outcome::Unknown { why },
+            still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
+        }
+    }
+
+    /// The marks of all that follows when this changes, then the change itself.
+    fn acts(&self, site: &Site, task: usize, made: &[Made], planned: &Decision) -> Vec<Act> {
+        let plan = &self.shared.run.plan;
+        let follows = plan.graph.after(task).into_iter().filter(|after| {
+            plan.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
+        });
+        let marks = follows
+            .flat_map(|after| site.made(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
+        let mut acts: Vec<Act> = marks.map(|name| Act::MarkDue { name }).collect();
+        let blind: Vec<Setting> = Vec::new();
+        if *planned == Decision::Blind {
+            acts.extend(made.iter().flat_map(|one| one.kind.set(&blind, &self.facts)));
+        } else {
+            acts.extend(planned.acts(made, &self.facts));
+        }
+        acts
+    }
+
+    async fn refresh(&mut self, site: &mut Site, task: usize) -> Result<(), Loss> {
+        if self.fresh != Some(task) {
+            self.facts.update(site.read_made(&[task]).await?);
+            self.fresh = Some(task);
+        }
+        Ok(())
+    }
+
+    /// What must come first and did not succeed. Waits for other hosts, and lets another host work meanwhile.
+    async fn blocker(&mut self, task: usize) -> Option<usize> {
+        let plan = Arc::clone(&self.shared.run.plan);
+        for (before, _) in plan.graph.before(task) {
+            let good = if let Some(end) = self.ends.get(&before) {
+                is_good(end)
+            } else if let Some(end) = self.shared.ends.get(&before) {
+                let mut end = end.subscribe();
+                if end.borrow().is_none() {
+                    self.permit = None;
+                    let _ = end.wait_for(Option::is_some).await;
+                    self.permit = self.shared.permit().await;
+                }
+                *end.borrow() == Some(true)
+            } else {
+                // An earlier play of this host: it ended before this play began.
+                true
+            };
+            if !good {
+                return Some(before);
+            }
+        }
+        None
+    }
+
+    /// Why the task must not act, when what was approved is not what would be done now.
+    fn unapproved(&self, task: usize, planned: &Decision) -> Option<Outcome> {
+        let Decision::Drift(_) = planned else { return None };
+        let approved = self.shared.approved.as_ref()?;
+        let why = "the host is not as the plan that was approved found it".to_owned();
+        (!approved.allows(task, planned)).then_some(Outcome::Stale { why })
+    }
+}
+
+/// What is not as wanted, in a line.
+fn told(decision: &Decision) -> String {
+    if let Decision::Unknown(why) | Decision::Impossible(why) = decision {
+        return why.clone();
+    }
+    let rows = decision.rows();
+    let left: Vec<String> = rows.iter().map(|row| format!("{} {} is {}", row.object, row.field, row.found)).collect();
+    left.join("; ")
+}

@@ -1,0 +1,119 @@
+//! Taking back what a run did: not a word of playbooks, but the kind that a rollback's plan is made of.
+//!
+//! Each thing is put back to the state that the host's journal says it had, if it still is as the run left it. What
+//! somebody changed since is a conflict and stays, unless it is forced.
+
+use super::{Claim, Disruption, Kind, Row, Setting};
+use crate::act::Act;
+use crate::fact::state::told;
+use crate::fact::{Facts, Family, Gap, Query, Thing};
+
+/// One task of a run, to be taken back.
+#[derive(Debug, Clone, Default)]
+pub struct Restore {
+    pub things: Vec<Before>,
+    /// What must read again afterwards: verb and unit.
+    pub pokes: Vec<(String, String)>,
+    pub access: bool,
+    /// Why the script of the step cannot be taken back, where it cannot.
+    pub lost: Option<String>,
+    /// Also what was changed since.
+    pub force: bool,
+}
+
+/// One thing with its state before a run.
+#[derive(Debug, Clone)]
+pub struct Before {
+    pub thing: Thing,
+    pub was: String,
+    /// The states in which the run may have left it; none is known of a run that was broken off.
+    pub left: Vec<String>,
+    /// Its content in the journal, below `runs/`.
+    pub copy: String,
+    /// A later run that touched it.
+    pub later: Option<String>,
+}
+
+impl Before {
+    fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
+        if now == self.was {
+            return Ok(None);
+        }
+        if !force && !self.left.is_empty() && !self.left.iter().any(|left| left == now) {
+            let left = self.left.last().map(|left| told(&self.thing, left)).unwrap_or_default();
+            let by = self.later.as_ref().map_or_else(
+                || "it was changed since".to_owned(),
+                |run| format!("run {run} changed it later: roll that back first"),
+            );
+            let why = format!(
+                "{} is {}, and the run left it as {left}; {by}, or `--force`",
+                self.thing,
+                told(&self.thing, now)
+            );
+            return Err(Gap::Impossible(why));
+        }
+        Ok(Some(Row::new(self.thing.to_string(), "state", told(&self.thing, now), told(&self.thing, &self.was))))
+    }
+}
+
+impl Kind for Restore {
+    fn facts(&self) -> Vec<Query> {
+        self.things.iter().map(|before| Query::State(before.thing.clone())).collect()
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let mut rows = Vec::new();
+        for before in &self.things {
+            let now = found.state(&before.thing)?;
+            match &self.lost {
+                Some(why) if before.thing.family == Family::Script && *now != before.was => {
+                    return Err(Gap::Impossible(format!("no way back: {why}")));
+                }
+                _ => rows.extend(before.row(now, self.force)?),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        let chosen = |before: &&Before| to.iter().any(|setting| setting.object == before.thing.to_string());
+        // From the end to the beginning: what stands in a directory goes before the directory.
+        let mut acts: Vec<Act> = self
+            .things
+            .iter()
+            .rev()
+            .filter(chosen)
+            .map(|b| Act::Restore { thing: b.thing.clone(), to: b.was.clone(), copy: b.copy.clone() })
+            .collect();
+        if acts.is_empty() {
+            return acts;
+        }
+        acts.extend(self.pokes.iter().filter_map(|(verb, name)| match verb.as_str() {
+            "daemon-reload" => Some(Act::ReloadUnits),
+            "reload" => Some(Act::Unit { verb: "reload", name: name.clone() }),
+            "restart" => Some(Act::Unit { verb: "restart", name: name.clone() }),
+            _ => None,
+        }));
+        acts
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![]
+    }
+
+    fn access(&self) -> bool {
+        self.access
+    }
+
+    fn disruption(&self) -> Disruption {
+        match (self.access, self.pokes.is_empty()) {
+            (true, _) => Disruption::Access,
+            (_, false) => Disruption::Restart,
+            _ => Disruption::None,
+        }
+    }
+
+    fn patience(&self) -> u64 {
+        600
+    }
+}

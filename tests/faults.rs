@@ -1,0 +1,274 @@
+//! Whatever breaks in the middle: the host is converged, reverted or a named unknown, and the next `resume` or `rollback`
+//! ends well.
+
+use crate::common::{Fleet, Run, contents, differences, told};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const OURS: &[&str] = &[
+    "/var/log",
+    "/run",
+    "/tmp",
+    "/var/lib/steadfast",
+    "/usr/lib/steadfast-lab",
+    "/var/lib/dpkg",
+    "/var/cache",
+    "/var/lib/apt",
+];
+
+/// A step of every kind that changes something.
+const EVERY_KIND: &str = r#"hosts: all
+steps:
+  - {id: file, file: {path: /etc/one, content: "x\n"}}
+  - {id: sshd, sshd: {MaxAuthTries: 3}}
+  - {id: directory, directory: {path: /etc/made, mode: "0700", owner: root}}
+  - {id: line, line: {path: /etc/hosts, line: "192.0.2.1 other"}}
+  - {id: value, key_value: {path: /etc/login.defs, key: UMASK, value: "077"}}
+  - {id: sysctl, sysctl: {key: kernel.kptr_restrict, value: 2}}
+  - {id: unit, service: {name: rpcbind, state: masked}}
+  - {id: package, package: {name: tree, state: present}}
+  - {id: user, user: {name: new, system: true, shell: /usr/sbin/nologin}}
+  - {id: group, group: {name: ops}}
+  - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
+  - {id: key, authorized_key: {user: root, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b"}}
+  - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
+"#;
+const CHANGES: usize = 13;
+/// Those that touch the way in.
+const GUARDED: usize = 2;
+
+fn write(fleet: &Fleet, name: &str, text: &str) -> String {
+    let path = fleet.0.dir().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// Calls the program on one host with a memory of that host's own.
+fn on(fleet: &Fleet, host: &str, words: &[&str], die_at: Option<&str>) -> Run {
+    let mut call = fleet.call(words);
+    call.env("STEADFAST_STATE", fleet.0.dir().join(format!("state-{host}")));
+    if let Some(at) = die_at {
+        call.env("STEADFAST_DIE_AT", at);
+    }
+    told(&call.output().unwrap())
+}
+
+/// The newest run with its name.
+fn newest(fleet: &Fleet, host: &str) -> String {
+    let runs = on(fleet, host, &["runs", "-n", "1"], None).out;
+    runs.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_controller_that_dies_at_any_point_loses_nothing() {
+    let fleet = Fleet::up(4);
+    let book = write(&fleet, "every.yml", EVERY_KIND);
+    let mut points: Vec<String> = ["before-lease:1", "leased:1", "before-release:1"].map(ToOwned::to_owned).into();
+    for n in 1..=CHANGES {
+        points.extend(["before-set", "after-set", "told"].map(|point| format!("{point}:{n}")));
+    }
+    for n in 1..=GUARDED {
+        points.extend(["new-login", "confirmed"].map(|point| format!("{point}:{n}")));
+    }
+    let (died, total) = (AtomicUsize::new(0), points.len());
+    let next = Mutex::new(points.into_iter());
+    let failed = Mutex::new(Vec::new());
+    let (fleet, book, inventory) = (&fleet, book.as_str(), fleet.inventory());
+    std::thread::scope(|scope| {
+        for host in &fleet.0.hosts {
+            let (next, failed, died, inventory, host) = (&next, &failed, &died, inventory.as_str(), host.name.as_str());
+            scope.spawn(move || {
+                let picture = || contents(&fleet.root(host), OURS);
+                let where_to = ["-i", inventory, "-l", host];
+                let before = picture();
+                loop {
+                    let Some(point) = next.lock().unwrap().next() else { break };
+                    let check = || -> Result<(), String> {
+                        let told =
+                            |what: &str, run: Run| format!("{point}: {what}: {} {}{}", run.code, run.out, run.err);
+                        let run = on(fleet, host, &[&["apply", book, "-y"][..], &where_to].concat(), Some(&point));
+                        if run.code != -1 {
+                            return Err(told("did not die", run));
+                        }
+                        died.fetch_add(1, Ordering::Relaxed);
+                        let first = newest(fleet, host);
+                        let run = on(fleet, host, &["resume", &first, "-y"], None);
+                        if run.code != 0 {
+                            return Err(told("resume", run));
+                        }
+                        let second = newest(fleet, host);
+                        let run = on(fleet, host, &[&["check", book][..], &where_to].concat(), None);
+                        if run.code != 0 {
+                            return Err(told("check", run));
+                        }
+                        let run = on(fleet, host, &["rollback", &second, "-y"], None);
+                        // Nothing may have been left for the second run to do, and then there is no journal of it.
+                        if run.code != 0 && !run.err.contains("no host has a journal") {
+                            return Err(told("rollback of the resumed run", run));
+                        }
+                        let run = on(fleet, host, &["rollback", &first, "-y"], None);
+                        if run.code != 0 && !run.err.contains("no host has a journal") {
+                            return Err(told("rollback of the first run", run));
+                        }
+                        let left = differences(&before, &picture());
+                        if left.is_empty() { Ok(()) } else { Err(format!("{point}: left {left:?}")) }
+                    };
+                    if let Err(why) = check() {
+                        failed.lock().unwrap().push(why);
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert_eq!(died.into_inner(), total);
+}
+
+const SLOW: &str = "hosts: all
+steps:
+  - {id: first, file: {path: /etc/first, content: \"1\\n\"}}
+  - id: slow
+    needs: [first]
+    command:
+      check: test -e /root/done
+      run: 'touch /root/begun; while [ ! -e /root/go ]; do sleep 0.1; done; echo x >>/root/done'
+      undo: rm /root/done
+";
+
+/// Something happens to the host while a step runs; afterwards a resumed run ends well and the step ran once.
+fn while_it_runs(break_it: &str, mend: &str) {
+    let fleet = Fleet::up(1);
+    let book = write(&fleet, "slow.yml", SLOW);
+    let inventory = fleet.inventory();
+    let child = fleet
+        .call(&["apply", &book, "-i", &inventory, "-y"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while fleet.inside("h1", "test -e /root/begun").code != 0 {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let broken = fleet.inside("h1", break_it);
+    assert_eq!(broken.code, 0, "{}{}", broken.out, broken.err);
+    let run = told(&child.wait_with_output().unwrap());
+    assert_eq!(run.code, 4, "{}{}", run.out, run.err);
+    assert!(run.out.contains("unknown") && run.out.contains("unreachable"), "{}", run.out);
+    fleet.inside("h1", &format!("{mend}; touch /root/go"));
+    let resumed = fleet.steadfast(&["resume", "last", "-y"]);
+    assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
+    assert_eq!(fleet.inside("h1", "cat /root/done").out, "x\n");
+}
+
+#[test]
+fn a_network_that_is_cut_is_named_and_the_run_goes_on_later() {
+    while_it_runs(
+        "nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; policy drop; }'",
+        "nft delete table inet cut",
+    );
+}
+
+#[test]
+fn an_sshd_that_stands_still_is_named_and_the_run_goes_on_later() {
+    while_it_runs("kill -STOP $(pidof sshd)", "kill -CONT $(pidof sshd)");
+}
+
+/// Waits until the host lets us in again.
+fn until_open(fleet: &Fleet, book: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while fleet.steadfast(&["check", book, "-i", &fleet.inventory()]).code == 4 {
+        assert!(Instant::now() < end, "the host does not come back");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn a_restart_takes_back_what_nobody_proved_before_anybody_is_let_in() {
+    let fleet = Fleet::up(1);
+    let inventory = fleet.inventory();
+    let book = write(&fleet, "lock.yml", "hosts: all\nsteps:\n- {id: lock, sshd: {AllowUsers: nobody}}\n");
+    let before = contents(&fleet.root("h1"), OURS);
+    let mut call = fleet.call(&["apply", &book, "-i", &inventory, "-y", "--guard-timeout", "3600"]);
+    assert_eq!(told(&call.env("STEADFAST_DIE_AT", "after-set:1").output().unwrap()).code, -1);
+    assert_eq!(fleet.steadfast(&["check", &book, "-i", &inventory]).code, 4, "locked out for now");
+    let boot =
+        || fleet.inside("h1", "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic").out;
+    let first = boot();
+    fleet.inside("h1", "systemctl --no-block reboot");
+    let end = Instant::now() + Duration::from_secs(60);
+    while boot() == first {
+        assert!(Instant::now() < end, "no restart");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    until_open(&fleet, &book);
+    assert_eq!(fleet.inside("h1", "cat /var/lib/steadfast/guard/*/end").out, "reverted\n");
+    let none = write(&fleet, "none.yml", "hosts: all\nsteps:\n- {id: a, file: {path: /etc/hosts, mode: '0644'}}\n");
+    let next = fleet.steadfast(&["apply", &none, "-i", &inventory, "-y"]);
+    assert_eq!(next.code, 0, "{}{}", next.out, next.err);
+    let said = next.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("was never proven by a new login and was taken back"), "{said}");
+    assert_eq!(differences(&before, &contents(&fleet.root("h1"), OURS)), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_or_read_only_disk_changes_nothing() {
+    let fleet = Fleet::up(1);
+    let inventory = fleet.inventory();
+    let book = write(
+        &fleet,
+        "one.yml",
+        "hosts: all\nsteps:\n- {id: one, file: {path: /etc/one, content: \"x\\n\", mode: '0644'}}\n",
+    );
+    let apply = || fleet.steadfast(&["apply", &book, "-i", &inventory, "-y"]);
+    let gone = || fleet.inside("h1", "ls -A /etc | grep -c -e '^one$' -e steadfast").out;
+    fleet.inside("h1", "mkdir -p /var/lib/steadfast && mount -t tmpfs -o size=16k,mode=700 none /var/lib/steadfast && dd if=/dev/zero of=/var/lib/steadfast/full bs=1k 2>/dev/null");
+    let full = apply();
+    assert_eq!(full.code, 3, "{}{}", full.out, full.err);
+    assert!(full.out.contains("journal"), "{}", full.out);
+    assert_eq!(gone(), "0\n");
+    fleet.inside("h1", "umount /var/lib/steadfast; mount --bind /etc /etc && mount -o remount,ro,bind /etc");
+    let read_only = apply();
+    assert_eq!(read_only.code, 3, "{}{}", read_only.out, read_only.err);
+    assert_eq!(gone(), "0\n");
+    fleet.inside("h1", "umount /etc");
+    let done = apply();
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+}
+
+/// Confirming and firing are one renaming: a thousand races, and never both nor neither.
+#[test]
+fn a_guard_is_confirmed_or_fires_and_never_both() {
+    let fleet = Fleet::up(1);
+    let script = steadfast::act::guard(steadfast::act::Verb::Look, "none");
+    // The functions as they are, with a way back that only counts.
+    let functions = script.replace("guard_state 'none'", "");
+    let race = format!(
+        r#"{functions}
+B=/root/race; mkdir -p $B/guard
+undo() {{ echo fired >>$B/fired; }}
+tidy() {{ :; }}
+durable() {{ :; }}
+n=0
+while [ $n -lt 1000 ]; do
+  n=$((n+1)); mkdir $B/guard/g; echo /root/race/j >$B/guard/g/armed
+  ( [ $((n % 3)) = 0 ] && /bin/true; fire g /root/race/j ) &
+  ( [ $((n % 3)) = 1 ] && /bin/true; confirm g ) >>$B/said &
+  wait
+  rm -rf $B/guard/g
+done
+echo "$(grep -c fired $B/fired) $(grep -c confirmed $B/said)"
+"#
+    );
+    let path = fleet.root("h1").join("root/race.sh");
+    std::fs::write(&path, race).unwrap();
+    let run = fleet.inside("h1", "sh /root/race.sh 2>&1 | tail -n 1");
+    let counts: Vec<u32> = run.out.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    assert_eq!(counts.iter().sum::<u32>(), 1000, "{}", run.out);
+    assert!(counts.iter().all(|count| *count > 0), "a race that one side always wins proves nothing: {}", run.out);
+}

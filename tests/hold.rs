@@ -1,0 +1,132 @@
+//! One run at a time: who holds a host, what becomes of a run that was killed, and how it goes on.
+
+use crate::common::{Fleet, told};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+fn book(fleet: &Fleet, name: &str, steps: &str) -> String {
+    let path = fleet.0.dir().join(name);
+    std::fs::write(&path, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    path.display().to_string()
+}
+
+/// Starts an apply and waits until the host says that its command runs.
+fn start(fleet: &Fleet, book: &str) -> Child {
+    let mut call = fleet.call(&["apply", book, "-i", &fleet.inventory(), "-y"]);
+    let child = call.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the command begins", || fleet.inside("h1", "test -e /root/begun").code == 0);
+    child
+}
+
+fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < end, "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+const SLOW: &str = "  - {id: first, file: {path: /etc/first, content: \"1\\n\"}}
+  - id: slow
+    needs: [first]
+    command:
+      check: test -e /root/done
+      run: 'touch /root/begun; while [ ! -e /root/go ]; do sleep 0.1; done; echo x >>/root/done'
+      undo: rm /root/done
+  - {id: last, needs: [slow], file: {path: /etc/last, content: \"1\\n\"}}
+";
+
+#[test]
+fn of_two_runs_one_works_and_one_is_told() {
+    let fleet = Fleet::up(1);
+    let slow = book(&fleet, "slow.yml", SLOW);
+    let other = book(&fleet, "other.yml", "  - {id: o, file: {path: /etc/other, content: \"1\\n\"}}\n");
+    let child = start(&fleet, &slow);
+    let refused = fleet.steadfast(&["apply", &other, "-i", &fleet.inventory(), "-y"]);
+    assert_eq!(refused.code, 4, "{}{}", refused.out, refused.err);
+    assert!(refused.out.contains("held by another run"), "{}", refused.out);
+    let shown = fleet.call(&["unlock", "h1", "-i", &fleet.inventory()]).output().unwrap();
+    let shown = told(&shown);
+    assert!(
+        shown.out.contains("holds it for another") && shown.out.contains("still runs"),
+        "{}{}",
+        shown.out,
+        shown.err
+    );
+    // A check looks on; one that waits gets its turn.
+    assert_eq!(fleet.steadfast(&["check", &other, "-i", &fleet.inventory()]).code, 2);
+    let mut waiting = fleet.call(&["apply", &other, "-i", &fleet.inventory(), "-y", "--lock-timeout", "60"]);
+    let waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fleet.inside("h1", "touch /root/go");
+    assert_eq!(told(&child.wait_with_output().unwrap()).code, 0);
+    assert_eq!(told(&waiting.wait_with_output().unwrap()).code, 0);
+    assert_eq!(fleet.inside("h1", "ls /run/steadfast/lease").code, 2, "the lease was given back");
+}
+
+#[test]
+fn a_killed_run_is_resumed_and_what_it_began_is_not_begun_twice() {
+    let fleet = Fleet::up(1);
+    let slow = book(&fleet, "slow.yml", SLOW);
+    let mut child = start(&fleet, &slow);
+    let still = fleet.steadfast(&["resume", "last", "-y"]);
+    assert_eq!(still.code, 1, "{}{}", still.out, still.err);
+    assert!(still.err.contains("still goes on"), "{}", still.err);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Another run does not get the host while the command runs; the resumed one waits for its end.
+    let other = fleet.steadfast(&["apply", &slow, "-i", &fleet.inventory(), "-y"]);
+    assert_eq!(other.code, 4, "{}{}", other.out, other.err);
+    let resumed = fleet.call(&["resume", "20", "-y"]).output().unwrap();
+    assert_eq!(told(&resumed).code, 1, "no such run");
+    let runs = fleet.steadfast(&["runs"]).out;
+    let first = runs.lines().last().unwrap();
+    assert!(first.contains("not ended"), "{runs}");
+    let first = first.split_whitespace().next().unwrap().to_owned();
+    let mut resume = fleet.call(&["resume", &first, "-y"]);
+    let resume = resume.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fleet.inside("h1", "touch /root/go");
+    let resumed = told(&resume.wait_with_output().unwrap());
+    assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
+    assert_eq!(fleet.inside("h1", "cat /root/done /etc/last").out, "x\n1\n");
+    // The first run's own part can still be taken back.
+    let back = fleet.steadfast(&["rollback", &first, "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", "ls /etc/first /root/done").out, "");
+}
+
+#[test]
+fn a_host_that_was_started_anew_is_free_and_unlock_frees_it_at_once() {
+    let fleet = Fleet::up(1);
+    let slow = book(&fleet, "slow.yml", SLOW);
+    let mut child = start(&fleet, &slow);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let freed = fleet.steadfast(&["unlock", "h1", "-i", &fleet.inventory(), "-y"]);
+    assert_eq!(freed.code, 0, "{}{}", freed.out, freed.err);
+    assert!(freed.out.contains("unlocked"), "{}", freed.out);
+    fleet.inside("h1", "touch /root/go");
+    let again = fleet.steadfast(&["apply", &slow, "-i", &fleet.inventory(), "-y"]);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    let none = fleet.steadfast(&["unlock", "h1", "-i", &fleet.inventory()]);
+    assert!(none.out.contains("no run holds it"), "{}", none.out);
+}
+
+#[test]
+fn drift_is_told_apart_from_a_newer_playbook() {
+    let fleet = Fleet::up(1);
+    let text = |text: &str| format!("  - {{id: text, file: {{path: /etc/text, content: \"{text}\\n\"}}}}\n");
+    let path = book(&fleet, "text.yml", &text("a"));
+    let check = || fleet.steadfast(&["check", &path, "-i", &fleet.inventory()]);
+    let first = check();
+    assert!(!first.out.contains("since run"), "{}", first.out);
+    assert_eq!(fleet.steadfast(&["apply", &path, "-i", &fleet.inventory(), "-y"]).code, 0);
+    fleet.inside("h1", "echo theirs >/etc/text");
+    let drifted = check();
+    assert!(drifted.code == 2 && drifted.out.contains("somebody changed the host since run"), "{}", drifted.out);
+    assert_eq!(fleet.steadfast(&["apply", &path, "-i", &fleet.inventory(), "-y"]).code, 0);
+    book(&fleet, "text.yml", &text("b"));
+    let newer = check();
+    assert!(newer.code == 2 && newer.out.contains("the playbook changed since run"), "{}", newer.out);
+    let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
+    assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
+}

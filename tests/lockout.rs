@@ -1,0 +1,158 @@
+//! Nobody is locked out: configurations that shut others' users out, each on a real host. With the controller alive the
+//! run says `reverted`; with the controller killed right after the change the host goes back by itself. Afterwards a new
+//! login gets in, and the host is as it was.
+
+use crate::common::{Fleet, contents, differences, told};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What a login and a run write, and what tells only when something was done.
+const OURS: &[&str] =
+    &["/var/log", "/run", "/tmp", "/var/lib/steadfast", "/usr/lib/steadfast-lab", "/home/admin/.local"];
+
+/// Name, who logs in, steps.
+const CASES: &[(&str, &str, &str)] = &[
+    ("allow-users", "root", "sshd: {AllowUsers: nobody}"),
+    ("allow-groups", "admin", "sshd: {AllowGroups: nogroup}"),
+    ("deny-users", "root", "sshd: {DenyUsers: root}"),
+    ("keys-moved", "root", "sshd: {AuthorizedKeysFile: /etc/ssh/none/%u}"),
+    ("no-keys", "root", "sshd: {PubkeyAuthentication: \"no\"}"),
+    ("key-algorithms", "root", "sshd: {PubkeyAcceptedAlgorithms: rsa-sha2-512}"),
+    ("no-sessions", "root", "sshd: {MaxSessions: 0}"),
+    ("forced-command", "root", "sshd: {ForceCommand: /bin/false}"),
+    ("other-port", "root", "sshd: {Port: 2222}"),
+    ("other-address", "root", "sshd: {ListenAddress: 127.0.0.1}"),
+    ("no-root", "root", "sshd: {PermitRootLogin: \"no\"}"),
+    ("old-cipher", "root", "sshd: {Ciphers: 3des-cbc}"),
+    ("host-key", "root", "sshd: {HostKeyAlgorithms: rsa-sha2-512}"),
+    ("methods", "root", "sshd: {AuthenticationMethods: \"publickey,password\"}"),
+    (
+        "key-swapped",
+        "root",
+        "authorized_key: {user: root, exclusive: true, key: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b\"}",
+    ),
+    ("account-expired", "admin", "user: {name: admin, expires: \"1970-01-02\"}"),
+    ("shell-changed", "admin", "user: {name: admin, shell: /usr/sbin/nologin}"),
+    ("home-moved", "admin", "user: {name: admin, home: /nonexistent}"),
+    ("no-sudo-group", "admin", "file: {path: /etc/sudoers.d/zz, content: \"admin ALL=(ALL) !ALL\\n\", mode: \"0440\"}"),
+    ("home-mode", "root", "directory: {path: /root, mode: \"0777\"}"),
+    ("keys-owner", "admin", "file: {path: /home/admin/.ssh/authorized_keys, owner: nobody, mode: \"0600\"}"),
+    ("nologin", "admin", "file: {path: /etc/nologin, content: \"closed\\n\", mode: \"0644\"}"),
+    (
+        "pam",
+        "root",
+        "line: {path: /etc/pam.d/sshd, line: \"account required pam_deny.so\", match: '^account\\s+required\\s+pam_(nologin|deny)'}",
+    ),
+    ("ssh-stopped", "root", "service: {name: ssh, state: masked}"),
+    (
+        "link-down",
+        "root",
+        "command: {access: true, check: 'ip link show dev host0 | grep -q \"state DOWN\"', run: ip link set dev host0 down, undo: ip link set dev host0 up}",
+    ),
+    (
+        "firewall",
+        "root",
+        "command: {access: true, check: 'nft list table inet lock', run: 'nft add table inet lock && nft add chain inet lock in \"{ type filter hook input priority 0; policy drop; }\"', undo: nft delete table inet lock}",
+    ),
+    ("only-on-disk", "root", "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}"),
+];
+
+struct Case<'a> {
+    fleet: &'a Fleet,
+    host: String,
+    book: String,
+    inventory: String,
+}
+
+impl Case<'_> {
+    fn call(&self, words: &[&str], die_at: Option<&str>) -> crate::common::Run {
+        let common = ["-i", &self.inventory, "-l", &self.host];
+        let mut call = self.fleet.call(&[words, &[self.book.as_str()], &common].concat());
+        call.env("STEADFAST_STATE", self.fleet.0.dir().join(format!("state-{}", self.host)));
+        if let Some(at) = die_at {
+            call.env("STEADFAST_DIE_AT", at);
+        }
+        told(&call.output().unwrap())
+    }
+
+    /// A new login gets in and finds the change to be made, as before.
+    fn is_open(&self) -> bool {
+        self.call(&["check"], None).code == 2
+    }
+}
+
+fn one(fleet: &Fleet, number: usize, (name, user, step): (&str, &str, &str)) -> Result<(), String> {
+    let host = format!("h{}", number + 1);
+    let dir = fleet.0.dir();
+    let book = dir.join(format!("{name}.yml"));
+    std::fs::write(&book, format!("hosts: all\nbecome: true\nsteps:\n- id: {name}\n  {step}\n")).unwrap();
+    let inventory = dir.join(format!("{name}.inventory.yml"));
+    let text = std::fs::read_to_string(fleet.inventory()).unwrap();
+    std::fs::write(&inventory, text.replace("ansible_user: root", &format!("ansible_user: {user}"))).unwrap();
+    let path = |path: std::path::PathBuf| path.display().to_string();
+    let case = Case { fleet, host: host.clone(), book: path(book), inventory: path(inventory) };
+    if !case.is_open() {
+        return Err(format!("{name}: not open before: {:?}", case.call(&["check"], None)));
+    }
+    let picture = || contents(&fleet.root(&host), OURS);
+    let before = picture();
+    let alive = case.call(&["apply", "-y", "--guard-timeout", "60"], None);
+    if alive.code != 5 {
+        return Err(format!("{name}: alive: {} {}{}", alive.code, alive.out, alive.err));
+    }
+    let changed = differences(&before, &picture());
+    if !changed.is_empty() || !case.is_open() {
+        return Err(format!("{name}: alive: left {changed:?}, or closed: {:?}", case.call(&["check"], None)));
+    }
+    let killed = case.call(&["apply", "-y", "--guard-timeout", "10"], Some("after-set:1"));
+    if killed.code != -1 {
+        return Err(format!("{name}: not killed: {} {}{}", killed.code, killed.out, killed.err));
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while fleet.inside(&host, "grep -qx reverted /var/lib/steadfast/guard/*/end").code != 0 {
+        if Instant::now() > until {
+            let left =
+                fleet.inside(&host, "cd /var/lib/steadfast/guard; ls -l *; cat */log; systemctl list-timers --all");
+            return Err(format!("{name}: killed: never went back: {}{}", left.out, left.err));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while !case.is_open() {
+        if Instant::now() > until {
+            return Err(format!("{name}: killed: closed: {:?}", case.call(&["check"], None)));
+        }
+    }
+    let changed = differences(&before, &picture());
+    if changed.is_empty() { Ok(()) } else { Err(format!("{name}: killed: left {changed:?}")) }
+}
+
+fn all(cases: &[(&str, &str, &str)]) {
+    let fleet = Fleet::up(cases.len());
+    let next = Mutex::new(cases.iter().enumerate());
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                loop {
+                    let Some((number, case)) = next.lock().unwrap().next() else { break };
+                    if let Err(why) = one(&fleet, number, *case) {
+                        failed.lock().unwrap().push(why);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n\n"));
+}
+
+#[test]
+fn nobody_is_locked_out_by_sshd() {
+    all(&CASES[..14]);
+}
+
+#[test]
+fn nobody_is_locked_out_by_anything_else() {
+    all(&CASES[14..]);
+}

@@ -1,0 +1,140 @@
+//! Going back: a run is taken back exactly, what others changed since is a conflict, and a rollback can be taken back too.
+
+use crate::common::{Fleet, Run, contents, differences};
+
+const QUARTERLY: &str = "playbooks/quarterly-hardening.yml";
+/// What logins and the runs themselves write: logs, the journal, and what lives in memory alone.
+const OURS: &[&str] = &["/var/log", "/run", "/tmp", "/var/lib/steadfast", "/usr/lib/steadfast-lab"];
+
+/// What is in effect beside the files.
+fn live(fleet: &Fleet, host: &str) -> String {
+    let script = "sysctl -a 2>/dev/null | grep -E 'kptr|dmesg|redirects|martians|source_route|protected|bpf_|perf_event_par'; \
+                  systemctl list-unit-files --no-legend; /usr/sbin/sshd -T; \
+                  systemctl list-units --type=service,socket --no-legend --plain | awk '{print $1,$3,$4}' | grep -v -e session -e user";
+    fleet.inside(host, script).out
+}
+
+fn apply(fleet: &Fleet, steps: &str) -> Run {
+    let path = fleet.0.dir().join("book.yml");
+    std::fs::write(&path, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    fleet.steadfast(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y"])
+}
+
+/// A report without its line breaks.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_full_quarterly_run_is_taken_back_to_the_byte() {
+    let fleet = Fleet::up(2);
+    let inventory = fleet.inventory();
+    assert_eq!(fleet.steadfast(&["check", QUARTERLY, "-i", &inventory]).code, 2);
+    let before: Vec<_> = ["h1", "h2"].map(|host| (contents(&fleet.root(host), OURS), live(&fleet, host))).into();
+    let applied = fleet.steadfast(&["apply", QUARTERLY, "-i", &inventory, "-y"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    let seen = fleet.steadfast(&["rollback", "last", "-C"]);
+    assert_eq!(seen.code, 2, "{}{}", seen.out, seen.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    for (host, (files, states)) in ["h1", "h2"].iter().zip(&before) {
+        assert_eq!(differences(files, &contents(&fleet.root(host), OURS)), Vec::<String>::new(), "{host}");
+        assert_eq!(live(&fleet, host), *states, "{host}");
+    }
+    // A rollback is a run like any other: it can be taken back, and then the host is hardened again.
+    let forth = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(forth.code, 0, "{}{}", forth.out, forth.err);
+    let again = fleet.steadfast(&["check", QUARTERLY, "-i", &inventory]);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+}
+
+#[test]
+fn what_was_changed_since_is_a_conflict_unless_forced() {
+    let fleet = Fleet::up(1);
+    fleet.inside("h1", "echo old >/etc/one; echo old >/etc/two; chmod 640 /etc/one");
+    let steps = "  - {id: one, file: {path: /etc/one, content: \"new\\n\"}}\n  - {id: two, file: {path: /etc/two, content: \"new\\n\"}}\n";
+    assert_eq!(apply(&fleet, steps).code, 0);
+    fleet.inside("h1", "echo theirs >/etc/one");
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 3, "{}{}", back.out, back.err);
+    assert!(flat(&back.out).contains("it was changed since"), "{}", back.out);
+    assert_eq!(fleet.inside("h1", "cat /etc/one /etc/two").out, "theirs\nold\n");
+
+    let runs = fleet.steadfast(&["runs"]);
+    let first = runs.out.lines().last().unwrap().split_whitespace().next().unwrap().to_owned();
+    let forced = fleet.steadfast(&["rollback", &first, "--step", "one", "--force", "-y"]);
+    assert_eq!(forced.code, 0, "{}{}", forced.out, forced.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/one; stat -c %a /etc/one").out, "old\n640\n");
+    let unknown = fleet.steadfast(&["rollback", &first, "--step", "tow", "-y"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("known here: one, two"), "{}", unknown.err);
+}
+
+#[test]
+fn a_newer_run_on_the_same_thing_comes_first() {
+    let fleet = Fleet::up(1);
+    let text = |text: &str| format!("  - {{id: text, file: {{path: /etc/text, content: \"{text}\\n\"}}}}\n");
+    assert_eq!(apply(&fleet, &text("a")).code, 0);
+    assert_eq!(apply(&fleet, &text("b")).code, 0);
+    let runs = fleet.steadfast(&["runs"]);
+    let names: Vec<&str> = runs.out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    let blocked = fleet.steadfast(&["rollback", names[1], "-y"]);
+    assert_eq!(blocked.code, 3, "{}{}", blocked.out, blocked.err);
+    assert!(
+        blocked.out.replace("\n             ", "").contains(&format!("run {} changed it later", names[0])),
+        "{}",
+        blocked.out
+    );
+    assert_eq!(fleet.steadfast(&["rollback", names[0], "-y"]).code, 0);
+    assert_eq!(fleet.inside("h1", "cat /etc/text").out, "a\n");
+    assert_eq!(fleet.steadfast(&["rollback", names[1], "-y"]).code, 0);
+    assert_eq!(fleet.inside("h1", "ls /etc/text").code, 2);
+}
+
+/// Every family of things in one run: files, links, directories, modes, kernel, units, packages, accounts, scripts.
+#[test]
+fn every_kind_of_thing_goes_back() {
+    let fleet = Fleet::up(1);
+    fleet.inside("h1", "echo x >/etc/gone; ln -s /etc/gone /etc/link; mkdir -m 750 /etc/kept; touch /etc/kept/f; useradd -m old; apt-get -qq -y purge tree");
+    let steps = r#"
+  - {id: gone, file: {path: /etc/gone, state: absent}}
+  - {id: link, file: {path: /etc/link, state: absent}}
+  - {id: dir, directory: {path: /etc/made, mode: "0700", owner: root}}
+  - {id: inside, file: {path: /etc/made/file, content: "x\n"}}
+  - {id: kept, directory: {path: /etc/kept, mode: "0711"}}
+  - {id: line, line: {path: /etc/hosts, line: "192.0.2.1 other"}}
+  - {id: value, key_value: {path: /etc/login.defs, key: UMASK, value: "077"}}
+  - {id: kernel, sysctl: {key: kernel.kptr_restrict, value: 2}}
+  - {id: unit, service: {name: rpcbind, state: masked}}
+  - {id: package, package: {name: tree, state: present}}
+  - {id: user, user: {name: new, system: true, shell: /usr/sbin/nologin}}
+  - {id: old, user: {name: old, locked: true, shell: /bin/sh, expires: "2030-01-01"}}
+  - {id: group, group: {name: ops}}
+  - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
+  - {id: key, authorized_key: {user: old, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b"}}
+  - {id: sshd, sshd: {MaxAuthTries: 3}}
+  - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
+"#;
+    let ours: Vec<&str> = OURS.iter().copied().chain(["/var/lib/dpkg", "/var/cache", "/var/lib/apt"]).collect();
+    let picture = || contents(&fleet.root("h1"), &ours);
+    let (files, states) = (picture(), live(&fleet, "h1"));
+    let packages = || fleet.inside("h1", "dpkg-query -W").out;
+    let installed = packages();
+    let applied = apply(&fleet, steps);
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    assert_ne!(installed, packages());
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(differences(&files, &picture()), Vec::<String>::new());
+    assert_eq!(live(&fleet, "h1"), states);
+    assert_eq!(packages(), installed);
+}
+
+#[test]
+fn a_command_without_a_way_back_says_so() {
+    let fleet = Fleet::up(1);
+    assert_eq!(apply(&fleet, "  - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag}}\n").code, 0);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 3, "{}{}", back.out, back.err);
+    assert!(back.out.contains("no way back"), "{}", back.out);
+}

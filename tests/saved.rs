@@ -1,0 +1,67 @@
+//! Plans that are kept: exactly what was shown, once, or nothing at all.
+
+use crate::common::Fleet;
+
+#[test]
+fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
+    let fleet = Fleet::up(2);
+    let dir = fleet.0.dir();
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (book, plan, inventory) = (path("book.yml"), path("plan.json"), fleet.inventory());
+    let write = |text: &str| {
+        std::fs::write(
+            &book,
+            format!("hosts: all\nsteps:\n- {{id: text, file: {{path: /etc/text, content: \"{text}\\n\"}}}}\n"),
+        )
+        .unwrap()
+    };
+    write("canary-4711");
+    let make = || {
+        let made = fleet.steadfast(&["plan", &book, "-i", &inventory, "-o", &plan]);
+        assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    };
+    let apply = || fleet.steadfast(&["apply", &plan, "-y"]);
+    let text = || fleet.inside("h1", "cat /etc/text; true").out + &fleet.inside("h2", "cat /etc/text; true").out;
+
+    make();
+    assert!(!std::fs::read_to_string(&plan).unwrap().contains("4711"), "contents stay out of plans");
+    let done = apply();
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert_eq!(text(), "canary-4711\ncanary-4711\n");
+    let again = apply();
+    assert_eq!(again.code, 6, "{}{}", again.out, again.err);
+    assert!(again.err.contains("it was used"), "{}", again.err);
+
+    // One host is not as it was: nothing is done on the other either.
+    write("second");
+    make();
+    fleet.inside("h2", "echo theirs >/etc/text");
+    let stale = apply();
+    assert_eq!(stale.code, 6, "{}{}", stale.out, stale.err);
+    assert!(stale.err.contains("h2/text"), "{}", stale.err);
+    assert_eq!(text(), "canary-4711\ntheirs\n");
+
+    // The playbook was edited after the review.
+    make();
+    write("third");
+    let edited = apply();
+    assert_eq!(edited.code, 6, "{}{}", edited.out, edited.err);
+    assert!(edited.err.contains("no longer what they were"), "{}", edited.err);
+    assert_eq!(text(), "canary-4711\ntheirs\n");
+
+    // The plan was edited.
+    make();
+    let forged = std::fs::read_to_string(&plan).unwrap().replacen("\"h1\"", "\"h9\"", 2);
+    std::fs::write(&plan, forged).unwrap();
+    let forged = apply();
+    assert_eq!(forged.code, 1, "{}{}", forged.out, forged.err);
+    assert!(forged.err.contains("was changed"), "{}", forged.err);
+    assert_eq!(text(), "canary-4711\ntheirs\n");
+
+    // Another name for the same files is the same plan.
+    make();
+    let mut call = fleet.call(&["apply", "plan.json", "-y"]);
+    let done = crate::common::told(&call.current_dir(&dir).output().unwrap());
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert_eq!(text(), "third\nthird\n");
+}
