@@ -29,7 +29,6 @@ impl Here {
         told(&call(words).current_dir(self.0.path()).output().unwrap())
     }
 
-    #[expect(dead_code, reason="soon")]
     /// What a broken playbook is told.
     fn validate(&self, playbook: &str) -> String {
         std::fs::write(self.path("broken.yml"), playbook).unwrap();
@@ -99,4 +98,46 @@ fn words_that_say_nothing_are_usage_errors() {
     }
     let run = steadfast(&["inventory", "--list", "-i", ""]);
     assert_eq!(run.code, 1, "{run:?}");
+}
+
+#[test]
+fn every_page_ends_with_its_fields() {
+    for entry in steadfast::step::KINDS {
+        let run = steadfast(&["explain", entry.name]);
+        let (_, table) = run.out.rsplit_once("|---|---|---|---|\n").unwrap_or_else(|| panic!("{}", entry.name));
+        let fields = entry.schema()["properties"].as_object().map_or(1, |fields| fields.len() % 30);
+        assert!(table.lines().count() >= fields && table.ends_with("|\n"), "{}", run.out);
+        assert!(table.lines().all(|line| !line.contains("| any ")), "{table}");
+    }
+    let file = steadfast(&["explain", "file"]).out;
+    assert!(file.contains("| path       | text or list of text | needed"), "{file}");
+    assert!(steadfast(&["explain", "expect"]).out.contains("| mount.options"));
+    assert!(file.contains("| present | `present`, or `absent`"), "{file}");
+}
+
+#[test]
+fn words_of_ansible_lead_to_ours() {
+    let here = Here::with(&[]);
+    let told = here.validate(
+        "- hosts: all\n  steps:\n    - name: a\n      ansible.builtin.lineinfile: {path: /a}\n      notify: x\n      \
+         with_items: [a]\n    - package: {name: a, state: latest}\n    - service: {name: a, enabled: yes}\n    \
+         - file: {dest: /a, src: '{{ inventory_hostname }}'}\n    - cron: {name: a, job: b, minute: 5}\n    \
+         - shell: ls\n      register: y\n",
+    );
+    for hint in [
+        "write `title:`",
+        "write `line: {path: /etc/x, match: ^key, line: key value}`",
+        "write `on_change: [id]`",
+        "write `loop:`",
+        "write `state: present`: any version",
+        "`state: running` runs and starts at boot",
+        "write `path:`",
+        "as `content:`",
+        "write `command:`",
+        "write `schedule:",
+        "write `command: {check: …, run: …}`",
+        "a step reads, decides and verifies",
+    ] {
+        assert!(told.contains(hint), "{hint} is not in\n{told}");
+    }
 }

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 mod explain;
+mod fields;
 mod graph;
 mod inventory;
 mod lab;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use vars::Vars;
 
+mod habits;
 mod load;
 mod make;
 mod pattern;
