@@ -20,6 +20,7 @@ mod laws;
 mod lockout;
 mod plan;
 mod playbook;
+mod report;
 mod rollback;
 mod saved;
 mod ssh;

@@ -141,3 +141,25 @@ fn words_of_ansible_lead_to_ours() {
         assert!(told.contains(hint), "{hint} is not in\n{told}");
     }
 }
+
+#[test]
+fn the_default_inventory_is_found_and_examples_are_not_meant() {
+    let here = Here::with(&[
+        ("site/playbooks/p.yml", PLAYBOOK),
+        ("site/inventory/local.yml", "all: {hosts: {beside: }}\n"),
+        ("site/inventory/fleet.example.yml", "all: {hosts: {example: }}\n"),
+        ("else/inventory/local.yml", "all: {hosts: {here: }}\n"),
+        ("alone/p.yml", PLAYBOOK),
+    ]);
+    let hosts = |directory: &str, words: &[&str]| {
+        let words = [&["check", "--list-hosts"], words].concat();
+        told(&call(&words).current_dir(here.path(directory)).output().unwrap())
+    };
+    assert_eq!(hosts("site", &["playbooks/p.yml"]).out, "beside\n");
+    assert_eq!(hosts("site/playbooks", &["p.yml"]).out, "beside\n");
+    assert_eq!(hosts("alone", &["../site/playbooks/p.yml"]).out, "beside\n");
+    assert_eq!(hosts("else", &["../site/playbooks/p.yml"]).out, "here\n");
+    assert_eq!(hosts("site", &["playbooks/p.yml", "-i", "inventory"]).out, "beside\n");
+    let none = hosts("alone", &["p.yml"]);
+    assert!(none.code == 1 && none.err.contains("here or in the directory above the playbook's"), "{none:?}");
+}

@@ -24,7 +24,7 @@ pub struct Inventory {
 
 impl Inventory {
     pub fn run(self) -> Result<u8, Faults> {
-        let inventory = load::inventory(&self.inventory)?;
+        let inventory = load::inventory(&self.inventory, &[])?;
         let text = if let Some(name) = &self.host {
             let host = inventory.host(name).ok_or_else(|| {
                 let known = inventory.hosts.iter().map(|host| host.name.as_str());

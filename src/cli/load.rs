@@ -7,14 +7,27 @@ use crate::inventory::{self, Inventory};
 use crate::plan::{Options, Plan, compile};
 use crate::playbook::{self, Playbook};
 use crate::yaml;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The inventory that is used when none is named.
-pub const DEFAULT_INVENTORY: &str = "inventory/local.yml";
+/// The inventory that is used when none is named: seen from here, or from the directory above a playbook's.
+const DEFAULT_INVENTORY: &str = "inventory/local.yml";
+
+/// The inventories for these playbooks: those that are named, or the default one where there is one.
+pub fn sources(named: &[String], playbooks: &[PathBuf]) -> Vec<String> {
+    if !named.is_empty() {
+        return named.to_vec();
+    }
+    let above = |playbook: &PathBuf| {
+        let directory = std::path::absolute(playbook).ok()?.parent()?.to_owned();
+        Some(directory.parent()?.join(DEFAULT_INVENTORY))
+    };
+    let places = std::iter::once(PathBuf::from(DEFAULT_INVENTORY)).chain(playbooks.iter().filter_map(above));
+    places.filter(|path| path.exists()).map(|path| path.display().to_string()).take(1).collect()
+}
 
 /// Reads everything that is named; mistakes of playbooks and inventory are told together.
 pub fn all(scope: &Scope) -> Result<(Vec<Playbook>, Inventory), Faults> {
-    match (playbook::load(&scope.playbooks), inventory(&scope.inventory)) {
+    match (playbook::load(&scope.playbooks), inventory(&scope.inventory, &scope.playbooks)) {
         (Ok(playbooks), Ok(inventory)) => Ok((playbooks, inventory)),
         (playbooks, inventory) => {
             let mut faults = playbooks.err().map(Faults::into_vec).unwrap_or_default();
@@ -25,15 +38,14 @@ pub fn all(scope: &Scope) -> Result<(Vec<Playbook>, Inventory), Faults> {
 }
 
 /// Reads the inventories that are named, or the default one.
-pub fn inventory(sources: &[String]) -> Result<Inventory, Faults> {
+pub fn inventory(named: &[String], playbooks: &[PathBuf]) -> Result<Inventory, Faults> {
+    let sources = sources(named, playbooks);
     if !sources.is_empty() {
-        return inventory::load(sources);
+        return inventory::load(&sources);
     }
-    if Path::new(DEFAULT_INVENTORY).exists() {
-        return inventory::load(&[DEFAULT_INVENTORY.to_owned()]);
-    }
+    let beside = if playbooks.is_empty() { "" } else { ", here or in the directory above the playbook's" };
     Err(Fault::new("no inventory is named")
-        .hint(format!("give one with `-i`, set STEADFAST_INVENTORY, or make {DEFAULT_INVENTORY}"))
+        .hint(format!("give one with `-i`, set STEADFAST_INVENTORY, or make {DEFAULT_INVENTORY}{beside}"))
         .into())
 }
 
