@@ -18,6 +18,7 @@ use vars::Vars;
 mod habits;
 mod load;
 mod make;
+mod names;
 mod pattern;
 mod raw;
 mod raw_step;
@@ -26,7 +27,8 @@ mod schema;
 mod title;
 mod vars;
 
-pub use load::load;
+pub use load::{load, read};
+pub use names::strangers;
 pub use schema::schema;
 
 /// What should be true, and where.

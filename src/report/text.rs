@@ -228,15 +228,18 @@ impl Page {
         let _ = writeln!(self.out, "{}", text.trim_end());
     }
 
-    /// Breaks at blanks so that nothing runs over the width, all lines indented alike.
+    /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is indented a little more.
     fn wrapped(&mut self, indent: usize, text: &str) {
-        let room = self.style.width.saturating_sub(indent).max(30);
         for line in text.lines() {
             let mut rest = String::new();
+            let mut indent = indent;
+            let first = indent;
             for word in line.split(' ') {
+                let room = self.style.width.saturating_sub(indent).max(30);
                 if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
                     self.line(&format!("{}{rest}", " ".repeat(indent)));
                     rest.clear();
+                    indent = first + 2;
                 }
                 if !rest.is_empty() {
                     rest.push(' ');
@@ -289,8 +292,7 @@ impl Page {
         }
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
-            let note = self.paint(DIM, &format!("way back: {class}, {}", safe::line(why, 400)));
-            self.line(&format!("              {note}"));
+            self.wrapped(14, &format!("way back: {class}, {}", safe::line(why, 400)));
         }
         if matches!(task.outcome, Outcome::Manual) {
             self.wrapped(14, "steadfast does not change this; a person must");
