@@ -79,7 +79,10 @@ fn what_a_person_must_mend_is_counted_once() {
         "2 of 2 differ in 0.1 s, 1 of them for a person to mend; `steadfast apply` sets the others (exit 2)"
     );
     assert_eq!(last(Mode::Check, &[manual]), "1 of 1 differ in 0.1 s; a person must mend them (exit 2)");
-    assert_eq!(last(Mode::Check, &[drift.clone()]), "1 of 1 differ in 0.1 s; `steadfast apply` sets them (exit 2)");
+    assert_eq!(
+        last(Mode::Check, std::slice::from_ref(&drift)),
+        "1 of 1 differ in 0.1 s; `steadfast apply` sets them (exit 2)"
+    );
     assert_eq!(last(Mode::Plan, &[drift]), "1 of 1 differ in 0.1 s, to be set (exit 2)");
 }
 

@@ -36,7 +36,7 @@ pub fn verdict(mode: Option<Mode>, summary: &Summary, exit: u8, interrupted: boo
             format!("{} reverted{}", summary.reverted, also(summary, apply)),
             ": each is again as it was found (exit 5)".into(),
         ),
-        6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
+        6 => (format!("{} stale{}", summary.stale, also(summary, apply)), ": plan again (exit 6)".into()),
         other => (format!("exit {other}"), String::new()),
     }
 }
