@@ -78,6 +78,8 @@ fn what_a_person_must_mend_is_counted_once() {
         last(Mode::Check, &[manual.clone(), drift.clone()]),
         "2 of 2 differ in 0.1 s, 1 of them for a person to mend; `steadfast apply` sets the others (exit 2)"
     );
+    let stale = Outcome::Stale { why: "x".into() };
+    assert_eq!(last(Mode::Apply, &[stale, Outcome::Changed]), "1 stale, 1 changed in 0.1 s: plan again (exit 6)");
     assert_eq!(last(Mode::Check, &[manual]), "1 of 1 differ in 0.1 s; a person must mend them (exit 2)");
     assert_eq!(
         last(Mode::Check, std::slice::from_ref(&drift)),
