@@ -221,3 +221,17 @@ fn names_are_not_asked_for_where_nobody_needs_them() {
     assert!(run.code == 1 && run.err.contains("unknown name `from`"), "{run:?}");
     assert!(valid(&[]).err.contains("unknown name `b`"));
 }
+
+#[test]
+fn paths_stay_on_their_line() {
+    let here = Here::with(&[]);
+    let told = here.validate(
+        "- hosts: all\n  steps:\n    - {id: a, file: {path: [/x, \"/a\\0b\"], mode: \"0600\"}}\n    \
+         - {id: b, directory: {path: \"/a\\nb\"}}\n    - {id: c, expect: {stat: {path: \"/a\\nb\", exists: true}}}\n",
+    );
+    assert_eq!(told.matches("a path cannot have an end of line in it").count(), 2, "{told}");
+    assert!(told.contains("a NUL character cannot be part of a value"), "{told}");
+    let filled =
+        "- hosts: all\n  vars: {v: \"a\\nb\"}\n  steps:\n    - {id: a, file: {path: \"/{{ v }}\", mode: \"0600\"}}\n";
+    assert!(here.validate(filled).contains("a path cannot have an end of line in it"));
+}
