@@ -1,6 +1,6 @@
 //! `explain`: handbook pages.
 
-use super::say;
+use super::{fields, say};
 use crate::fault::{Fault, Faults};
 use crate::playbook::HANDBOOK;
 use crate::step::{KINDS, kind};
@@ -34,7 +34,7 @@ impl Explain {
         let entry = kind(&name).ok_or_else(|| {
             Fault::new(format!("there is no kind `{name}`")).nearest(&name, KINDS.iter().map(|entry| entry.name))
         })?;
-        say(&format!("{}\n\n{}\n", entry.name, entry.page()))?;
+        say(&format!("{}\n\n{}\n\n{}", entry.name, entry.page().trim_end(), fields::table(&entry.schema())))?;
         Ok(0)
     }
 }

@@ -2,13 +2,14 @@
 
 use super::{load, say};
 use crate::fault::{Fault, Faults};
+use clap::builder::NonEmptyStringValueParser;
 
 /// Hosts, groups and variables.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true)))]
 pub struct Inventory {
     /// Inventory file, directory, executable or `host1,host2,`; may be given again.
-    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
+    #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_parser = NonEmptyStringValueParser::new())]
     inventory: Vec<String>,
     /// Everything as JSON.
     #[arg(long, group = "what")]
@@ -23,7 +24,7 @@ pub struct Inventory {
 
 impl Inventory {
     pub fn run(self) -> Result<u8, Faults> {
-        let inventory = load::inventory(&self.inventory)?;
+        let inventory = load::inventory(&self.inventory, &[])?;
         let text = if let Some(name) = &self.host {
             let host = inventory.host(name).ok_or_else(|| {
                 let known = inventory.hosts.iter().map(|host| host.name.as_str());

@@ -2,45 +2,90 @@
 
 use super::Scope;
 use crate::expr;
-use crate::fault::{Fault, Faults, Result, Source, read_text};
+use crate::fault::{Fault, Faults, Place, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
-use crate::plan::{Options, Plan, compile};
+use crate::plan::{Options, Plan, compile, wanted_steps};
 use crate::playbook::{self, Playbook};
 use crate::yaml;
-use std::path::Path;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 
-/// The inventory that is used when none is named.
-pub const DEFAULT_INVENTORY: &str = "inventory/local.yml";
+/// The inventory that is used when none is named: seen from here, or from the directory above a playbook's.
+const DEFAULT_INVENTORY: &str = "inventory/local.yml";
 
-/// Reads everything that is named; mistakes of playbooks and inventory are told together.
-pub fn all(scope: &Scope) -> Result<(Vec<Playbook>, Inventory), Faults> {
-    match (playbook::load(&scope.playbooks), inventory(&scope.inventory)) {
-        (Ok(playbooks), Ok(inventory)) => Ok((playbooks, inventory)),
-        (playbooks, inventory) => {
-            let mut faults = playbooks.err().map(Faults::into_vec).unwrap_or_default();
-            faults.extend(inventory.err().map(Faults::into_vec).unwrap_or_default());
-            Err(Faults::some(faults).unwrap_or_else(|| Fault::new("nothing could be read").into()))
-        }
+/// The inventories for these playbooks: those that are named, or the default one where there is one.
+pub fn sources(named: &[String], playbooks: &[PathBuf]) -> Vec<String> {
+    if !named.is_empty() {
+        return named.to_vec();
     }
+    let above = |playbook: &PathBuf| {
+        let directory = std::path::absolute(playbook).ok()?.parent()?.to_owned();
+        Some(directory.parent()?.join(DEFAULT_INVENTORY))
+    };
+    let places = std::iter::once(PathBuf::from(DEFAULT_INVENTORY)).chain(playbooks.iter().filter_map(above));
+    places.filter(|path| path.exists()).map(|path| path.display().to_string()).take(1).collect()
 }
 
 /// Reads the inventories that are named, or the default one.
-pub fn inventory(sources: &[String]) -> Result<Inventory, Faults> {
+pub fn inventory(named: &[String], playbooks: &[PathBuf]) -> Result<Inventory, Faults> {
+    let sources = sources(named, playbooks);
     if !sources.is_empty() {
-        return inventory::load(sources);
+        return inventory::load(&sources);
     }
-    if Path::new(DEFAULT_INVENTORY).exists() {
-        return inventory::load(&[DEFAULT_INVENTORY.to_owned()]);
-    }
+    let beside = if playbooks.is_empty() { "" } else { ", here or in the directory above the playbook's" };
     Err(Fault::new("no inventory is named")
-        .hint(format!("give one with `-i`, set STEADFAST_INVENTORY, or make {DEFAULT_INVENTORY}"))
+        .hint(format!("give one with `-i`, set STEADFAST_INVENTORY, or make {DEFAULT_INVENTORY}{beside}"))
         .into())
 }
 
-/// The plan's graph for these words.
+/// The plan's graph for these words; every mistake in them and in what they name is told together.
 pub fn plan(scope: &Scope) -> Result<Plan, Faults> {
-    let (playbooks, inventory) = all(scope)?;
-    compile(&playbooks, &inventory, &options(scope)?)
+    let (playbooks, mut faults) = playbook::read(&scope.playbooks);
+    let inventory = told(inventory(&scope.inventory, &scope.playbooks), &mut faults);
+    let options = told(options(scope), &mut faults);
+    if let (Some(inventory), Some(options)) = (inventory, options) {
+        let whole = faults.is_empty();
+        faults.extend(names(&playbooks, &inventory, &options));
+        match if whole { compile(&playbooks, &inventory, &options).map(Some) } else { Ok(None) } {
+            Ok(Some(plan)) if faults.is_empty() => return Ok(plan),
+            Ok(Some(_)) => {}
+            Ok(None) => faults.extend(patterns(&playbooks, &inventory, &options)),
+            Err(more) => {
+                faults.extend(patterns(&playbooks, &inventory, &options));
+                faults.extend(more.into_vec());
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    faults.retain(|fault| seen.insert(format!("{:?} {}", fault.place(), fault.what())));
+    Err(Faults::some(faults).unwrap_or_else(|| Fault::new("nothing could be read").into()))
+}
+
+fn told<T>(read: Result<T, Faults>, faults: &mut Vec<Fault>) -> Option<T> {
+    read.map_err(|more| faults.extend(more.into_vec())).ok()
+}
+
+/// The names in the steps of this run that are unknown on every host.
+fn names(playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Vec<Fault> {
+    let known: BTreeSet<&str> = inventory.hosts.iter().flat_map(|host| host.vars.keys()).map(String::as_str).collect();
+    let wanted = playbooks.iter().flat_map(|playbook| wanted_steps(playbook, options));
+    wanted.flat_map(|step| playbook::strangers(&step, &known, &options.extra)).collect()
+}
+
+/// The patterns that choose no host.
+fn patterns(playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = options.limit.iter().filter_map(|limit| inventory.select(limit).err()).collect();
+    let mut look = |pattern: &str, place: &Place| {
+        faults.extend(inventory.select(pattern).err().map(|fault| fault.at(place)));
+    };
+    for playbook in playbooks.iter().filter(|playbook| !playbook.hosts.is_empty()) {
+        look(&playbook.hosts, &playbook.hosts_place);
+        for step in &playbook.steps {
+            step.hosts.iter().for_each(|pattern| look(pattern, &step.place));
+            step.needs.iter().for_each(|need| need.hosts.iter().for_each(|hosts| look(hosts, &need.step.place)));
+        }
+    }
+    faults
 }
 
 fn options(scope: &Scope) -> Result<Options, Faults> {

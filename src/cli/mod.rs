@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 mod explain;
+mod fields;
 mod graph;
 mod inventory;
 mod lab;
@@ -124,8 +125,7 @@ impl Scope {
             let path = PathBuf::from(source);
             if path.exists() { absolute(&path).display().to_string() } else { source.clone() }
         };
-        let inventory =
-            if self.inventory.is_empty() { vec![load::DEFAULT_INVENTORY.to_owned()] } else { self.inventory.clone() };
+        let inventory = load::sources(&self.inventory, &self.playbooks);
         Call {
             playbooks: self.playbooks.iter().map(absolute).collect(),
             inventory: inventory.iter().map(whole).collect(),

@@ -54,7 +54,7 @@ impl Rollback {
             terminal::somebody()?;
         }
         let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
-        let inventory = load::inventory(&sources)?;
+        let inventory = load::inventory(&sources, &[])?;
         let mut names: BTreeSet<String> = record.call.hosts.iter().cloned().collect();
         if let Some(limit) = &self.limit {
             let within: BTreeSet<String> = inventory.select(limit)?.into_iter().map(|host| host.name.clone()).collect();

@@ -7,6 +7,7 @@ use super::{Told, load, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::fault::{Fault, Faults};
 use crate::plan::hosts_of;
+use crate::report::safe_line;
 use crate::store::Call;
 use clap::Args;
 
@@ -27,7 +28,7 @@ pub struct Unlock {
 
 impl Unlock {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        let inventory = load::inventory(&self.inventory)?;
+        let inventory = load::inventory(&self.inventory, &[])?;
         let names = inventory.select(&self.host)?.into_iter().map(|host| host.name.clone()).collect();
         let hosts = hosts_of(&inventory, &names);
         session::block_on(async {
@@ -47,7 +48,8 @@ impl Unlock {
                     continue;
                 };
                 let running = if busy { "; what it began still runs" } else { "" };
-                say(&format!("{}: run {run} of {who} holds it for another {left} s{running}\n", host.name))?;
+                let (shown, who) = (safe_line(&run, 80), safe_line(&who, 160));
+                say(&format!("{}: run {shown} of {who} holds it for another {left} s{running}\n", host.name))?;
                 if !self.yes {
                     terminal::somebody()?;
                     if !terminal::approve("Take it away? A run that still goes on will fail.")? {

@@ -69,6 +69,7 @@ pub struct Condition {
     program: Arc<Program>,
     /// Outermost names with their places, each once, in order.
     names: Vec<(String, Place)>,
+    fields: Vec<(String, String, Place)>,
 }
 
 impl Condition {
@@ -100,13 +101,14 @@ impl Condition {
 
     fn compile(pin: &Pin<'_>) -> Result<Self> {
         let program = Program::compile(pin.text).map_err(|errors| syntax(pin, &errors))?;
-        let mut walk = Walk { pin, program: &program, depth: 0, bound: vec![], names: vec![], faults: vec![] };
+        let mut walk =
+            Walk { pin, program: &program, depth: 0, bound: vec![], names: vec![], fields: vec![], faults: vec![] };
         walk.expr(program.expression(), 0);
         if let Some(fault) = walk.faults.into_iter().next() {
             return Err(fault);
         }
-        let names = walk.names;
-        Ok(Self { text: pin.text.into(), place: pin.place.clone(), program: Arc::new(program), names })
+        let (names, fields) = (walk.names, walk.fields);
+        Ok(Self { text: pin.text.into(), place: pin.place.clone(), program: Arc::new(program), names, fields })
     }
 
     pub fn text(&self) -> &str {
@@ -121,6 +123,11 @@ impl Condition {
     /// The outermost names it uses, with their places.
     pub fn places(&self) -> &[(String, Place)] {
         &self.names
+    }
+
+    /// The fields it asks of outermost names: `os`, `family` and the field's place for `os.family`.
+    pub fn fields(&self) -> &[(String, String, Place)] {
+        &self.fields
     }
 
     /// Whether it is true of these variables.
@@ -216,6 +223,7 @@ struct Walk<'a> {
     /// Variables of the loops around.
     bound: Vec<String>,
     names: Vec<(String, Place)>,
+    fields: Vec<(String, String, Place)>,
     faults: Vec<Fault>,
 }
 
@@ -248,7 +256,19 @@ impl Walk<'_> {
                     self.names.push((name.clone(), place));
                 }
             }
-            Expr::Select(select) => self.expr(&select.operand, loops),
+            Expr::Select(select) => {
+                if let Expr::Ident(name) = &select.operand.expr
+                    && !self.bound.contains(name)
+                {
+                    let at = word(self.pin.text, 0, &format!("{name}.{}", select.field));
+                    let place = at.map_or_else(
+                        || self.pin.place.clone(),
+                        |at| self.pin.at(at + name.len() + 1, select.field.len()),
+                    );
+                    self.fields.push((name.clone(), select.field.clone(), place));
+                }
+                self.expr(&select.operand, loops);
+            }
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
                 if name.starts_with(|c: char| c.is_ascii_alphabetic()) && !FUNCTIONS.contains(&name) && name != "in" {

@@ -20,6 +20,10 @@ pub(super) fn select(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>>
             None => parts.push(Part { text: part.to_owned(), place }),
         }
     }
+    if parts.is_empty() {
+        let fault = Fault::new(format!("the pattern `{pattern}` names no host"));
+        return Err(fault.hint("`all` means all; a file behind `@` holds a pattern on each line"));
+    }
     let sign = |part: &&Part| part.text.chars().next().filter(|c| matches!(c, '&' | '!'));
     let all = Part { text: "all".to_owned(), place: Place { source, start: 0, end: pattern.len() } };
     let mut plain: Vec<&Part> = parts.iter().filter(|part| sign(part).is_none()).collect();

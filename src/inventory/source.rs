@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The largest file that is read, in bytes.
 const MOST: u64 = 64 << 20;
-/// What Ansible passes over in a directory.
+/// What Ansible passes over in a directory; examples (`*.example.*`) are passed over as well.
 const IGNORED: [&str; 12] =
     [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
 
@@ -40,18 +40,10 @@ impl Reader {
     /// It cannot be read, is too large, is no text, or is encrypted.
     pub fn text(&mut self, path: &Path) -> Result<Arc<Source>, Fault> {
         let name = path.display();
-        let read = |error: std::io::Error| {
-            let fault = Fault::new(format!("the inventory file {name} cannot be read")).why(error.to_string());
-            match error.kind() {
-                std::io::ErrorKind::PermissionDenied => fault.hint("let your user read it, or run as its owner"),
-                _ => fault,
-            }
-        };
-        fs::metadata(path).map_err(read)?;
         let bytes = read_bytes(path, MOST).map_err(|why| {
-            Fault::new(format!("the inventory file {name} cannot be read"))
-                .why(why)
-                .hint("let your user read it, or run as its owner")
+            let denied = why.starts_with("Permission denied");
+            let fault = Fault::new(format!("the inventory file {name} cannot be read")).why(why);
+            if denied { fault.hint("let your user read it, or run as its owner") } else { fault }
         })?;
         let text = decode(bytes, path)?;
         let text = match text.strip_prefix('\u{feff}') {
@@ -87,10 +79,12 @@ impl Reader {
             return Some(parent.unwrap_or(Path::new(".")).to_owned());
         }
         if !self.directory(path, builder) {
-            builder.faults.push(
-                Fault::new(format!("the inventory directory `{given}` holds no inventory"))
-                    .hint(format!("put a file there; files ending with {} are passed over", IGNORED.join(" "))),
-            );
+            builder.faults.push(Fault::new(format!("the inventory directory `{given}` holds no inventory")).hint(
+                format!(
+                    "put a file there; files with `.example.` in their names or ending with {} are passed over",
+                    IGNORED.join(" ")
+                ),
+            ));
         }
         Some(path.to_owned())
     }
@@ -111,7 +105,8 @@ impl Reader {
         for name in names {
             let text = name.to_string_lossy();
             let special = matches!(&*text, "group_vars" | "host_vars" | "vars_plugins") || text.starts_with('.');
-            if special || IGNORED.iter().any(|end| text.ends_with(end)) {
+            let example = text.ends_with(".example") || text.contains(".example.");
+            if special || example || IGNORED.iter().any(|end| text.ends_with(end)) {
                 continue;
             }
             let path = path.join(&name);

@@ -160,7 +160,7 @@ fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options
 }
 
 /// The steps that tags leave over, with all they need: a step without what it depends on would tell lies.
-fn wanted_steps(playbook: &Playbook, options: &Options) -> Vec<Arc<Step>> {
+pub fn wanted_steps(playbook: &Playbook, options: &Options) -> Vec<Arc<Step>> {
     let has = |step: &Step, tags: &[String]| step.tags.iter().any(|tag| tags.contains(tag));
     let chosen = |step: &Step| {
         let by_tag = options.tags.is_empty() || has(step, &options.tags) || step.tags.iter().any(|t| t == "always");

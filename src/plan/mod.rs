@@ -21,7 +21,7 @@ mod saved;
 mod scope;
 
 pub use back::{Back, back};
-pub use compile::{Options, compile, hosts_of};
+pub use compile::{Options, compile, hosts_of, wanted_steps};
 pub use decide::{Decision, Part, Taint, decide, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};

@@ -20,6 +20,8 @@ pub(super) struct Play {
     pub raw: RawPlay,
     pub file: PathBuf,
     pub steps: Vec<(Box<Draft>, Around)>,
+    /// Its variables could be read, so that a name that is not among them is none.
+    pub whole: bool,
     pub digest: String,
 }
 
@@ -28,6 +30,12 @@ pub(super) struct Play {
 /// # Errors
 /// Every mistake in any of the files.
 pub fn load(files: &[PathBuf]) -> Result<Vec<Playbook>, Faults> {
+    let (playbooks, faults) = read(files);
+    Faults::some(faults).map_or(Ok(playbooks), Err)
+}
+
+/// What of the playbooks can be read, for looking for further mistakes; and every mistake in any of the files.
+pub fn read(files: &[PathBuf]) -> (Vec<Playbook>, Vec<Fault>) {
     let mut faults = Vec::new();
     let mut plays = Vec::new();
     for file in files {
@@ -79,13 +87,15 @@ impl Reader {
         for node in nodes {
             let Some(mut raw) = RawPlay::read(node, &mut self.faults) else { continue };
             let mut vars = Vars::default();
+            let before = self.faults.len();
             for text in std::mem::take(&mut raw.vars_files) {
                 vars = vars.with(&self.vars_file(&text, file));
             }
+            let whole = self.faults.len() == before;
             raw.vars = vars.with(&raw.vars);
             let mut steps = Vec::new();
             self.read_steps(&raw.steps, file, &Around::default(), &mut steps);
-            plays.push(Play { raw, file: file.to_path_buf(), steps, digest: String::new() });
+            plays.push(Play { raw, file: file.to_path_buf(), steps, whole, digest: String::new() });
         }
         self.open.pop();
         plays

@@ -15,8 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use vars::Vars;
 
+mod habits;
 mod load;
 mod make;
+mod names;
 mod pattern;
 mod raw;
 mod raw_step;
@@ -25,7 +27,8 @@ mod schema;
 mod title;
 mod vars;
 
-pub use load::load;
+pub use load::{load, read};
+pub use names::strangers;
 pub use schema::schema;
 
 /// What should be true, and where.

@@ -1,5 +1,6 @@
 //! Playbooks as written: their own fields, and the words that all maps in a playbook share.
 
+use super::habits::habit;
 use super::vars::Vars;
 use super::{Batch, Budget};
 use crate::fault::{Fault, Faults, Place, nearest};
@@ -239,42 +240,6 @@ fn batch(text: &str) -> Option<Batch> {
         }
         None => text.parse::<usize>().ok().filter(|hosts| *hosts > 0 && !text.starts_with('+')).map(Batch::Hosts),
     }
-}
-
-/// What a word of Ansible is here.
-fn habit(word: &str) -> Option<&'static str> {
-    let word = word.strip_prefix("ansible.builtin.").unwrap_or(word);
-    Some(match word {
-        "tasks" | "pre_tasks" | "post_tasks" => "steps stand under `steps:`",
-        "handlers" | "notify" | "listen" => {
-            "write `on_change: [id]` at the step, and the follow-up as a step of its own"
-        }
-        "roles" | "include_tasks" | "import_tasks" | "include_role" | "import_role" | "import_playbook" => {
-            "write `include: FILE` as a step"
-        }
-        "gather_facts" => "remove it: facts are read when they are used",
-        "with_items" | "with_list" | "with_dict" | "loop_control" => "write `loop:`; the variable is `item`",
-        "become_user" | "become_method" => "`become: true` means root by sudo; there is nothing else",
-        "remote_user" => "set `ansible_user` in the inventory, or `--user`",
-        "register" | "changed_when" | "failed_when" | "ignore_errors" | "check_mode" => {
-            "there is no such thing: a step reads, decides and verifies by itself"
-        }
-        "depends_on" | "requires" | "after" => "write `needs:`",
-        "block" | "rescue" => "put the steps into a file and `include` it",
-        "desc" | "description" | "name" => "write `title:` for people and `id:` for other steps",
-        "copy" | "template" => {
-            "write `file: {path: /etc/x, content: \"…\", mode: \"0644\"}`; templates stand in `content`"
-        }
-        "lineinfile" | "blockinfile" | "replace" => "write `line: {path: /etc/x, line: …, match: …}`, or `key_value`",
-        "ini_file" => "write `key_value: {path: /etc/x, section: …, key: …, value: …}`",
-        "apt" | "yum" | "dnf" | "apk" | "pip" => "write `package: {name: x, state: present}`",
-        "systemd" | "systemd_service" => "write `service: {name: x, state: enabled}`",
-        "shell" | "raw" | "script" => "write `command: {check: …, run: …}`: the check says whether it is needed",
-        "stat" | "assert" | "debug" | "fail" => "write `expect: {…}`: it looks and judges",
-        "modprobe" => "write `kernel_module: {name: x, state: …}`",
-        "set_fact" => "write `vars:`",
-        _ => return None,
-    })
 }
 
 /// A fault of a value as a whole, with the name of its field in front.

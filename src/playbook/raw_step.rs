@@ -1,5 +1,6 @@
 //! Steps as written.
 
+use super::habits::with_habit;
 use super::make::{Each, ITEM};
 use super::pattern::{Pattern, closed_faults, is_open};
 use super::raw::{Fields, KINDS_HINT, Text, head, named, told};
@@ -105,13 +106,13 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
     let filled = Pattern::parse(body, fields.faults);
     // A template that cannot be read is no text for a kind to judge.
     let ready = if filled.is_fixed() && fields.faults.len() == before {
-        let before = fields.faults.len();
         let kind: Option<Arc<dyn Kind>> = told(entry.parse(body), fields.faults).map(Arc::from);
         let more = fields.faults.split_off(before);
-        fields.faults.extend(more.into_iter().map(|fault| named(fault, entry.name)));
+        let hinted = |fault| with_habit(entry.name, named(fault, entry.name));
+        fields.faults.extend(more.into_iter().map(hinted));
         kind.filter(|_| each.is_none())
     } else {
-        fields.faults.extend(entry.open_faults(body, is_open));
+        fields.faults.extend(entry.open_faults(body, is_open).into_iter().map(|fault| with_habit(entry.name, fault)));
         fields.faults.extend(closed_faults(body, entry.closed));
         None
     };

@@ -6,19 +6,19 @@ use super::raw_step::{Around, Draft};
 use super::title::{slug, title};
 use super::vars::Vars;
 use super::{Playbook, Reference, Step};
-use crate::fault::{Fault, Faults, Place};
+use crate::fault::{Fault, Place};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Gives meaning to what was read, or tells every mistake, those of reading included.
-pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Playbook>, Faults> {
+/// Gives meaning to what was read, and tells every mistake, those of reading included.
+pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> (Vec<Playbook>, Vec<Fault>) {
     let known = ids(&plays, &mut faults);
     // How often an id was given; those that are written are taken already.
     let mut taken: HashMap<String, usize> = known.keys().map(|id| ((*id).to_owned(), 1)).collect();
     let known: HashMap<String, (usize, Place)> = known.into_iter().map(|(id, at)| (id.to_owned(), at)).collect();
     let mut playbooks = Vec::new();
     for (n, play) in plays.into_iter().enumerate() {
-        let Play { raw, file, steps: drafts, digest } = play;
+        let Play { raw, file, steps: drafts, whole, digest } = play;
         let mut told: HashSet<Spot> = HashSet::new();
         let circle = raw.vars.circle();
         told.extend(circle.iter().filter_map(Fault::place).map(spot));
@@ -31,6 +31,9 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Pl
             let circle = own.then(|| step.within.circle()).flatten();
             faults.extend(circle.filter(|fault| fault.place().is_none_or(|place| told.insert(spot(place)))));
             steps.push(Arc::new(step));
+        }
+        if !whole {
+            steps.clear();
         }
         let stem = || file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
         playbooks.push(Playbook {
@@ -50,7 +53,7 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> Result<Vec<Pl
     let mut seen = HashSet::new();
     faults.retain(|fault| seen.insert(format!("{fault:?}")));
     in_order(&mut faults);
-    Faults::some(faults).map_or(Ok(playbooks), Err)
+    (playbooks, faults)
 }
 
 /// File by file as they were met, each from its top.

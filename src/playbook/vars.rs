@@ -78,6 +78,16 @@ impl Vars {
         all
     }
 
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|var| var.name.as_str())
+    }
+
+    /// The names that a variable's own templates use, with their places.
+    pub fn inside(&self, name: &str) -> Vec<(String, Place)> {
+        self.get(name).and_then(|var| var.pattern.as_ref()).map(Pattern::names).unwrap_or_default()
+    }
+
     /// The fault of variables whose templates need each other.
     pub fn circle(&self) -> Option<Fault> {
         let mut clear = HashSet::new();

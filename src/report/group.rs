@@ -1,5 +1,6 @@
 //! Puts together what is the same on many hosts, so that 480 equal hosts take one line and 3 odd ones are named.
 
+use super::safe::line;
 use crate::event::{Outcome, TaskDone};
 use crate::step::Row;
 
@@ -62,8 +63,7 @@ pub fn name_hosts(hosts: &[String], total: usize, most: usize) -> String {
     if total > 1 && hosts.len() == total {
         return format!("all {total} hosts");
     }
-    if hosts.len() <= most {
-        return hosts.join(", ");
-    }
-    format!("{} and {} more", hosts[..most].join(", "), hosts.len() - most)
+    let some = &hosts[..most.min(hosts.len())];
+    let names = some.iter().map(|name| line(name, 120)).collect::<Vec<_>>().join(", ");
+    if hosts.len() <= most { names } else { format!("{names} and {} more", hosts.len() - most) }
 }

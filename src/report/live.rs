@@ -1,5 +1,6 @@
 //! Progress while a run goes on: one moving line on a terminal, a plain line now and then elsewhere.
 
+use super::safe::line as safe;
 use crate::event::{Event, Mode, Outcome, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeSet;
@@ -40,7 +41,11 @@ impl Live {
                 }
             }
             What::BatchStarted { play, batch, of, hosts } => {
-                told = Some(format!("{play}: batch {batch} of {of}: {}", super::group::name_hosts(hosts, 0, 6)));
+                told = Some(format!(
+                    "{}: batch {batch} of {of}: {}",
+                    safe(play, 120),
+                    super::group::name_hosts(hosts, 0, 6)
+                ));
             }
             What::HostConnected { host, .. } => {
                 self.busy.insert(host.clone());
@@ -52,13 +57,13 @@ impl Live {
                 if self.apply
                     && matches!(done.outcome, Outcome::Changed | Outcome::Failed { .. } | Outcome::Stale { .. })
                 {
-                    told = Some(format!("{} {}: {}", done.host, done.step, done.outcome.word()));
+                    told = Some(format!("{} {}: {}", safe(&done.host, 120), done.step, done.outcome.word()));
                 }
             }
             What::HostLost { host, kind, .. } => {
                 self.bad += 1;
                 let loss = crate::host::Loss { kind: *kind, why: String::new() };
-                told = Some(format!("{host}: {loss}"));
+                told = Some(format!("{}: {loss}", safe(host, 120)));
             }
             What::HostDone { host, .. } => {
                 self.busy.remove(host);
@@ -70,7 +75,7 @@ impl Live {
             _ => {}
         }
         if let Some(bar) = &self.bar {
-            let busy: Vec<String> = self.busy.iter().take(4).cloned().collect();
+            let busy: Vec<String> = self.busy.iter().take(4).map(|host| safe(host, 60)).collect();
             let bad = if self.bad > 0 { format!("  {} failed", self.bad) } else { String::new() };
             bar.set_message(format!("{}{bad}", busy.join(" ")));
             if let Some(line) = told.take() {

@@ -1,10 +1,11 @@
 //! The report for people: grouped, odd ones by name, what to do next at the end.
 
-use super::diff::unified;
+use super::diff::{lines_between, unified};
 use super::group::{Group, group, name_hosts};
+use super::safe;
 use super::verdict::{counts, verdict};
 use crate::event::{Event, Mode, Moved, Outcome, Since, Summary, TaskDone, What};
-use crate::host::{LossKind, show};
+use crate::host::LossKind;
 use crate::step::{Row, Undo, Val};
 use anstyle::{AnsiColor, Style as Ansi};
 use std::collections::{BTreeMap, HashMap};
@@ -103,7 +104,7 @@ impl Text {
         let head = format!(
             "{} · {} · {hosts} · {steps}",
             page.paint(BOLD, &what),
-            show(self.playbooks.join(", ").as_bytes(), 400)
+            safe::line(&self.playbooks.join(", "), 400)
         );
         page.line(&head);
         page.line("");
@@ -118,17 +119,17 @@ impl Text {
         for (reason, hosts) in &by_reason {
             let word = page.paint(RED, &format!("{:<11}", "unreachable"));
             page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
-            page.wrapped(14, &show(reason.as_bytes(), 600));
+            page.said(reason, 600);
         }
         for (why, hosts) in &self.stopped {
             let word = page.paint(RED, &format!("{:<11}", "not started"));
             page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
-            page.wrapped(14, why);
+            page.said(why, 600);
         }
         for (host, text) in &self.notes {
             let word = page.paint(YELLOW, &format!("{:<11}", "note"));
-            page.line(&format!("  {word} {host}"));
-            page.wrapped(14, &show(text.as_bytes(), 600));
+            page.line(&format!("  {word} {}", safe::line(host, 120)));
+            page.said(text, 600);
         }
         if !self.notes.is_empty() || !by_reason.is_empty() || !self.stopped.is_empty() {
             page.line("");
@@ -213,11 +214,6 @@ fn brief(val: &Val) -> String {
     }
 }
 
-/// A name or value of a host on one line, whatever it holds.
-fn one_line(text: &str, most: usize) -> String {
-    show(text.as_bytes(), most).replace('\n', "\\n").replace('\t', "\\t")
-}
-
 struct Page {
     out: String,
     style: Style,
@@ -232,15 +228,18 @@ impl Page {
         let _ = writeln!(self.out, "{}", text.trim_end());
     }
 
-    /// Breaks at blanks so that nothing runs over the width, all lines indented alike.
+    /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is indented a little more.
     fn wrapped(&mut self, indent: usize, text: &str) {
-        let room = self.style.width.saturating_sub(indent).max(30);
         for line in text.lines() {
             let mut rest = String::new();
+            let mut indent = indent;
+            let first = indent;
             for word in line.split(' ') {
+                let room = self.style.width.saturating_sub(indent).max(30);
                 if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
                     self.line(&format!("{}{rest}", " ".repeat(indent)));
                     rest.clear();
+                    indent = first + 2;
                 }
                 if !rest.is_empty() {
                     rest.push(' ');
@@ -251,13 +250,18 @@ impl Page {
         }
     }
 
+    /// What somebody else said; lines after the first are marked, so that none passes for a row.
+    fn said(&mut self, text: &str, most: usize) {
+        self.wrapped(14, &safe::lines(text.trim_end(), most).replace('\n', "\n| "));
+    }
+
     fn group(&mut self, group: &Group, hosts: usize) {
         let task = &group.task;
         let word = self.paint(color(&task.outcome), &format!("{:<11}", task.outcome.word()));
         let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&group.hosts, hosts, 4)) };
         let id = self.paint(BOLD, &task.step);
         let control = task.control.as_ref().map(|c| format!("{} ", c.id)).unwrap_or_default();
-        let plain = format!("{control}{}", task.title);
+        let plain = safe::line(&format!("{control}{}", task.title), 400);
         if 16 + wide(&task.step) + wide(&plain) + wide(&who) <= self.style.width {
             let title = self.paint(DIM, &plain);
             self.line(&format!("  {word} {id}  {title}{who}"));
@@ -268,11 +272,11 @@ impl Page {
         match &task.outcome {
             Outcome::Pending { after } => {
                 let after = if group.hosts.len() > 1 { after.rsplit('/').next().unwrap_or(after) } else { after };
-                self.wrapped(14, &format!("after {after}"));
+                self.wrapped(14, &safe::line(&format!("after {after}"), 400));
             }
             outcome => {
                 if let Some(why) = outcome.why() {
-                    self.wrapped(14, &show(why.as_bytes(), 2000));
+                    self.said(why, 2000);
                 }
             }
         }
@@ -288,8 +292,7 @@ impl Page {
         }
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
-            let note = self.paint(DIM, &format!("way back: {class}, {why}"));
-            self.line(&format!("              {note}"));
+            self.wrapped(14, &format!("way back: {class}, {}", safe::line(why, 400)));
         }
         if matches!(task.outcome, Outcome::Manual) {
             self.wrapped(14, "steadfast does not change this; a person must");
@@ -297,8 +300,8 @@ impl Page {
     }
 
     fn row(&mut self, row: &Row) {
-        let object = one_line(&row.object, 200);
-        let field = one_line(&row.field, 80);
+        let object = safe::line(&row.object, 200);
+        let field = safe::line(&row.field, 80);
         let data = |val: &Val| match val {
             Val::Data(data) => Some(data.to_vec()),
             _ => None,
@@ -313,15 +316,22 @@ impl Page {
                     Some(b'@') => CYAN,
                     _ => Ansi::new(),
                 };
-                let line = self.paint(ansi, &show(line.as_bytes(), 400));
+                let line = self.paint(ansi, &safe::line(&line, 400));
                 self.line(&format!("                {line}"));
             }
             return;
         }
-        let value = |val: &Val| one_line(&brief(val), 160);
+        let (before, after) = (brief(&row.found), brief(&row.wanted));
+        if let (Some(a), Some(b)) = (&found, &wanted)
+            && before.ends_with(" bytes")
+            && let Some((more, less)) = lines_between(a, b)
+        {
+            return self.wrapped(14, &format!("{object} {field}: +{more} −{less} lines (-D shows them)"));
+        }
+        let value = |text: &str| safe::line(text, 160);
         let (found, wanted) = match (&found, &wanted) {
-            (Some(a), Some(b)) if a.len() == b.len() => (value(&row.found), "other content".to_owned()),
-            _ => (value(&row.found), value(&row.wanted)),
+            (Some(_), Some(_)) if before == after => (value(&before), "other content".to_owned()),
+            _ => (value(&before), value(&after)),
         };
         self.wrapped(14, &format!("{object} {field}: {found} → {wanted}"));
     }

@@ -17,37 +17,39 @@ pub fn verdict(mode: Option<Mode>, summary: &Summary, exit: u8, interrupted: boo
         0 if summary.skipped == total(summary) => ("nothing was looked at".into(), ": every step was skipped".into()),
         0 => ("in sync".into(), String::new()),
         2 => {
-            let next = match (mode, summary.drift + summary.pending) {
-                (_, 0) => " (exit 2)",
-                (Some(Mode::Plan), _) => ", to be set (exit 2)",
-                _ => "; `steadfast apply` sets them (exit 2)",
+            let by_hand = match summary.manual {
+                0 => String::new(),
+                n if n == drift => "; a person must mend them".into(),
+                n => format!(", {n} of them for a person to mend"),
             };
-            (format!("{drift} of {} differ", total(summary)), next.into())
-        }
-        3 => {
-            let (bad, drift) = match apply {
-                true => (summary.failed + summary.manual, drift - summary.manual),
-                false => (summary.failed, drift),
+            let set = match (mode, drift - summary.manual) {
+                (_, 0) => "",
+                (Some(Mode::Plan), _) => ", to be set",
+                (_, n) if n == drift => "; `steadfast apply` sets them",
+                _ => "; `steadfast apply` sets the others",
             };
-            (format!("{bad} failed{}", also(&Summary { failed: 0, ..summary.clone() }, drift)), " (exit 3)".into())
+            (format!("{drift} of {} differ", total(summary)), format!("{by_hand}{set} (exit 2)"))
         }
-        4 => (also(summary, drift).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
+        3 => (also(summary, apply).trim_start_matches(", ").to_owned(), " (exit 3)".into()),
+        4 => (also(summary, apply).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
         5 => (
-            format!("{} reverted{}", summary.reverted, also(summary, drift)),
+            format!("{} reverted{}", summary.reverted, also(summary, apply)),
             ": each is again as it was found (exit 5)".into(),
         ),
-        6 => (format!("{} stale", summary.stale), ": plan again (exit 6)".into()),
+        6 => (format!("{} stale{}", summary.stale, also(summary, apply)), ": plan again (exit 6)".into()),
         other => (format!("exit {other}"), String::new()),
     }
 }
 
-/// What else is to be said behind what is worst.
-fn also(summary: &Summary, drift: usize) -> String {
+/// The numbers of all that is not well, the worst first. An apply leaves what is manual to a person, which is told apart.
+fn also(summary: &Summary, apply: bool) -> String {
+    let left = if apply { summary.manual } else { 0 };
     let all = [
         (summary.failed, "failed"),
+        (left, "left to a person"),
         (summary.unreachable, "unreachable"),
         (summary.unknown, "unknown"),
-        (drift, "differ"),
+        (summary.drift + summary.pending + summary.manual - left, "differ"),
         (summary.changed, "changed"),
     ];
     all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(", {n} {word}")).collect()

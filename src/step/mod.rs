@@ -5,7 +5,7 @@
 
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Place};
 use crate::yaml::{Node, Open, Value, from_node, open_faults};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -138,23 +138,36 @@ fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
 where
     K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
 {
-    if let Some(place) = nul(body) {
-        return Err(Fault::new("a NUL character cannot be part of a value").at(place).into());
+    let mut faults = Vec::new();
+    unfit(body, false, &mut faults);
+    if let Some(faults) = Faults::some(faults) {
+        return Err(faults);
     }
     let kind: K = from_node(body)?;
     kind.check(body)?;
     Ok(Box::new(kind))
 }
 
-/// Where a text holds NUL: no path, no name and no shell text can.
-fn nul(node: &Node) -> Option<&crate::fault::Place> {
+/// Texts with NUL, which no path, no name and no shell text can hold; and paths that would not stay on their line.
+fn unfit(node: &Node, is_path: bool, faults: &mut Vec<Fault>) {
+    let wrong = |text: &str, place: &Place, is_path: bool| {
+        let what = match () {
+            () if text.contains('\0') => "a NUL character cannot be part of a value",
+            () if is_path && text.contains(['\n', '\r']) => "a path cannot have an end of line in it",
+            () => return None,
+        };
+        Some(Fault::new(what).at(place))
+    };
     match &node.value {
-        Value::Scalar { text, .. } => text.contains('\0').then_some(&node.place),
-        Value::List(items) => items.iter().find_map(nul),
+        Value::Scalar { text, .. } => faults.extend(wrong(text, &node.place, is_path)),
+        Value::List(items) => items.iter().for_each(|item| unfit(item, is_path, faults)),
         Value::Map(entries) => {
-            entries.iter().find_map(|(key, value)| if key.text.contains('\0') { Some(&key.place) } else { nul(value) })
+            for (key, value) in entries {
+                faults.extend(wrong(&key.text, &key.place, false));
+                unfit(value, key.text == "path", faults);
+            }
         }
-        Value::Null => None,
+        Value::Null => {}
     }
 }
 

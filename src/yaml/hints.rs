@@ -4,8 +4,16 @@ use crate::fault::{Fault, Place, Source};
 use granit_parser::{ErrorKind, ScanError};
 use std::sync::Arc;
 
+/// Where things were opened that a syntax error may be about.
+pub(super) struct Opened {
+    /// The innermost bracket or brace.
+    pub bracket: Option<usize>,
+    /// The end of what was read without a mistake.
+    pub reached: usize,
+}
+
 /// The syntax error at its place, with a hint for the most frequent slips.
-pub(super) fn explain(source: &Arc<Source>, error: &ScanError) -> Fault {
+pub(super) fn explain(source: &Arc<Source>, error: &ScanError, opened: &Opened) -> Fault {
     let text = source.text.as_str();
     let mut start = error.marker().byte_offset().unwrap_or(0).min(text.len());
     while !text.is_char_boundary(start) {
@@ -23,7 +31,22 @@ pub(super) fn explain(source: &Arc<Source>, error: &ScanError) -> Fault {
     let line = line_around(text, start);
     let before = &text[..start];
     let above = before.rfind('\n').map_or("", |end| line_around(text, end));
-    let fault = Fault::new(what(error)).at(&place);
+    let one = |at: usize| Place { source: source.clone(), start: at, end: at + 1 };
+    let fault = Fault::new(what(error));
+    let fault = match opener(error.kind(), text, start, opened) {
+        Some(at) if matches!(error.kind(), ErrorKind::UnclosedFlowCollection { .. }) => fault.at(&one(at)),
+        // What was opened in a line above is where the mistake may be.
+        // What was opened in a line above is where the mistake may be.
+        Some(at) if text[at..start.max(at)].contains('\n') => {
+            let sign = text[at..].chars().next().unwrap_or(' ');
+            let fault = fault.at(&place).also(&one(at), format!("this `{sign}` was opened here"));
+            if matches!(sign, '"' | '\'') {
+                return fault.hint("close the quote where its text ends");
+            }
+            fault
+        }
+        _ => fault.at(&place),
+    };
     match hint(error.kind(), line, above) {
         Some(hint) => fault.hint(hint),
         None => fault,
@@ -106,6 +129,25 @@ fn hint(kind: &ErrorKind, line: &str, above: &str) -> Option<String> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+/// The quote, bracket or brace that the error may be about.
+fn opener(kind: &ErrorKind, text: &str, error: usize, opened: &Opened) -> Option<usize> {
+    use ErrorKind as E;
+    match kind {
+        E::InvalidTrailingSingleQuotedScalar | E::InvalidTrailingDoubleQuotedScalar => {
+            let mut before = ' ';
+            let mut comment = false;
+            let rest = text.get(opened.reached..error)?;
+            rest.char_indices().find_map(|(at, c)| {
+                let starts = before.is_whitespace() || "[{,:".contains(before);
+                comment = if c == '\n' { false } else { comment || (c == '#' && before.is_whitespace()) };
+                before = c;
+                (matches!(c, '"' | '\'') && starts && !comment).then_some(opened.reached + at)
+            })
+        }
+        _ => opened.bracket.filter(|at| *at < error),
+    }
 }
 
 fn line_around(text: &str, at: usize) -> &str {

@@ -1,6 +1,6 @@
 //! From text to tree: events become nodes on a stack; what can be told at once is gathered, a syntax error ends it.
 
-use super::hints::explain;
+use super::hints::{Opened, explain};
 use super::{Key, Node, Value};
 use crate::fault::{Fault, Faults, Place, Source};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
@@ -45,7 +45,13 @@ fn document(source: &Arc<Source>, mut tree: Tree<'_>) -> Result<Node, Faults> {
         block_nesting_limit: MAX_DEPTH,
     };
     for next in Parser::new_from_str_with_options(&source.text, options) {
-        let step = next.map_err(|error| explain(source, &error)).and_then(|(event, span)| tree.take(event, &span));
+        let step = match next {
+            Ok((event, span)) => {
+                tree.reached = span.byte_range().map_or(tree.reached, |range| range.end.max(tree.reached));
+                tree.take(event, &span)
+            }
+            Err(error) => Err(explain(source, &error, &tree.opened())),
+        };
         if let Err(last) = step {
             tree.faults.push(last);
             break;
@@ -104,6 +110,8 @@ struct Tree<'s> {
     anchors: HashMap<usize, Part>,
     nodes: usize,
     documents: usize,
+    /// How far the events have come, in bytes.
+    reached: usize,
     /// Ansible's own tags are known.
     ansible: bool,
     faults: Vec<Fault>,
@@ -112,7 +120,14 @@ struct Tree<'s> {
 impl<'s> Tree<'s> {
     fn new(source: &'s Arc<Source>) -> Self {
         let anchors = HashMap::new();
-        Self { source, stack: vec![], root: None, anchors, nodes: 0, documents: 0, ansible: false, faults: vec![] }
+        let (stack, faults) = (vec![], vec![]);
+        Self { source, stack, root: None, anchors, nodes: 0, documents: 0, reached: 0, ansible: false, faults }
+    }
+
+    /// Where things were opened that a syntax error may be about.
+    fn opened(&self) -> Opened {
+        let bracket = self.stack.last().filter(|open| open.flow).map(|open| open.start);
+        Opened { bracket, reached: floor(&self.source.text, self.reached) }
     }
 
     fn place(&self, span: &Span) -> Place {

@@ -6,7 +6,7 @@ use crate::fact::{Content, Entry, Facts, Gap, Query};
 use serde::Deserialize;
 
 /// Whether something is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     #[default]
