@@ -21,5 +21,6 @@ mod plan;
 mod playbook;
 mod rollback;
 mod saved;
+mod secret;
 mod ssh;
 mod wire;
