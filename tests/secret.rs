@@ -1,9 +1,10 @@
 //! Secrets stay secret: planted by every source, used by a run, and then looked for everywhere.
 
-use crate::common::{Fleet, Run, call, steadfast, told};
+use crate::common::{Fleet, Run, Terminal, call, steadfast, told};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -252,7 +253,12 @@ fn a_secret_that_cannot_be_had_or_hidden_is_told_at_its_place() {
         let text = format!("hosts: all\nvars:\n  pw: {{secret: {source}}}\nsteps:\n  - id: it\n    {step}\n");
         write(Path::new(book), &text);
         let mut call = call(&[command, book, "-i", inventory.to_str().unwrap()]);
-        call.env_remove("NOT_THERE").env("SHORT", "abc").env("LONG", "a-long-canary").env("HOME", dir.path());
+        let programs = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+        call.env("PATH", programs)
+            .env_remove("NOT_THERE")
+            .env("SHORT", "abc")
+            .env("LONG", "a-long-canary")
+            .env("HOME", dir.path());
         told(&call.output().unwrap())
     };
     let file = "file: {path: /nowhere/x, content: \"{{ pw }}\"}";
@@ -278,6 +284,16 @@ fn a_secret_that_cannot_be_had_or_hidden_is_told_at_its_place() {
     fails("env:LONG", "user: {name: a, comment: \"{{ pw }}\"}", &["cannot stand in `comment`"]);
     let undo = "command: {env: {PW: \"{{ pw }}\"}, run: x, undo: 'echo \"$PW\"'}";
     fails("env:LONG", undo, &["`undo` speaks of `PW`"]);
+    // A default is for what is not there.
+    let run = told_of("env:LONG", "file: {path: /nowhere/x, content: \"{{ default pw 'none' }}\"}", "check");
+    assert!(run.out.contains("content: absent → (secret)"), "{}{}", run.out, run.err);
+    // sops, as it is called.
+    let sops = dir.path().join("sops");
+    write(&sops, "#!/bin/sh\n[ \"$1 $2 $3\" = '-d --extract [\"db\"][0]' ] && grep canary \"$4\"\n");
+    std::fs::set_permissions(&sops, PermissionsExt::from_mode(0o755)).unwrap();
+    write(&dir.path().join("a.yml"), "the sops-canary\n");
+    let run = told_of("\"sops:a.yml#db.0\"", file, "check");
+    assert!(run.out.contains("content: absent → (secret)"), "{}{}", run.out, run.err);
     // Who only reads playbooks needs no secrets.
     let valid = told_of("env:NOT_THERE", file, "validate");
     assert_eq!(valid.code, 0, "{}", valid.err);
@@ -299,7 +315,6 @@ fn files_are_encrypted_edited_and_never_plain_on_a_disk() {
     };
     let made = run(&["secret", "keygen"], "");
     assert!(made.out.starts_with("age1"), "{}{}", made.out, made.err);
-    use std::os::unix::fs::PermissionsExt;
     let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("id.txt"), 0o600);
     assert_eq!(run(&["secret", "keygen"], "").code, 1, "an identity is never replaced");
@@ -330,4 +345,33 @@ fn files_are_encrypted_edited_and_never_plain_on_a_disk() {
     std::fs::set_permissions(&identity, PermissionsExt::from_mode(0o644)).unwrap();
     let open = run(&["secret", "decrypt", &path("b")], "");
     assert!(open.err.contains("others can read the identity"), "{}", open.err);
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    write(&dir.path().join("pw.age"), "passphrase-canary\n");
+    let mut terminal = Terminal::start(&["secret", "encrypt", "-p", &path("pw.age")]);
+    for prompt in ["new passphrase: ", "the same again: "] {
+        terminal.wait_for(prompt);
+        terminal.answer("open sesame\n");
+    }
+    assert_eq!(terminal.end().0, 0);
+    write(
+        &dir.path().join("hosts.yml"),
+        "all: {hosts: {a: {ansible_connection: local}, b: {ansible_connection: local}}}\n",
+    );
+    let step = "{file: {path: /nowhere/x, content: \"{{ pw }}\"}}";
+    write(
+        &dir.path().join("book.yml"),
+        &format!("hosts: all\nvars: {{pw: {{secret: age:pw.age}}}}\nsteps: [{step}]\n"),
+    );
+    let mut terminal = Terminal::start(&["check", &path("book.yml"), "-i", &path("hosts.yml"), "-D"]);
+    terminal.wait_for("passphrase of ");
+    terminal.answer("open sesame\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("(secret)") && !shown.contains("canary") && !shown.contains("sesame"), "{shown}");
+    assert_eq!(shown.matches("passphrase of").count(), 1, "{shown}");
 }

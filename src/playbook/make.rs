@@ -28,7 +28,7 @@ impl Each {
     pub fn names(&self) -> Vec<(String, Place)> {
         match self {
             Self::Items(items) => items.iter().flat_map(Pattern::names).collect(),
-            Self::List(template, _) => template.places().to_vec(),
+            Self::List(template, _) => template.looks_at(),
         }
     }
 
@@ -129,7 +129,8 @@ impl Step {
     pub fn titled(&self, scope: &Scope) -> Result<String, Faults> {
         let Some(title) = &self.headline else { return Ok(self.title.clone()) };
         let mut scope = scope.clone();
-        self.fill(&mut scope, &title.names(), &mut HashSet::new())?;
+        let names: Vec<String> = title.looks_at().into_iter().map(|(name, _)| name).collect();
+        self.fill(&mut scope, &names, &mut HashSet::new())?;
         title.render(&scope).map_err(Faults::from)
     }
 
