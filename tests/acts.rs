@@ -25,12 +25,12 @@ fn a_write_is_whole_or_not_at_all() {
 
     // Killed while its check runs: told to end, it takes back what it put there.
     inside("echo former >/srv/a; chmod 640 /srv/a; touch /srv/gate");
-    let gate = "touch /srv/asked; while [ -e /srv/gate ]; do sleep 0.01; done";
+    let gate = "touch /srv/asked; timeout --foreground 30 sh -c 'while [ -e /srv/gate ]; do sleep 0.01; done'";
     let killed = |signal: &str| {
         let script =
             "setsid sh /root/act.sh & p=$!; until [ -e /srv/asked ]; do sleep 0.01; done; rm /srv/asked; cat /srv/a";
         let end = format!(
-            "kill -{signal} -- -$p; wait $p 2>/dev/null; while pgrep -f 'root/act[.]sh' >/dev/null; do sleep 0.01; done"
+            "kill -s {signal} -- -$p; wait $p 2>/dev/null; while pgrep -f 'root/act[.]sh' >/dev/null; do sleep 0.01; done"
         );
         inside(&format!(
             "{}{script}; {end}; cat /srv/a; stat -c %a /srv/a",
@@ -41,8 +41,8 @@ fn a_write_is_whole_or_not_at_all() {
     assert_eq!(inside(left), "");
 
     // Where the check speaks of the new file it is not even there for a moment, so nothing can end at the wrong time.
-    let first = "[ -z \"$1\" ] || { touch /srv/asked; while [ -e /srv/gate ]; do sleep 0.01; done; }";
-    let script = "setsid sh /root/act.sh & p=$!; until [ -e /srv/asked ]; do sleep 0.01; done; rm /srv/asked; kill -KILL -- -$p; wait $p 2>/dev/null; cat /srv/a";
+    let first = "[ -z \"$1\" ] || { touch /srv/asked; timeout --foreground 30 sh -c 'while [ -e /srv/gate ]; do sleep 0.01; done'; }";
+    let script = "setsid sh /root/act.sh & p=$!; until [ -e /srv/asked ]; do sleep 0.01; done; rm /srv/asked; kill -s KILL -- -$p; wait $p 2>/dev/null; cat /srv/a";
     assert_eq!(inside(&format!("{}{script}", keep("act", &[write("/srv/a", "wrong\n", Some(first))]))), "former\n");
 
     // What the killed one left is nobody's after an hour, and not before; of no other file.

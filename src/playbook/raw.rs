@@ -243,6 +243,7 @@ fn batch(text: &str) -> Option<Batch> {
 
 /// What a word of Ansible is here.
 fn habit(word: &str) -> Option<&'static str> {
+    let word = word.strip_prefix("ansible.builtin.").unwrap_or(word);
     Some(match word {
         "tasks" | "pre_tasks" | "post_tasks" => "steps stand under `steps:`",
         "handlers" | "notify" | "listen" => {
@@ -260,7 +261,18 @@ fn habit(word: &str) -> Option<&'static str> {
         }
         "depends_on" | "requires" | "after" => "write `needs:`",
         "block" | "rescue" => "put the steps into a file and `include` it",
-        "desc" | "description" => "write `title:`",
+        "desc" | "description" | "name" => "write `title:` for people and `id:` for other steps",
+        "copy" | "template" => {
+            "write `file: {path: /etc/x, content: \"…\", mode: \"0644\"}`; templates stand in `content`"
+        }
+        "lineinfile" | "blockinfile" | "replace" => "write `line: {path: /etc/x, line: …, match: …}`, or `key_value`",
+        "ini_file" => "write `key_value: {path: /etc/x, section: …, key: …, value: …}`",
+        "apt" | "yum" | "dnf" | "apk" | "pip" => "write `package: {name: x, state: present}`",
+        "systemd" | "systemd_service" => "write `service: {name: x, state: enabled}`",
+        "shell" | "raw" | "script" => "write `command: {check: …, run: …}`: the check says whether it is needed",
+        "stat" | "assert" | "debug" | "fail" => "write `expect: {…}`: it looks and judges",
+        "modprobe" => "write `kernel_module: {name: x, state: …}`",
+        "set_fact" => "write `vars:`",
         _ => return None,
     })
 }
