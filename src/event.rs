@@ -4,6 +4,7 @@
 use crate::fault::Place;
 use crate::host::LossKind;
 use crate::playbook::Control;
+use crate::secret::redact;
 use crate::step::{Disruption, Row, Undo};
 use serde::Serialize;
 use std::sync::Arc;
@@ -79,6 +80,26 @@ pub enum What {
         interrupted: bool,
         ms: u64,
     },
+}
+
+impl What {
+    /// As it may be told: without secrets, whole before anything is cut or broken into lines.
+    #[must_use]
+    pub fn veiled(self) -> Self {
+        let clean = |text: String| redact(&text).into_owned();
+        match self {
+            Self::HostLost { host, kind, why } => Self::HostLost { host, kind, why: clean(why) },
+            Self::Note { host, text } => Self::Note { host, text: clean(text) },
+            Self::Stopped { why, hosts } => Self::Stopped { why: clean(why), hosts },
+            Self::TaskDone(done) => Self::TaskDone(Box::new(TaskDone {
+                title: clean(done.title),
+                outcome: done.outcome.veiled(),
+                rows: done.rows.iter().map(Row::veiled).collect(),
+                ..*done
+            })),
+            other => other,
+        }
+    }
 }
 
 /// What a run is for.
@@ -176,6 +197,18 @@ impl Outcome {
             Self::Reverted { .. } => "reverted",
             Self::Stale { .. } => "stale",
             Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// The same without secrets in its reason.
+    fn veiled(self) -> Self {
+        let clean = |why: String| redact(&why).into_owned();
+        match self {
+            Self::Unknown { why } => Self::Unknown { why: clean(why) },
+            Self::Failed { why } => Self::Failed { why: clean(why) },
+            Self::Reverted { why } => Self::Reverted { why: clean(why) },
+            Self::Stale { why } => Self::Stale { why: clean(why) },
+            other => other,
         }
     }
 

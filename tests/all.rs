@@ -24,5 +24,6 @@ mod playbook;
 mod report;
 mod rollback;
 mod saved;
+mod secret;
 mod ssh;
 mod wire;

@@ -1,5 +1,5 @@
 //! Acts as shell text. Every value goes in single quotes; nothing of an act is ever on a command line that others see
-//! but names and paths, and contents go through the shell's own `printf`.
+//! but names and paths; contents and scripts go through the shell's own `printf`.
 
 use super::{Act, Intent, UserSet, journal};
 use crate::fact::mark;
@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 /// Stands before what each act says on the error stream.
 const MARK: &str = "steadfast-act";
+
+/// Takes a script from the pipe on 3, lets go of the pipe, runs the script.
+const READ_AND_RUN: &str = r#"set -- "$(cat <&3)"; exec 3<&-; eval "shift; $1""#;
 
 /// The POSIX shell text that does these acts in order and stops at the first failure; with an intent, the journal is
 /// written before and after.
@@ -70,9 +73,11 @@ fn one(act: &Act) -> String {
             let copy = format!("\"$B\"/runs/{}", quote(copy));
             format!("{} {copy}", words("back", &[thing.family.word(), &thing.name, to]))
         }
-        // In a shell of its own, so that `exit` and `cd` are its own affair.
-        // Our own umask is strict; the author's script gets the usual one.
-        Act::Shell { script, .. } => format!("(umask 022; exec sh -c {})", quote(script)),
+        // In a shell of its own, so that `exit` and `cd` are its own affair, with the usual umask where ours is strict.
+        // It reads its text from a pipe: a command line is for all to see, and the text may hold secrets.
+        Act::Shell { script, .. } => {
+            format!("printf %s {} | (umask 022; exec sh -c {} 3<&0 </dev/null)", quote(script), quote(READ_AND_RUN))
+        }
     }
 }
 

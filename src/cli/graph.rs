@@ -16,7 +16,7 @@ pub struct Graph {
 
 impl Graph {
     pub fn run(self) -> Result<u8, Faults> {
-        say(&draw(&load::plan(&self.scope)?, self.format))?;
+        say(&draw(&load::closed(&self.scope)?, self.format))?;
         Ok(0)
     }
 }

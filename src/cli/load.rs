@@ -88,6 +88,12 @@ fn patterns(playbooks: &[Playbook], inventory: &Inventory, options: &Options) ->
     faults
 }
 
+/// The same without reading any secret, for what only looks at playbooks.
+pub fn closed(scope: &Scope) -> Result<Plan, Faults> {
+    let (playbooks, inventory) = all(scope)?;
+    compile(&playbooks, &inventory, &Options { closed: true, ..options(scope)? })
+}
+
 fn options(scope: &Scope) -> Result<Options, Faults> {
     Ok(Options {
         limit: scope.limit.clone(),
@@ -95,6 +101,7 @@ fn options(scope: &Scope) -> Result<Options, Faults> {
         skip_tags: scope.skip_tags.clone(),
         extra: extra(&scope.extra_vars)?,
         become_root: scope.become_root.then_some(true),
+        closed: false,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file a command; here what they share.
 
 use crate::fault::{Fault, Faults};
+use crate::secret::redact;
 use crate::store::Call;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -18,6 +19,7 @@ mod run;
 mod runs;
 mod saved;
 mod schema;
+mod secret;
 mod session;
 mod terminal;
 mod unlock;
@@ -63,6 +65,8 @@ enum Command {
     Unlock(unlock::Unlock),
     /// The runs that this controller remembers.
     Runs(runs::Runs),
+    /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
+    Secret(secret::Secret),
     /// The graph of tasks, as dot, mermaid or json.
     Graph(graph::Graph),
     /// What the inventory says, in the forms of `ansible-inventory`.
@@ -144,12 +148,17 @@ fn named(word: &str) -> String {
     if word.starts_with('@') {
         return word.to_owned();
     }
+    if word.trim_start().starts_with('{') {
+        return "{…}".to_owned();
+    }
     let names = word.split_whitespace().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
     names.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the command line, does what it says, gives the exit code.
 pub fn main() -> u8 {
+    keep_memory_private();
+    crate::secret::ask_by(terminal::ask_hidden);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -171,6 +180,7 @@ pub fn main() -> u8 {
         Command::Resume(command) => command.run(look),
         Command::Unlock(command) => command.run(look),
         Command::Runs(command) => command.run(),
+        Command::Secret(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Explain(command) => command.run(),
@@ -189,6 +199,27 @@ pub fn main() -> u8 {
     })
 }
 
+/// No core dump, and nobody but root looks into our memory or environment: secrets are there.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // What a kernel does not let us do is no reason to stop.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Standard error without secrets; a line of diagnostics comes as one piece.
+struct Redacted;
+
+impl Write for Redacted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(redact(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// What the program does, for those who ask with `-vv` or RUST_LOG; to standard error.
 fn diagnostics(verbose: u8) {
     use tracing_subscriber::EnvFilter;
@@ -200,7 +231,7 @@ fn diagnostics(verbose: u8) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let color = std::io::stderr().is_terminal();
     // A second subscriber would be a mistake of ours alone, and no reason to stop.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacted).with_ansi(color).try_init();
 }
 
 /// How this call tells things.
@@ -214,7 +245,7 @@ struct Told {
 /// Writes a result to standard output. A reader who went away is no fault.
 fn say(text: &str) -> Result<(), Faults> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(redact(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Fault::new("cannot write to standard output").why(error.to_string()).into())
         }
@@ -224,5 +255,5 @@ fn say(text: &str) -> Result<(), Faults> {
 
 /// Writes a line to standard error.
 fn say_error(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+    let _ = writeln!(std::io::stderr().lock(), "{}", redact(text.trim_end()));
 }

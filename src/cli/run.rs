@@ -123,10 +123,10 @@ enum Intent {
 }
 
 fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) -> Result<u8, Faults> {
-    let plan = Arc::new(load::plan(scope)?);
     if way.list_hosts || way.list_steps {
-        return list(&plan, way).map(|()| 0);
+        return list(&load::closed(scope)?, way).map(|()| 0);
     }
+    let plan = Arc::new(load::plan(scope)?);
     if intent == Intent::Ask {
         terminal::somebody()?;
     }

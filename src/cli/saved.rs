@@ -68,6 +68,7 @@ pub fn save(path: &Path, plan: &Plan, scope: &Scope, decisions: &HashMap<usize, 
         let task = &plan.tasks[*number];
         let rows = decisions.get(number).map(Decision::rows).unwrap_or_default();
         let change = |row: crate::step::Row| {
+            let row = row.veiled();
             [format!("{} {}", row.object, row.field), row.found.to_string(), row.wanted.to_string()]
         };
         let entry = Entry { shown: shown.clone(), changes: rows.into_iter().map(change).collect() };

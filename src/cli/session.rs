@@ -1,6 +1,6 @@
 //! One run from its first event to its report, for every command that runs something.
 
-use super::terminal::{approve, ask_password, interrupts, width};
+use super::terminal::{approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
@@ -38,7 +38,7 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Asks for the password where that is wanted, and begins to hear interrupts.
     pub fn new(way: &'a Way, told: Told, guard: Option<u64>, call: Call) -> Result<Self, Faults> {
-        let password = if way.ask_become_pass { Some(ask_password()?) } else { None };
+        let password = if way.ask_become_pass { Some(ask_hidden("password of sudo")?) } else { None };
         let call = Call { user: way.user.clone(), private_key: way.private_key.clone(), ..call };
         Ok(Self {
             way,

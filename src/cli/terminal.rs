@@ -30,17 +30,17 @@ pub fn approve(question: &str) -> Result<bool, Faults> {
     Ok(answer.trim() == "yes")
 }
 
-/// Reads the password from the terminal without showing it.
-pub fn ask_password() -> Result<Secret, Faults> {
+/// Reads a password from the terminal without showing it.
+pub fn ask_hidden(what: &str) -> Result<Secret, Fault> {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let cannot = |why: String| Fault::new("cannot ask for the password of sudo").why(why).hint("-K needs a terminal");
+    let cannot = |why: String| Fault::new(format!("cannot ask for the {what}")).why(why).hint("this needs a terminal");
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin).map_err(|error| cannot(error.to_string()))?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     tcsetattr(&stdin, OptionalActions::Now, &silent).map_err(|error| cannot(error.to_string()))?;
     // Asked only now: what is typed before the echo is off would be shown.
-    let _ = write!(std::io::stderr().lock(), "password of sudo: ");
+    let _ = write!(std::io::stderr().lock(), "{what}: ");
     let mut line = String::new();
     let read = stdin.lock().read_line(&mut line);
     let _ = tcsetattr(&stdin, OptionalActions::Now, &before);

@@ -1,5 +1,6 @@
 //! The helpers of templates. None of them has an effect; each refuses what it cannot say truly.
 
+use crate::secret::{holds, learn};
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson, no_escape,
 };
@@ -30,9 +31,9 @@ static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
         ("join", join),
         ("json", json),
         ("line", line),
-        ("lower", |h| text(h, "lower").map(|text| text.to_lowercase().into())),
+        ("lower", |h| other_case(h, "lower", str::to_lowercase)),
         ("shq", shq),
-        ("upper", |h| text(h, "upper").map(|text| text.to_uppercase().into())),
+        ("upper", |h| other_case(h, "upper", str::to_uppercase)),
     ];
     for (name, work) in own {
         registry.register_helper(name, Box::new(Pure(work)));
@@ -106,6 +107,16 @@ fn text(helper: &Helper<'_>, name: &'static str) -> Result<String, RenderError> 
         Value::Object(_) => refuse("the value is a map: use `json` or one of its fields"),
         other => Ok(other.to_string()),
     }
+}
+
+/// A secret in other letters is a secret still.
+fn other_case(helper: &Helper<'_>, name: &'static str, case: fn(&str) -> String) -> Result<Value, RenderError> {
+    let text = text(helper, name)?;
+    let other = case(&text);
+    if holds(&text) {
+        learn(other.clone()).or_else(|fault| refuse(fault.what()))?;
+    }
+    Ok(other.into())
 }
 
 fn default(helper: &Helper<'_>) -> Result<Value, RenderError> {

@@ -71,6 +71,12 @@ impl Template {
         &self.names
     }
 
+    /// All outermost names it looks at, those with a default as well.
+    pub fn looks_at(&self) -> Vec<(String, Place)> {
+        let optional = self.optional.iter().map(|name| (name.clone(), self.place.clone()));
+        self.names.iter().cloned().chain(optional).collect()
+    }
+
     /// The text with everything filled in.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ impl LocalHost {
         let mut command = tokio::process::Command::new("sh");
         // In a process group of its own: a Ctrl-C at the terminal is for us, and running steps may finish.
         command.args(["-c", &script]).process_group(0);
+        super::bare(command.as_std_mut());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let no_shell = |why: String| Loss { kind: LossKind::NoShell, why };
         let mut child = command.spawn().map_err(|error| no_shell(error.to_string()))?;

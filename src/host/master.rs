@@ -96,13 +96,20 @@ impl Master {
 
     /// Tells it to go, with whatever it carries: a channel over a dead line would hold it for long.
     async fn stop(&self) {
-        let mut command = Command::new("ssh");
+        let mut command = ssh();
         command.args(["-F", "none", "-O", "exit", "-S"]).arg(self.dir.join("master")).arg("master");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         if let Ok(mut child) = command.spawn() {
             let _ = timeout(Duration::from_secs(3), child.wait()).await;
         }
     }
+}
+
+/// The user's own ssh.
+fn ssh() -> Command {
+    let mut command = Command::new("ssh");
+    super::bare(command.as_std_mut());
+    command
 }
 
 fn resume(dir: &Path) -> Session {
@@ -119,7 +126,7 @@ async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Lo
     let (log, config) = (dir.join("log"), dir.join(place::LOGGING_IN));
     fs::write(&config, &words.config).map_err(|error| other(&error))?;
     let idle = settings.persist.unwrap_or(IDLE).as_secs().max(1);
-    let mut command = Command::new("ssh");
+    let mut command = ssh();
     command.arg("-F").arg(&config).arg("-E").arg(&log).arg("-S").arg(dir.join("master"));
     command.args(["-M", "-f", "-N", "-T", "-o", &format!("ControlPersist={idle}")]).args(&words.args);
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
@@ -145,7 +152,7 @@ async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Lo
 
 /// What a gate on the way has to say. A master hides it (ssh gives its helpers no error stream), so it takes another try.
 async fn ask_gate(words: &Words, config: &Path, patience: Duration) -> String {
-    let mut command = Command::new("ssh");
+    let mut command = ssh();
     command.arg("-F").arg(config).args(["-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no", "-T"]);
     command.args(&words.args).arg("true").env("LC_ALL", "C").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -20,11 +20,18 @@ mod wire;
 
 pub use frame::CAP;
 pub use lines::{Become, Lines, Login, Settings};
-pub use script::run_inventory_script;
+pub use script::{run_editor, run_inventory_script, run_secret_program};
 pub use show::show;
 pub use wire::{Streams, Terms, Wire};
 
 pub use crate::secret::Secret;
+
+/// Takes out of a program's environment what holds a secret of ours.
+fn bare(command: &mut std::process::Command) {
+    for name in crate::secret::withheld() {
+        command.env_remove(name);
+    }
+}
 
 /// A future in a box, so that hosts can stand behind `dyn`.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,4 +1,4 @@
-//! Programs on the controller that print an inventory: the one thing besides ssh that is started here.
+//! Programs on the controller that print an inventory or a secret, or edit one: besides ssh, all that is started here.
 
 use crate::fault::Fault;
 use std::io::Read;
@@ -18,29 +18,57 @@ const COMPLAINT: u64 = 64 << 10;
 /// # Errors
 /// It cannot be started, fails, takes too long or prints too much; the fault holds the end of its standard error.
 pub fn run_inventory_script(path: &Path, args: &[&str]) -> Result<Vec<u8>, Fault> {
-    run(path, args, TIMEOUT)
-}
-
-fn run(path: &Path, args: &[&str], timeout: Duration) -> Result<Vec<u8>, Fault> {
     let shown = [path.to_string_lossy().as_ref()].iter().chain(args).copied().collect::<Vec<_>>().join(" ");
     // A name without a slash would be looked for in PATH.
     let program = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
-    let mut child = Command::new(program)
-        .args(args)
+    let mut command = Command::new(program);
+    command.args(args);
+    run(command, &format!("the inventory program `{shown}`"), TIMEOUT)
+        .map_err(|fault| if fault.what().ends_with(NO_START) { fault.hint(CHMOD) } else { fault })
+}
+
+/// Runs a program that prints a secret, within the same bounds; a name without a slash is looked for in PATH. The fault
+/// names no arguments.
+///
+/// # Errors
+/// As [`run_inventory_script`].
+pub fn run_secret_program(program: &str, args: &[String]) -> Result<Vec<u8>, Fault> {
+    let mut command = Command::new(program);
+    command.args(args);
+    run(command, &format!("the program `{program}`"), TIMEOUT)
+}
+
+/// Runs an editor on a file, at the user's terminal, and waits for its end.
+///
+/// # Errors
+/// It cannot be started, or fails.
+pub fn run_editor(editor: &str, file: &Path) -> Result<(), Fault> {
+    let mut words = editor.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or("vi"));
+    super::bare(command.args(words).arg(file));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Fault::new(format!("the editor `{editor}` failed")).why(status.to_string())),
+        Err(error) => Err(Fault::new(format!("the editor `{editor}` cannot be started")).why(error.to_string())),
+    }
+}
+
+const NO_START: &str = "cannot be started";
+const CHMOD: &str = "if it is an inventory and no program, take its x bit away: chmod -x";
+
+fn run(mut command: Command, name: &str, timeout: Duration) -> Result<Vec<u8>, Fault> {
+    super::bare(&mut command);
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| {
-            Fault::new(format!("the inventory program `{shown}` cannot be started"))
-                .why(error.to_string())
-                .hint("if it is an inventory and no program, take its x bit away: chmod -x")
-        })?;
+        .map_err(|error| Fault::new(format!("{name} {NO_START}")).why(error.to_string()))?;
     let (tell, told) = mpsc::channel();
     let out = child.stdout.take().map(|pipe| gather(pipe, MOST, Beyond::Refuse, tell.clone()));
     let err = child.stderr.take().map(|pipe| gather(pipe, COMPLAINT, Beyond::Drop, tell));
     let fault = |what: String, err: &[u8]| {
-        let fault = Fault::new(format!("the inventory program `{shown}` {what}"));
+        let fault = Fault::new(format!("{name} {what}"));
         let said = escape(String::from_utf8_lossy(err).trim());
         if said.is_empty() { fault } else { fault.why(said) }
     };
@@ -119,12 +147,16 @@ fn stop(child: &mut Child) {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::run;
-    use std::path::Path;
+    use std::process::Command;
     use std::time::Duration;
 
     #[test]
     fn answers_and_failures() {
-        let sh = |script: &str, seconds| run(Path::new("/bin/sh"), &["-c", script], Duration::from_secs(seconds));
+        let sh = |script: &str, seconds| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]);
+            run(command, "the program", Duration::from_secs(seconds))
+        };
         assert_eq!(sh("printf '{}'", 30).unwrap(), b"{}");
         let failed = sh("printf 'no \\033[31mkey\\n' >&2; exit 3", 30).unwrap_err();
         assert!(failed.what().ends_with("failed with exit code 3"), "{failed}");
@@ -132,6 +164,6 @@ mod tests {
         assert!(sh("exec sleep 60", 1).unwrap_err().what().ends_with("did not end within 1 seconds"));
         assert!(sh("yes", 30).unwrap_err().what().ends_with("prints more than 64 MiB"));
         assert!(sh("yes | head -c 9000000 >&2; printf x", 30).is_ok());
-        assert!(run(Path::new("/nowhere/x"), &[], Duration::from_secs(1)).is_err());
+        assert!(run(Command::new("/nowhere/x"), "it", Duration::from_secs(1)).is_err());
     }
 }

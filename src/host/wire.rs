@@ -118,7 +118,7 @@ impl Wire {
         let seconds = request.timeout.as_secs().clamp(1, 1_000_000_000);
         let text = format!("R {number} {seconds} {lines} {bytes}\n{script}\n.\n");
         match self.ask(number, text, request.timeout).await? {
-            Answer::Reply(reply) => Ok(reply),
+            Answer::Reply(reply) => Ok(clean(reply)),
             Answer::Gone => {
                 Err(Loss { kind: LossKind::Other, why: "another line of this run has taken its place".into() })
             }
@@ -136,7 +136,7 @@ impl Wire {
     pub async fn collect(&self, number: u64, patience: Duration) -> Result<Option<Reply>, Loss> {
         self.next.fetch_max(number + 1, Ordering::Relaxed);
         match self.ask(number, format!("C {number}\n"), patience).await? {
-            Answer::Reply(reply) => Ok(Some(reply)),
+            Answer::Reply(reply) => Ok(Some(clean(reply))),
             Answer::Gone | Answer::NoRoom => Ok(None),
         }
     }
@@ -221,6 +221,11 @@ impl Wire {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.state.lock().said_goodbye
     }
+}
+
+/// What a script complained of is for people, and is cut on its way to them: secrets go before that.
+fn clean(reply: Reply) -> Reply {
+    Reply { err: crate::secret::redact_bytes(reply.err), ..reply }
 }
 
 /// Writes what is queued until the line ends.

@@ -7,6 +7,7 @@ use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
 use crate::playbook::{Batch, Made, Playbook, Step};
+use crate::secret;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Options {
     pub extra: Scope,
     /// `-b` on the command line.
     pub become_root: Option<bool>,
+    /// No secret is read: something else stands in for it. For what only looks at playbooks.
+    pub closed: bool,
 }
 
 /// The names that are known only after a host was read.
@@ -39,6 +42,13 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
         return Err(faults);
     }
     let mut plan = hosts(inventory, &selected, options);
+    // Before any program is started.
+    let inventory_vars = inventory.hosts.iter().flat_map(|host| host.vars.values());
+    inventory_vars.chain(options.extra.values()).for_each(secret::withhold_in);
+    for playbook in playbooks {
+        let of_steps = playbook.steps.iter().flat_map(|step| step.vars.values());
+        playbook.vars.values().chain(of_steps).for_each(secret::withhold_in);
+    }
     // What the inventory says of a chosen host and cannot be done here (another become method, a vaulted address).
     faults.extend(plan.hosts.iter().flat_map(|host| host.connection.trouble.iter().cloned()));
     let mut seen: HashSet<String> = HashSet::new();
@@ -52,7 +62,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
                 if within.as_ref().is_some_and(|names| !names.contains(&plan.hosts[*host].name)) {
                     continue;
                 }
-                match body(step, &plan.hosts[*host].scope, playbook) {
+                match body(step, &plan.hosts[*host].scope, playbook, options.closed) {
                     Ok(body) => plan.tasks.push(Task {
                         host: *host,
                         play,
@@ -195,14 +205,20 @@ fn narrow(steps: &[Arc<Step>], inventory: &Inventory, faults: &mut Vec<Fault>) -
     steps.iter().map(one).collect()
 }
 
-fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook) -> Result<Body, Faults> {
+fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook, closed: bool) -> Result<Body, Faults> {
     if step.uses.iter().any(|name| LATE.contains(&name.as_str())) {
         return Ok(Body::Late);
     }
     if let (Some(kind), true) = (&step.ready, step.when.is_empty()) {
         return Ok(Body::Made(Arc::new([Made { item: None, kind: Arc::clone(kind) }])));
     }
-    let made = step.make(&scope.with(&playbook.vars, &step.vars, &step.uses, None));
+    let mut used = scope.with(&playbook.vars, &step.vars, &step.uses, None);
+    if closed && used.values().any(secret::refers) {
+        used.values_mut().for_each(secret::stand_in);
+        // What a placeholder does not fit is told once the secret is there.
+        return Ok(step.make(&used).map_or(Body::Late, |made| Body::Made(made.into())));
+    }
+    let made = step.make(&used);
     let made = made.or_else(|_| step.make(&scope.whole(&playbook.vars, &step.vars, None)))?;
     Ok(Body::Made(made.into()))
 }

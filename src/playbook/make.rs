@@ -28,7 +28,7 @@ impl Each {
     pub fn names(&self) -> Vec<(String, Place)> {
         match self {
             Self::Items(items) => items.iter().flat_map(Pattern::names).collect(),
-            Self::List(template, _) => template.places().to_vec(),
+            Self::List(template, _) => template.looks_at(),
         }
     }
 
@@ -63,7 +63,7 @@ impl Step {
             self.each.is_some() && self.within.closure(condition.names()).iter().any(|n| n == ITEM)
         };
         for condition in self.when.iter().filter(|condition| !of_item(condition)) {
-            self.within.fill(&mut scope, &condition.names(), &mut done)?;
+            self.fill(&mut scope, &condition.names(), &mut done)?;
             if !condition.holds(&scope)? {
                 return Ok(vec![]);
             }
@@ -75,7 +75,7 @@ impl Step {
             return Ok(vec![Made { item: None, kind: self.kind_in(&mut scope, &mut done)? }]);
         };
         let loop_names: Vec<String> = each.names().into_iter().map(|(name, _)| name).collect();
-        self.within.fill(&mut scope, &loop_names, &mut done)?;
+        self.fill(&mut scope, &loop_names, &mut done)?;
         let conditions: Vec<&Condition> = self.when.iter().filter(of_item).collect();
         let mut made = Vec::new();
         let mut faults = Vec::new();
@@ -129,8 +129,18 @@ impl Step {
     pub fn titled(&self, scope: &Scope) -> Result<String, Faults> {
         let Some(title) = &self.headline else { return Ok(self.title.clone()) };
         let mut scope = scope.clone();
-        self.within.fill(&mut scope, &title.names(), &mut HashSet::new())?;
+        let names: Vec<String> = title.looks_at().into_iter().map(|(name, _)| name).collect();
+        self.fill(&mut scope, &names, &mut HashSet::new())?;
         title.render(&scope).map_err(Faults::from)
+    }
+
+    /// What cannot be had for this step is told at the step, where nothing nearer is known.
+    fn fill(&self, scope: &mut Scope, names: &[String], done: &mut HashSet<String>) -> Result<(), Faults> {
+        let at = |faults: Faults| {
+            let faults = faults.into_vec().into_iter().map(|fault| fault.or_at(&self.place)).collect();
+            Faults::some(faults).unwrap_or_else(|| Fault::new("a variable cannot be filled in").into())
+        };
+        self.within.fill(scope, names, done).map_err(at)
     }
 
     fn one(
@@ -140,7 +150,7 @@ impl Step {
         conditions: &[&Condition],
     ) -> Result<Option<Arc<dyn step::Kind>>, Faults> {
         for condition in conditions {
-            self.within.fill(scope, &condition.names(), done)?;
+            self.fill(scope, &condition.names(), done)?;
             if !condition.holds(scope)? {
                 return Ok(None);
             }
@@ -150,14 +160,47 @@ impl Step {
 
     fn kind_in(&self, scope: &mut Scope, done: &mut HashSet<String>) -> Result<Arc<dyn step::Kind>, Faults> {
         let names: Vec<String> = self.filled.names().into_iter().map(|(name, _)| name).collect();
-        self.within.fill(scope, &names, done)?;
+        self.fill(scope, &names, done)?;
         let body: Node = self.filled.node(scope)?;
         let entry = step::kind(self.kind)
             .ok_or_else(|| Fault::new(format!("there is no kind `{}`", self.kind)).at(&self.place))?;
+        let mut misplaced = Vec::new();
+        secrets_elsewhere(&body, "", entry.secret, &mut misplaced);
+        if let Some(faults) = Faults::some(misplaced) {
+            return Err(faults);
+        }
         entry.parse(&body).map(Arc::from).map_err(|faults| {
             let faults = faults.into_vec().into_iter().map(|fault| veiled(fault, &body));
             Faults::some(faults.collect()).unwrap_or_else(|| Fault::new("this cannot be read").at(&self.place).into())
         })
+    }
+}
+
+/// The faults of secrets that were filled in where they would be shown: in names, on command lines.
+fn secrets_elsewhere(node: &Node, field: &str, may: &[&str], faults: &mut Vec<Fault>) {
+    match &node.value {
+        Value::Scalar { text, .. } => {
+            let Place { source, start, end } = &node.place;
+            let filled = source.text.get(*start..*end).is_some_and(Template::is_one);
+            let may_be = may.iter().any(|may| field == *may || field.starts_with(&format!("{may}.")));
+            if filled && !may_be && crate::secret::holds(text) {
+                let fault = Fault::new(format!("a secret cannot stand in `{field}`: it would be seen there"));
+                let hint = if may.is_empty() {
+                    "no field of this kind takes a secret".to_owned()
+                } else {
+                    format!("of this kind's fields, these take a secret: {}", may.join(", "))
+                };
+                faults.push(fault.at(&node.place).hint(hint));
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| secrets_elsewhere(item, field, may, faults)),
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let inner = if field.is_empty() { key.text.clone() } else { format!("{field}.{}", key.text) };
+                secrets_elsewhere(value, &inner, may, faults);
+            }
+        }
+        Value::Null => {}
     }
 }
 

@@ -23,6 +23,7 @@ mod pattern;
 mod raw;
 mod raw_step;
 mod resolve;
+mod reveal;
 mod schema;
 mod title;
 mod vars;

@@ -91,7 +91,7 @@ impl Pattern {
     pub fn names(&self) -> Vec<(String, Place)> {
         match self {
             Self::Fixed(_) => vec![],
-            Self::Text(template, _) => template.places().to_vec(),
+            Self::Text(template, _) => template.looks_at(),
             Self::List(items, _) => items.iter().flat_map(Self::names).collect(),
             Self::Map(entries, _) => entries.iter().flat_map(|(_, value)| value.names()).collect(),
         }

@@ -141,7 +141,7 @@ fn step(
         around.when.iter().flat_map(|condition| condition.places().to_vec()).collect();
     names.extend(draft.looped.iter().flat_map(super::make::Each::names));
     names.extend(draft.filled.names());
-    names.extend(draft.headline.iter().flat_map(|title| title.places().to_vec()));
+    names.extend(draft.headline.iter().flat_map(crate::expr::Template::looks_at));
     if draft.each.is_none() && within.get(ITEM).is_none() {
         for (_, place) in names.iter().filter(|(name, _)| name == ITEM) {
             let fault = Fault::new("`item` is known only in a step with a `loop`").at(place);

@@ -1,8 +1,10 @@
 //! Variables as written in playbooks: plain values, and templates that are filled in when a step needs them.
 
 use super::pattern::Pattern;
+use super::reveal::reveal;
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Place};
+use crate::secret::refers;
 use crate::yaml::{Node, Value, to_json};
 use serde_json::Value as Json;
 use std::collections::HashSet;
@@ -126,22 +128,29 @@ impl Vars {
         self.0.is_empty()
     }
 
-    /// Fills in the variables of these names. A name whose value in the scope is not what is written here belongs to
+    /// Fills in the variables of these names and reads their secrets. A name whose value in the scope is not what is written here belongs to
     /// somebody with more say (or to a host) and is left as it is: only what a playbook wrote is ever a template.
     ///
     /// # Errors
     /// Every template that cannot be filled in.
     pub fn fill(&self, scope: &mut Scope, names: &[String], done: &mut HashSet<String>) -> Result<(), Faults> {
         for name in names {
-            let Some(var) = self.get(name) else { continue };
-            let Some(pattern) = &var.pattern else { continue };
-            if scope.get(name) != Some(&var.raw) || !done.insert(name.clone()) {
-                continue;
+            let var = self.get(name).filter(|var| scope.get(name) == Some(&var.raw));
+            if let Some((var, pattern)) = var.and_then(|var| Some((var, var.pattern.as_ref()?)))
+                && done.insert(var.name.clone())
+            {
+                let inner: Vec<String> = pattern.names().into_iter().map(|(name, _)| name).collect();
+                self.fill(scope, &inner, done)?;
+                let value = pattern.json(scope)?;
+                scope.insert(name.clone(), value);
             }
-            let inner: Vec<String> = pattern.names().into_iter().map(|(name, _)| name).collect();
-            self.fill(scope, &inner, done)?;
-            let value = pattern.json(scope)?;
-            scope.insert(name.clone(), value);
+            // Only now, that a step uses it.
+            if let Some(value) = scope.get_mut(name).filter(|value| refers(value)) {
+                reveal(value, name).map_err(|fault| match var {
+                    Some(var) => fault.at(&var.place),
+                    None => fault,
+                })?;
+            }
         }
         Ok(())
     }

@@ -199,7 +199,8 @@ impl Site {
             run: self.run.id.clone(),
             seq: self.changes,
             step: step.id.clone(),
-            title: self.run.plan.title(task),
+            // It is kept on the host.
+            title: crate::secret::redact(&self.run.plan.title(task)).into_owned(),
             kind: step.kind.to_owned(),
             undo,
             access: self.access(task),

@@ -33,6 +33,7 @@ impl Voice {
 
     /// Says one thing.
     pub fn say(&self, what: What) {
+        let what = what.veiled();
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *guard;
         inner.seq += 1;

@@ -345,6 +345,7 @@ fn told(decision: &Decision) -> String {
         return why.clone();
     }
     let rows = decision.rows();
-    let left: Vec<String> = rows.iter().map(|row| format!("{} {} is {}", row.object, row.field, row.found)).collect();
+    let left: Vec<String> =
+        rows.iter().map(Row::veiled).map(|row| format!("{} {} is {}", row.object, row.field, row.found)).collect();
     left.join("; ")
 }

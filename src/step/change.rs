@@ -1,5 +1,6 @@
 //! The language of a change: rows of found and wanted, claims on objects, ways back.
 
+use crate::secret::{HIDDEN, holds, redact};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -82,6 +83,29 @@ impl Row {
         wanted: impl Into<Val>,
     ) -> Self {
         Self { object: object.into(), field: field.into(), found: found.into(), wanted: wanted.into() }
+    }
+
+    /// As it may be shown: a value that holds a secret is not, nor is what stands across from it, which may be the one
+    /// before.
+    #[must_use]
+    pub fn veiled(&self) -> Self {
+        let hidden = |val: &Val| match val {
+            Val::Absent => false,
+            Val::Text(text) => holds(text),
+            Val::Data(data) => holds(&String::from_utf8_lossy(data)),
+        };
+        let (found, wanted) = (hidden(&self.found), hidden(&self.wanted));
+        let veil = |val: &Val, own: bool| match val {
+            Val::Text(_) | Val::Data(_) if own => Val::text(HIDDEN),
+            Val::Text(_) | Val::Data(_) if found || wanted => Val::text("(other)"),
+            val => val.clone(),
+        };
+        Self {
+            object: redact(&self.object).into_owned(),
+            field: redact(&self.field).into_owned(),
+            found: veil(&self.found, found),
+            wanted: veil(&self.wanted, wanted),
+        }
     }
 
     /// This row's way forward.

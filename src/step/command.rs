@@ -13,6 +13,8 @@
 //! cannot be told. After `run` the check is run again and must say 0.
 //!
 //! Values come in by `env`, as variables that the shell does not interpret; a template in a shell text is refused.
+//! A variable that holds a secret is one of the shell alone and is not exported, for others could read it in the
+//! environment of a program: hand it on with `printf %s "$NAME" | program`, never as an argument. `undo` does not get it.
 //!
 //! Without a `check` nobody can say whether the command is needed or what it did: a plan shows it as unknown, an apply
 //! runs it each time and reports it as unknown. Prefer a kind that knows what it does.
@@ -26,14 +28,13 @@
 //! - A check sees the host as it is at its turn; name the steps whose outcome it looks at under `needs`.
 //! - The shell is `sh`, not bash: no arrays, no `[[ … ]]`.
 
-use super::words::{env_faults, place, with_env};
+use super::words::{Env, env_faults, place};
 use super::{Check, Claim, Disruption, Kind, Row, Setting, Undo};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// A command with its check.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -47,7 +48,7 @@ pub struct Command {
     undo: Option<String>,
     /// Variables for all of them.
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: Env,
     /// Seconds that `run` or `undo` may take.
     #[serde(default = "two_minutes")]
     timeout: u64,
@@ -65,13 +66,18 @@ fn two_minutes() -> u64 {
 
 impl Check for Command {
     const CLOSED: &'static [&'static str] = &["run", "check", "undo"];
+    const SECRET: &'static [&'static str] = &["env"];
 
     fn check(&self, body: &Node) -> Result<(), Faults> {
-        let mut faults = env_faults(body, &self.env);
+        let mut faults = env_faults(body, &self.env.values);
         for (field, text) in [("run", Some(&self.run)), ("check", self.check.as_ref()), ("undo", self.undo.as_ref())] {
             if text.is_some_and(|text| text.trim().is_empty() || text.contains('\0')) {
                 faults.push(Fault::new(format!("`{field}` needs shell text")).at(place(body, field)));
             }
+        }
+        if let Some(name) = self.undo.as_ref().and_then(|undo| self.env.secret_in(undo)) {
+            let fault = Fault::new(format!("`undo` speaks of `{name}`, which is a secret")).at(place(body, "undo"));
+            faults.push(fault.hint("what takes a command back is kept on the host, and secrets are not"));
         }
         if !(1..=86_400).contains(&self.timeout) {
             faults.push(Fault::new("`timeout` needs 1 to 86400 seconds").at(place(body, "timeout")));
@@ -82,7 +88,7 @@ impl Check for Command {
 
 impl Command {
     fn question(&self) -> Option<String> {
-        self.check.as_ref().map(|check| with_env(&self.env, check))
+        self.check.as_ref().map(|check| self.env.before(check))
     }
 }
 
@@ -110,8 +116,8 @@ impl Kind for Command {
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
         let back = to.iter().any(|setting| setting.to.as_text() == Some("1"));
         let text = if back { self.undo.as_ref() } else { Some(&self.run) };
-        let undo = self.undo.as_ref().filter(|_| !back).map(|undo| with_env(&self.env, undo));
-        text.map(|text| Act::Shell { script: with_env(&self.env, text), undo }).into_iter().collect()
+        let undo = self.undo.as_ref().filter(|_| !back).map(|undo| self.env.before_kept(undo));
+        text.map(|text| Act::Shell { script: self.env.before(text), undo }).into_iter().collect()
     }
 
     fn claims(&self) -> Vec<Claim> {

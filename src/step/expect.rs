@@ -112,6 +112,7 @@ impl Expect {
 
 impl Check for Expect {
     const CLOSED: &'static [&'static str] = &["shell.run"];
+    const SECRET: &'static [&'static str] = &["shell.env"];
 
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let (word, subject) = self.subject();
@@ -119,7 +120,7 @@ impl Check for Expect {
         let fault = |(field, what): (&str, String)| Fault::new(what).at(place(inner, field));
         let mut faults: Vec<Fault> = subject.broken().into_iter().map(fault).collect();
         if let Self::Shell(shell) = self {
-            faults.extend(env_faults(inner, &shell.env));
+            faults.extend(env_faults(inner, &shell.env.values));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }

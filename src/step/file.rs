@@ -62,6 +62,8 @@ pub struct File {
 }
 
 impl Check for File {
+    const SECRET: &'static [&'static str] = &["content"];
+
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let mut wrong = |field: &str, what: &str, hint: &str| {

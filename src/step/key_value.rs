@@ -68,6 +68,8 @@ fn blank() -> String {
 }
 
 impl Check for KeyValue {
+    const SECRET: &'static [&'static str] = &["value"];
+
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let place = |field: &str| &body.get(field).unwrap_or(body).place;

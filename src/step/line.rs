@@ -55,6 +55,8 @@ pub struct Line {
 }
 
 impl Check for Line {
+    const SECRET: &'static [&'static str] = &["line"];
+
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let place = |field: &str| &body.get(field).unwrap_or(body).place;

@@ -102,6 +102,8 @@ pub struct Entry {
     open: fn(&Node, Open) -> Vec<Fault>,
     /// Fields that must not be templates.
     pub closed: &'static [&'static str],
+    /// Fields that may hold a secret.
+    pub secret: &'static [&'static str],
     schema: fn() -> serde_json::Value,
 }
 
@@ -177,6 +179,10 @@ pub trait Check {
     /// a shell by its environment.
     const CLOSED: &'static [&'static str] = &[];
 
+    /// Fields that may hold a secret: what stands there goes into the content of a file or into a script's variables,
+    /// and so is on no command line, in no name and in no environment.
+    const SECRET: &'static [&'static str] = &[];
+
     /// # Errors
     /// Every rule that is broken, at its place in `body`.
     fn check(&self, _body: &Node) -> Result<(), Faults> {
@@ -195,6 +201,7 @@ macro_rules! kinds {
             parse: parse_as::<$room::$Kind>,
             open: open_faults::<$room::$Kind>,
             closed: <$room::$Kind as Check>::CLOSED,
+            secret: <$room::$Kind as Check>::SECRET,
             schema: || schemars::schema_for!($room::$Kind).to_value(),
         }),*];
     };

@@ -4,7 +4,7 @@ use crate::fact::{Facts, Gap};
 use crate::fault::{Fault, Place};
 use crate::yaml::{Node, Value};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Permission bits, written as octal digits (`"0600"`, `0600`, `0o600` and `600` are the same) or as `u=rw,g=r,o=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
@@ -84,10 +84,51 @@ pub fn place<'n>(body: &'n Node, field: &str) -> &'n Place {
     body.get(field).map_or(&body.place, |node| &node.place)
 }
 
-/// Shell text with its variables set before it, each from a quoted literal.
-pub fn with_env(env: &BTreeMap<String, String>, text: &str) -> String {
-    let set = env.iter().map(|(name, value)| format!("{name}={}; export {name}\n", crate::host::quote(value)));
-    set.collect::<String>() + text
+/// Variables of a script. One that holds a secret is the shell's alone: what is exported can be read in the environment
+/// of every program that the script starts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, schemars::JsonSchema)]
+#[schemars(with = "BTreeMap<String, String>")]
+pub struct Env {
+    pub values: BTreeMap<String, String>,
+    /// The names of those that hold a secret; settled once, so that the text of a script stays what it is.
+    secret: BTreeSet<String>,
+}
+
+impl<'de> Deserialize<'de> for Env {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, String>::deserialize(deserializer)?;
+        let secret = values.iter().filter(|(_, value)| crate::secret::holds(value)).map(|(name, _)| name.clone());
+        Ok(Self { secret: secret.collect(), values })
+    }
+}
+
+impl Env {
+    /// Shell text with its variables set before it, each from a quoted literal.
+    pub fn before(&self, text: &str) -> String {
+        let set = self.values.iter().map(|(name, value)| {
+            let value = crate::host::quote(value);
+            // A name that came from outside is exported until it is unset.
+            if self.secret.contains(name) {
+                format!("unset {name}; {name}={value}\n")
+            } else {
+                format!("{name}={value}; export {name}\n")
+            }
+        });
+        set.collect::<String>() + text
+    }
+
+    /// The same for a text that is kept on the host: without secrets.
+    pub fn before_kept(&self, text: &str) -> String {
+        let values = self.values.iter().filter(|(name, _)| !self.secret.contains(*name));
+        let values = values.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { values, secret: BTreeSet::new() }.before(text)
+    }
+
+    /// A variable with a secret that a text speaks of.
+    pub fn secret_in(&self, text: &str) -> Option<&str> {
+        let speaks = |name: &&String| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
+        self.secret.iter().find(speaks).map(String::as_str)
+    }
 }
 
 /// The names under `env` that are none, and values that no variable can hold.

@@ -47,7 +47,10 @@ fn convert(node: &Node, plain_text: fn(&str) -> Option<Any>) -> Any {
         Value::Scalar { text, .. } => Any::String(text.clone()),
         Value::List(items) => items.iter().map(|item| convert(item, plain_text)).collect(),
         Value::Map(entries) => {
-            Any::Object(entries.iter().map(|(key, value)| (key.text.clone(), convert(value, plain_text))).collect())
+            let fields = entries.iter().map(|(key, value)| (key.text.clone(), convert(value, plain_text)));
+            let mut map = Any::Object(fields.collect());
+            crate::secret::anchor(&mut map, &node.place.source.name);
+            map
         }
     }
 }

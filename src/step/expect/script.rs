@@ -3,9 +3,8 @@
 use super::pattern::Pattern;
 use super::{Many, Row, Subject};
 use crate::fact::{Facts, Gap, Query};
-use crate::step::words::with_env;
+use crate::step::words::Env;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// A script of the playbook's author that only looks.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -15,7 +14,7 @@ pub struct Shell {
     run: String,
     /// Its variables.
     #[serde(default)]
-    pub env: BTreeMap<String, String>,
+    pub env: Env,
     /// The exit code.
     #[serde(default)]
     code: i32,
@@ -28,6 +27,8 @@ pub struct Shell {
 }
 
 fn brief(text: &str) -> String {
+    // Before it is cut: half of a secret would not be known as one.
+    let text = crate::secret::redact(text);
     let line = text.trim().lines().next().unwrap_or("nothing");
     let short: String = line.chars().take(120).collect();
     if short.len() < text.trim().len() { format!("{short}…") } else { short }
@@ -35,11 +36,11 @@ fn brief(text: &str) -> String {
 
 impl Subject for Shell {
     fn facts(&self) -> Vec<Query> {
-        vec![Query::Shell(with_env(&self.env, &self.run))]
+        vec![Query::Shell(self.env.before(&self.run))]
     }
 
     fn rows(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let said = found.shell(&with_env(&self.env, &self.run))?;
+        let said = found.shell(&self.env.before(&self.run))?;
         if said.code != self.code {
             let why = if said.err.trim().is_empty() { String::new() } else { format!(": {}", brief(&said.err)) };
             return Ok(vec![Row::new("script", "code", format!("{}{why}", said.code), self.code.to_string())]);
