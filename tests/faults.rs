@@ -256,8 +256,8 @@ tidy() {{ :; }}
 durable() {{ :; }}
 n=0
 while [ $n -lt 1000 ]; do
-  n=$((n+1)); mkdir $B/guard/g; echo /root/race/j >$B/guard/g/armed
-  ( [ $((n % 3)) = 0 ] && /bin/true; fire g /root/race/j ) &
+  n=$((n+1)); mkdir $B/guard/g; echo /root/race/j >$B/guard/g/list; echo 1 >$B/guard/g/armed
+  ( [ $((n % 3)) = 0 ] && /bin/true; fire g ) &
   ( [ $((n % 3)) = 1 ] && /bin/true; confirm g ) >>$B/said &
   wait
   rm -rf $B/guard/g

@@ -37,6 +37,8 @@ pub struct Guard {
     pub token: String,
     /// Seconds until it fires.
     pub seconds: u64,
+    /// It is armed already, for the changes before this one.
+    pub joins: bool,
 }
 
 /// The files that hold accounts; their tools keep the last version beside each.
@@ -151,8 +153,9 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         intent.seq,
         quote(&head(intent, &things, acts))
     );
-    if let Some(Guard { token, seconds }) = &intent.guard {
-        let _ = writeln!(text, "arm {} {seconds} || exit 70", quote(token));
+    if let Some(Guard { token, seconds, joins }) = &intent.guard {
+        let call = if *joins { format!("join {}", quote(token)) } else { format!("arm {} {seconds}", quote(token)) };
+        let _ = writeln!(text, "{call} || exit 70");
     }
     let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();
     let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then {done}finish done; else finish failed; fi\n");

@@ -23,10 +23,11 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     let script = format!(
         r#"{BASE}for g in "$B"/guard/*/; do
 [ -d "$g" ] || continue
-s=1; f=fired; [ ! -e "$g/armed" ] || {{ s=0; f=armed; }}
-read -r j <"$g/$f" || continue
+s=1; [ ! -e "$g/armed" ] || s=0
+while read -r j; do
 e=; while read -r w x; do [ "$w" != step ] || {{ e=$x; break; }}; done <"$j"
 j=${{j%/*}}; printf '%s %s %s\n' "$s" "${{j##*/}}" "$e"
+done <"$g/list"
 done
 c 0"#
     );

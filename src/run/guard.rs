@@ -8,6 +8,7 @@ use super::fail;
 use super::site::Site;
 use crate::act::{Guard, Verb};
 use crate::event::Outcome;
+use crate::fact::Facts;
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, decide};
 use crate::target::{Fate, Target};
@@ -20,45 +21,72 @@ const SETTLING: Duration = Duration::from_secs(12);
 const GOING_BACK: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Ends a guarded change. `verdict` is what the change itself came to, `began` when the guard was armed at the earliest,
-/// `planned` what was to be set.
+/// Changes to the way in that wait to be proven together, by one login: those that follow each other.
+#[derive(Debug)]
+pub struct Open {
+    pub guard: Guard,
+    /// When it was armed, at the earliest.
+    pub began: Instant,
+    /// Whether files on disk that no sshd has read yet can be proven: they could before the change.
+    pub files: bool,
+    pub members: Vec<Member>,
+}
+
+/// One change of them.
+#[derive(Debug)]
+pub struct Member {
+    pub task: usize,
+    pub planned: Decision,
+    /// What it came to, if it can be proven.
+    pub outcome: Outcome,
+}
+
+impl Open {
+    fn first(&self) -> usize {
+        self.members.first().map_or(0, |member| member.task)
+    }
+
+    /// Whether one more change may wait with the others: the guard must be far from firing.
+    pub fn has_time(&self) -> bool {
+        self.began.elapsed() < Duration::from_secs(self.guard.seconds / 3)
+    }
+}
+
+/// Ends guarded changes: `None` when they stand, else what became of all of them. `broken` is why the last of them is no
+/// good already.
 ///
 /// # Errors
-/// The host is lost; the word on the task is then the second part.
+/// The host is lost; the word on the tasks is the second part.
 pub async fn conclude(
     site: &mut Site,
-    task: usize,
-    guard: &Guard,
-    verdict: Result<Outcome, Loss>,
-    planned: &Decision,
-    began: Instant,
-) -> Result<Outcome, (Loss, Outcome)> {
-    let why = match verdict {
-        Ok(verdict @ (Outcome::Changed | Outcome::Unknown { .. })) => match prove(site, task, guard).await {
-            Ok(()) => return Ok(verdict),
+    open: &Open,
+    broken: Option<Result<String, Loss>>,
+) -> Result<Option<Outcome>, (Loss, Outcome)> {
+    let why = match broken {
+        None => match by_files(site, open).await {
+            Ok(()) => match prove(site, open.first(), &open.guard).await {
+                Ok(()) => return Ok(None),
+                Err(why) => why,
+            },
             Err(why) => why,
         },
-        Ok(Outcome::Failed { why }) => why,
-        Ok(other) => other.why().unwrap_or("it did not end as it should").to_owned(),
-        Err(loss) => {
+        Some(Ok(why)) => why,
+        Some(Err(loss)) => {
             site.drop_lines().await;
             format!("the line was lost: {loss}")
         }
     };
-    revert(site, task, guard, why, planned, began).await
+    revert(site, open, why).await.map(Some)
 }
 
-/// A change that the sshd that runs has not read yet has failed when its next start would let nobody in.
-pub async fn by_files(site: &Site, task: usize, verdict: Result<Outcome, Loss>) -> Result<Outcome, Loss> {
-    if !matches!(verdict, Ok(Outcome::Changed | Outcome::Unknown { .. })) {
-        return verdict;
-    }
-    match site.by_files(task).await {
-        Some(Err(loss)) => {
-            Ok(Outcome::Failed { why: format!("after the next start of sshd a login is refused: {loss}") })
+/// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.
+async fn by_files(site: &Site, open: &Open) -> Result<(), String> {
+    for member in open.members.iter().filter(|_| open.files) {
+        if let Some(Err(loss)) = site.by_files(member.task).await {
+            return Err(format!("after the next start of sshd a login is refused: {loss}"));
         }
-        _ => verdict,
     }
+    Ok(())
 }
 
 /// A new connection with a new login as the user of the run, `sudo` included, confirms. `Err` says why none could.
@@ -97,16 +125,10 @@ async fn knock(site: &mut Site, task: usize, verb: Verb, guard: &Guard) -> Resul
     answer
 }
 
-/// Takes the change back, and says `reverted` only when it was read and a new login got in.
-async fn revert(
-    site: &mut Site,
-    task: usize,
-    guard: &Guard,
-    why: String,
-    planned: &Decision,
-    began: Instant,
-) -> Result<Outcome, (Loss, Outcome)> {
-    let until = began + Duration::from_secs(guard.seconds) + GOING_BACK;
+/// Takes the changes back, and says `reverted` only when it was read and a new login got in.
+async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (Loss, Outcome)> {
+    let (task, guard) = (open.first(), &open.guard);
+    let until = open.began + Duration::from_secs(guard.seconds) + GOING_BACK;
     let mut last = Loss { kind: LossKind::Lost, why: String::new() };
     // First the line that stands, then new ones until the host lets us in.
     let mut standing = site.standing(task);
@@ -129,17 +151,12 @@ async fn revert(
         }
         tokio::time::sleep(PAUSE * 2).await;
     }
-    verify(site, task, guard, why, planned).await
+    verify(site, open, why).await
 }
 
 /// Reads over a new login whether all is as it was found.
-async fn verify(
-    site: &mut Site,
-    task: usize,
-    guard: &Guard,
-    why: String,
-    planned: &Decision,
-) -> Result<Outcome, (Loss, Outcome)> {
+async fn verify(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (Loss, Outcome)> {
+    let task = open.first();
     let lost = |loss: Loss, why: &str| {
         let told = format!("{why}; it was taken back, and still no new login: {loss}");
         (loss, Outcome::Unknown { why: told })
@@ -154,12 +171,19 @@ async fn verify(
         line = site.fresh(task).await;
     }
     let line = line.map_err(|loss| lost(loss, &why))?;
-    let _ = line.guard(Verb::Forget, &guard.token).await;
+    let _ = line.guard(Verb::Forget, &open.guard.token).await;
     line.close().await;
-    let facts = site.read_made(&[task]).await.map_err(|loss| lost(loss, &why))?;
-    let now = decide(&site.made(task), &facts, None);
-    if now.rows() == planned.rows() {
+    let tasks: Vec<usize> = open.members.iter().map(|member| member.task).collect();
+    let facts = site.read_made(&tasks).await.map_err(|loss| lost(loss, &why))?;
+    // What an earlier one of them had changed already, a later one was planned upon: the first of each thing counts.
+    let as_found = |member: &Member| decide(&site.made(member.task), &facts, None).rows() == member.planned.rows();
+    if open.members.first().is_none_or(as_found) && open.members.iter().all(|member| !is_in_sync(site, member, &facts))
+    {
         return Ok(Outcome::Reverted { why });
     }
     Ok(Outcome::Unknown { why: format!("{why}; it was taken back, but is not as it was found") })
+}
+
+fn is_in_sync(site: &Site, member: &Member, facts: &Facts) -> bool {
+    decide(&site.made(member.task), facts, None) == Decision::InSync
 }

@@ -14,6 +14,7 @@ mod apply;
 mod fail;
 mod guard;
 pub mod lines;
+mod proof;
 mod site;
 mod voice;
 mod work;

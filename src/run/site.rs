@@ -187,7 +187,7 @@ impl Site {
     }
 
     /// What the host writes down before a task acts.
-    pub fn intent(&mut self, task: usize) -> Intent {
+    pub fn intent(&mut self, task: usize, guard: Option<Guard>) -> Intent {
         self.changes += 1;
         let step = &self.run.plan.tasks[task].step;
         let undo = match self.undo(task) {
@@ -206,15 +206,15 @@ impl Site {
             access: self.access(task),
             who: self.run.settings.who.clone(),
             hold: made_patience(&self.made(task)) + HOLD,
-            guard: self.guard(task),
+            guard,
         }
     }
 
-    /// The guard of a task that touches the way in. This very machine has no way in that a login could prove.
-    fn guard(&self, task: usize) -> Option<Guard> {
+    /// Seconds after which a task's change goes back unless it was proven, where it touches the way in. This very machine
+    /// has no way in that a login could prove.
+    pub fn guarded(&self, task: usize) -> Option<u64> {
         let local = self.run.plan.hosts[self.host].connection.local;
-        let seconds = self.run.settings.guard.filter(|_| self.access(task) && !local)?;
-        Some(Guard { token: crate::host::random_word(), seconds })
+        self.run.settings.guard.filter(|_| self.access(task) && !local)
     }
 
     /// The line for a task, if one was opened.

@@ -2,9 +2,10 @@
 //! more, because steps without an edge between them may undo each other.
 
 use super::apply::Shared;
+use super::fail;
+use super::guard::Open;
 use super::site::Site;
 use super::voice::is_good;
-use super::{fail, guard};
 use crate::act::Act;
 use crate::event::Outcome;
 use crate::fact::Facts;
@@ -20,16 +21,18 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The tasks of one host in one play, while they run.
 pub struct Work<'a> {
-    shared: &'a Shared,
+    pub(super) shared: &'a Shared,
     order: &'a [usize],
     facts: Facts,
     /// The facts of this task were read after the last change.
-    fresh: Option<usize>,
+    pub(super) fresh: Option<usize>,
     taint: Taint,
     /// How each task ended.
     ends: HashMap<usize, Outcome>,
     /// Something was set since the host was surveyed.
     touched: bool,
+    /// Changes to the way in that wait for their proof.
+    pub(super) open: Option<Open>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -43,6 +46,7 @@ impl<'a> Work<'a> {
             taint: Taint::default(),
             ends: HashMap::new(),
             touched: false,
+            open: None,
             permit: None,
         }
     }
@@ -65,7 +69,12 @@ impl<'a> Work<'a> {
             }
             let next = self.order[at + 1..].iter().copied().find(|next| first[next] != Decision::InSync);
             self.turn(site, *task, next).await?;
+            if !self.joins(site, next, &first) {
+                self.prove(site).await?;
+            }
         }
+        // An interrupt leaves nothing unproven.
+        self.prove(site).await?;
         if self.touched { self.settle(site).await } else { Ok(()) }
     }
 
@@ -99,12 +108,22 @@ impl<'a> Work<'a> {
     async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
         let (outcome, rows) = self.one(site, task, next).await?;
         self.taint.pass(&self.shared.run.plan.graph, task, !rows.is_empty() && outcome != Outcome::Manual);
-        self.ends.insert(task, outcome.clone());
+        // It waits for its proof, or was told with the others that waited.
+        if self.open.as_ref().is_some_and(|open| open.members.iter().any(|member| member.task == task)) {
+            self.ends.insert(task, outcome);
+        } else if !self.ends.contains_key(&task) {
+            self.tell(site, task, outcome, rows);
+        }
+        Ok(())
+    }
+
+    /// The word on a task.
+    pub(super) fn tell(&mut self, site: &Site, task: usize, outcome: Outcome, rows: Vec<Row>) {
         let good = is_good(&outcome);
+        self.ends.insert(task, outcome.clone());
         site.done(task, outcome, rows);
         fail::point("told");
         self.shared.end(task, good);
-        Ok(())
     }
 
     /// Reads everything once more. What was true at its turn and is so no longer was undone by another step: one that
@@ -127,7 +146,9 @@ impl<'a> Work<'a> {
                     site.done(*task, Outcome::Failed { why }, now.rows());
                 } else {
                     self.fresh = None;
+                    self.ends.remove(task);
                     self.turn(site, *task, None).await?;
+                    self.prove(site).await?;
                 }
             }
             if !self.touched {
@@ -229,34 +250,28 @@ impl<'a> Work<'a> {
         queries.dedup();
         self.fresh = None;
         self.touched = true;
-        let line = site.line(task).await?;
-        let job = Job { acts, intent: Some(site.intent(task)), queries, timeout: patience };
-        let guard = job.intent.as_ref().and_then(|intent| intent.guard.clone());
-        // What depends on the peer's address does not pass there even before, and then proves nothing.
-        let files = match guard {
-            Some(_) => matches!(site.by_files(task).await, Some(Ok(()))),
-            None => false,
+        let guard = match site.guarded(task) {
+            Some(seconds) => Some(self.guard(site, task, seconds).await?),
+            None => {
+                // What needs no proof does not come between changes that wait for theirs.
+                self.prove(site).await?;
+                None
+            }
         };
-        let began = Instant::now();
+        let line = site.line(task).await?;
+        let job = Job { acts, intent: Some(site.intent(task, guard.clone())), queries, timeout: patience };
         fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
             Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
             Err(loss) => Err(loss),
         };
         fail::point("after-set");
-        let outcome = match (guard, verdict) {
-            (Some(guard), verdict) => {
-                let verdict = if files { guard::by_files(site, task, verdict).await } else { verdict };
-                guard::conclude(site, task, &guard, verdict, &planned, began).await
-            }
-            (None, Ok(outcome)) => Ok(outcome),
-            (None, Err(loss)) => {
-                let why = format!("the host was lost while this was set: {loss}");
-                Err((loss, Outcome::Unknown { why }))
-            }
-        };
-        let outcome = outcome.map_err(|(loss, outcome)| {
-            site.done(task, outcome, rows.clone());
+        if guard.is_some() {
+            return self.guarded(site, task, planned, next, verdict).await;
+        }
+        let outcome = verdict.map_err(|loss| {
+            let why = format!("the host was lost while this was set: {loss}");
+            site.done(task, Outcome::Unknown { why }, rows.clone());
             loss
         })?;
         self.fresh = next.filter(|_| outcome == Outcome::Changed);

@@ -1,0 +1,95 @@
+//! Guarded changes of a host, while they are made: those that follow each other share a guard and wait for one proof.
+
+use super::guard::{self, Member, Open};
+use super::site::Site;
+use super::work::Work;
+use crate::act::Guard;
+use crate::event::Outcome;
+use crate::host::Loss;
+use crate::plan::Decision;
+use crate::step::Row;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Work<'_> {
+    /// The guard for a task's change: the one that is armed for those before it, or a new one.
+    pub(super) async fn guard(&mut self, site: &mut Site, task: usize, seconds: u64) -> Result<Guard, Loss> {
+        let plan = Arc::clone(&self.shared.run.plan);
+        let fits = |open: &Open| {
+            open.has_time() && open.members.iter().all(|m| plan.becomes_root(m.task) == plan.becomes_root(task))
+        };
+        if self.open.as_ref().is_some_and(|open| !fits(open)) {
+            self.prove(site).await?;
+        }
+        // What depends on the peer's address does not pass there even before, and then proves nothing.
+        let files = matches!(site.by_files(task).await, Some(Ok(())));
+        if let Some(open) = &mut self.open {
+            open.files |= files;
+            return Ok(Guard { joins: true, ..open.guard.clone() });
+        }
+        let guard = Guard { token: crate::host::random_word(), seconds, joins: false };
+        self.open = Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![] });
+        Ok(guard)
+    }
+
+    /// A guarded change was made: it waits for its proof if it can be proven, else all that wait go back.
+    pub(super) async fn guarded(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        planned: Decision,
+        next: Option<usize>,
+        verdict: Result<Outcome, Loss>,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let rows = planned.rows();
+        let (outcome, broken) = match verdict {
+            Ok(outcome @ (Outcome::Changed | Outcome::Unknown { .. })) => (outcome, None),
+            Ok(other) => {
+                let why = other.why().unwrap_or("it did not end as it should").to_owned();
+                (other, Some(Ok(why)))
+            }
+            Err(loss) => (Outcome::Unknown { why: loss.to_string() }, Some(Err(loss))),
+        };
+        self.fresh = next.filter(|_| outcome == Outcome::Changed);
+        if let Some(open) = &mut self.open {
+            open.members.push(Member { task, planned, outcome: outcome.clone() });
+        }
+        if broken.is_some() {
+            self.end_guard(site, broken).await?;
+        }
+        Ok((outcome, rows))
+    }
+
+    /// Proves what waits for its proof, or takes all of it back.
+    pub(super) async fn prove(&mut self, site: &mut Site) -> Result<(), Loss> {
+        self.end_guard(site, None).await
+    }
+
+    async fn end_guard(&mut self, site: &mut Site, broken: Option<Result<String, Loss>>) -> Result<(), Loss> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let ended = guard::conclude(site, &open, broken).await;
+        if !matches!(ended, Ok(None)) {
+            self.fresh = None;
+        }
+        for Member { task, planned, outcome } in open.members {
+            let outcome = match &ended {
+                Ok(None) => outcome,
+                Ok(Some(all)) | Err((_, all)) => all.clone(),
+            };
+            self.tell(site, task, outcome, planned.rows());
+        }
+        ended.map(drop).map_err(|(loss, _)| loss)
+    }
+
+    /// Whether a task that comes next may wait for the same proof.
+    pub(super) fn joins(&self, site: &Site, next: Option<usize>, first: &HashMap<usize, Decision>) -> bool {
+        let plan = &self.shared.run.plan;
+        let on_others = |task: usize| {
+            plan.graph.before(task).iter().any(|(before, _)| plan.tasks[*before].host != plan.tasks[task].host)
+        };
+        next.is_some_and(|next| {
+            site.guarded(next).is_some() && matches!(first.get(&next), Some(Decision::Drift(_))) && !on_others(next)
+        })
+    }
+}
