@@ -29,9 +29,8 @@ fn a_write_is_whole_or_not_at_all() {
     let killed = |signal: &str| {
         let script =
             "setsid sh /root/act.sh & p=$!; until [ -e /srv/asked ]; do sleep 0.01; done; rm /srv/asked; cat /srv/a";
-        let end = format!(
-            "kill -s {signal} -- -$p; wait $p 2>/dev/null; while kill -0 -$p 2>/dev/null; do sleep 0.01; done"
-        );
+        let end =
+            format!("kill -s {signal} -- -$p; wait $p 2>/dev/null; while kill -0 -$p 2>/dev/null; do sleep 0.01; done");
         inside(&format!(
             "{}{script}; {end}; cat /srv/a; stat -c %a /srv/a",
             keep("act", &[write("/srv/a", "wrong\n", Some(gate))])
