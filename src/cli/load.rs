@@ -40,9 +40,18 @@ pub fn inventory(named: &[String], playbooks: &[PathBuf]) -> Result<Inventory, F
 
 /// The plan's graph for these words; every mistake in them and in what they name is told together.
 pub fn plan(scope: &Scope) -> Result<Plan, Faults> {
+    made(scope, false)
+}
+
+/// The same without reading any secret, for what only looks at playbooks.
+pub fn closed(scope: &Scope) -> Result<Plan, Faults> {
+    made(scope, true)
+}
+
+fn made(scope: &Scope, closed: bool) -> Result<Plan, Faults> {
     let (playbooks, mut faults) = playbook::read(&scope.playbooks);
     let inventory = told(inventory(&scope.inventory, &scope.playbooks), &mut faults);
-    let options = told(options(scope), &mut faults);
+    let options = told(options(scope), &mut faults).map(|options| Options { closed, ..options });
     if let (Some(inventory), Some(options)) = (inventory, options) {
         let whole = faults.is_empty();
         faults.extend(names(&playbooks, &inventory, &options));
@@ -86,12 +95,6 @@ fn patterns(playbooks: &[Playbook], inventory: &Inventory, options: &Options) ->
         }
     }
     faults
-}
-
-/// The same without reading any secret, for what only looks at playbooks.
-pub fn closed(scope: &Scope) -> Result<Plan, Faults> {
-    let (playbooks, inventory) = all(scope)?;
-    compile(&playbooks, &inventory, &Options { closed: true, ..options(scope)? })
 }
 
 fn options(scope: &Scope) -> Result<Options, Faults> {
