@@ -54,6 +54,9 @@ const CASES: &[(&str, &str, &str)] = &[
         "root",
         "command: {access: true, check: 'nft list table inet lock', run: 'nft add table inet lock && nft add chain inet lock in \"{ type filter hook input priority 0; policy drop; }\"', undo: nft delete table inet lock}",
     ),
+    ("hosts-deny", "root", "file: {path: /etc/hosts.deny, content: \"ALL: ALL\\n\"}"),
+    ("arp", "root", "sysctl: {key: net.ipv4.conf.host0.arp_ignore, value: 8}"),
+    ("shell-mode", "root", "file: {path: /usr/bin/bash, mode: \"0600\"}"),
     ("only-on-disk", "root", "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}"),
 ];
 

@@ -65,3 +65,17 @@ fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     assert_eq!(text(), "third\nthird\n");
 }
+
+/// Two steps that own lines of one file: the later one is allowed to find it as the earlier one left it.
+#[test]
+fn what_an_earlier_step_moves_is_not_stale() {
+    let fleet = Fleet::up(1);
+    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
+    let (book, plan) = (path("two.yml"), path("two.json"));
+    let steps = "- {id: a, key_value: {path: /etc/login.defs, key: UMASK, value: '027'}}\n- {id: b, key_value: {path: /etc/login.defs, key: PASS_MIN_DAYS, value: '1'}}\n";
+    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan]);
+    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    let done = fleet.steadfast(&["apply", &plan]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+}

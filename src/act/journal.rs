@@ -125,9 +125,15 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         None => format!("{functions}{BASE}"),
     };
     let mut copies = String::from("copies() {\n:\n");
+    let mut before = String::from("before() {\n");
     let mut tokens = String::from("tokens() {\n");
     for (n, thing) in things.iter().enumerate() {
-        let _ = writeln!(tokens, "states {} {}", thing.family.word(), quote(&thing.name));
+        let state = format!("states {} {}", thing.family.word(), quote(&thing.name));
+        let _ = writeln!(tokens, "{state}");
+        let _ = match thing.family {
+            Family::Path => writeln!(before, "kept {} {}", n + 1, quote(&thing.name)),
+            _ => writeln!(before, "{state}"),
+        };
         let number = n + 1;
         let _ = match thing.family {
             Family::Path => writeln!(copies, "copy {number} {} || return", quote(&thing.name)),
@@ -142,7 +148,7 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
             let _ = writeln!(copies, "printf '%s\\n' {} >\"{place}\" || return", quote(undo));
         }
     }
-    let _ = write!(text, "{tokens}}}\n{copies}}}\n");
+    let _ = write!(text, "{before}}}\n{tokens}}}\n{copies}}}\n");
     let _ = writeln!(
         text,
         "printf '\\nsteadfast-act 0\\n' >&2\nstay {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",

@@ -1,17 +1,28 @@
 # The journal of a change and the way back from it. Needs prelude.sh and state.sh. POSIX: dash, busybox ash, bash.
 # begin RUN SEQ HEAD: writes down what will be touched and what it is now, before anything is touched.
-# `tokens` says the states, `copies` keeps the contents; both are made for the task.
+# `copies` keeps the contents, `before` says the states, `tokens` those afterwards; all are made for the task.
 begin() {
   D=$B/runs/$1; T=$D/$2
   mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
   [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
   [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
-  S=$(tokens) || { say "cannot read what is there now"; return 1; }
-  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && copies && durable "$T".* \
+  copies && S=$(before) || { rm -f "$T".*; say "cannot read or keep what is there now"; return 1; }
+  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
-# copy N PATH: the thing as it is, with all that belongs to it.
-copy() { [ ! -f "$2" ] || [ -L "$2" ] || cp -P --preserve=all -- "$2" "$T.$1" 2>/dev/null || cp -pP -- "$2" "$T.$1"; }
+# copy N PATH: the file as it is, with all that belongs to it; from the directory where it stands, and never a link's
+# target, because a user may swap names meanwhile.
+copy() (
+  [ -f "$2" ] && [ ! -L "$2" ] || exit 0
+  pin "$2" || exit 1
+  cp -P --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1
+  [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || { rm -rf "$T.$1"; say "$2 was swapped meanwhile"; exit 1; }
+)
+# kept N PATH: the state of a path, of the copy where there is one: what will be put back is what was looked at.
+kept() {
+  if [ -f "$T.$1" ]; then h=$(sha256sum <"$T.$1") && printf 'file:%s:%s\n' "$(stat -c %a:%u:%g -- "$T.$1")" "${h%% *}"
+  else states path "$2"; fi
+}
 # finish HOW: what became of it.
 finish() {
   { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"

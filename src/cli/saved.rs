@@ -62,7 +62,7 @@ pub fn is_plan(path: &Path) -> bool {
 /// Writes a plan that was just shown.
 pub fn save(path: &Path, plan: &Plan, scope: &Scope, decisions: &HashMap<usize, Decision>, hours: u64) -> Result<()> {
     let key = store::key()?;
-    let approved = Approved::of(key.clone(), decisions);
+    let approved = Approved::of(key.clone(), plan, decisions);
     let mut tasks: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
     for (number, shown) in approved.tasks() {
         let task = &plan.tasks[*number];
@@ -152,13 +152,11 @@ impl Opened {
     pub async fn apply(self, plan: &Arc<Plan>, session: &mut Session<'_>) -> Result<u8, Faults> {
         let approved = self.approved(plan);
         let (decisions, exit) = session.peek(plan).await?;
-        let mut moved: Vec<String> = decisions
+        let now = Approved::of(self.key.clone(), plan, &decisions);
+        let mut moved: Vec<String> = now
+            .tasks()
             .iter()
-            .filter(|(task, decision)| {
-                let does = matches!(decision, Decision::Drift(_) | Decision::Blind | Decision::Pending { .. });
-                let now = Approved::of(self.key.clone(), &HashMap::from([(**task, (*decision).clone())]));
-                does && now.tasks().get(*task) != approved.tasks().get(*task)
-            })
+            .filter(|(task, shown)| approved.tasks().get(*task) != Some(shown))
             .map(|(task, _)| plan.name(*task))
             .collect();
         moved.sort();

@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
             say_error("not applied");
             return Ok(exit);
         }
-        self.apply(plan, mode, Some(Approved::of(Key::default(), &decisions))).await
+        self.apply(plan, mode, Some(Approved::of(Key::default(), plan, &decisions))).await
     }
 
     /// Reads and tells.
@@ -160,9 +160,9 @@ impl<'a> Session<'a> {
         run.announce(mode);
         let decisions = work(&run).await;
         lines.close().await;
-        let (_, exit) = run.conclude(mode, self.way.report_only, began);
+        let (summary, exit) = run.conclude(mode, self.way.report_only, began);
         if let Some(store) = &memory {
-            store.end(&run.id, exit, now())?;
+            store.end(&run.id, exit, summary.changed + summary.reverted + summary.failed + summary.unknown, now())?;
         }
         let id = run.id.clone();
         drop(run);
@@ -171,8 +171,10 @@ impl<'a> Session<'a> {
         while let Some(task) = kept.recv().await {
             left.push(task);
         }
-        if let (Mode::Apply, Some(store)) = (mode, &memory) {
-            store.leave(&id, &left)?;
+        match (mode, &memory) {
+            (Mode::Apply, Some(store)) => store.leave(&id, &left)?,
+            (Mode::Rollback, Some(store)) => store.forget(&left)?,
+            _ => {}
         }
         if !self.way.json {
             let terminal = std::io::stdout().is_terminal();

@@ -43,6 +43,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     let script = format!(
         r#"{BASE}r={}
 for d in "$B"/runs/*/; do d=${{d%/}}; n=${{d##*/}}
+  case $n in *[!0-9A-Za-z.-]*) continue ;; esac
   [ "$n" = "$r" ] || expr "x$n" '>' "x$r" >/dev/null || continue
   for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; cat "$f"; }}; done
 done

@@ -237,6 +237,11 @@ pub fn down(name: &str) -> Result<()> {
     cgroup::end(name)?;
     host::unmount_below(&dir)?;
     net::lower(name)?;
+    // nspawn leaves an empty directory for each host that was not ended by itself.
+    let of_lab = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("sf-{name}-"));
+    for entry in fs::read_dir("/run/systemd/nspawn/propagate").into_iter().flatten().flatten().filter(of_lab) {
+        let _ = fs::remove_dir(entry.path());
+    }
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(|e| cannot("remove", &dir, &e))?;
     }

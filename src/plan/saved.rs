@@ -10,7 +10,7 @@ use crate::yaml::to_json;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What was shown of one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,14 +84,23 @@ impl Key {
 }
 
 impl Approved {
-    /// What a look at all hosts showed.
-    pub fn of(key: Key, decisions: &HashMap<usize, Decision>) -> Self {
-        let shown = |decision: &Decision| match decision {
-            Decision::Pending { .. } | Decision::Blind => Some(Shown::Later),
-            Decision::Drift(_) => Some(Shown::Change(key.of_change(&decision.rows()))),
-            _ => None,
-        };
-        let tasks = decisions.iter().filter_map(|(task, decision)| Some((*task, shown(decision)?))).collect();
+    /// What a look at all hosts showed. Where an earlier task changes the same thing (another line of one file), what a
+    /// later one finds there is known only at its turn.
+    pub fn of(key: Key, plan: &Plan, decisions: &HashMap<usize, Decision>) -> Self {
+        let mut tasks = HashMap::new();
+        let mut moved: HashSet<(usize, String)> = HashSet::new();
+        for task in plan.order.iter().filter(|task| decisions.contains_key(task)) {
+            let (decision, host) = (&decisions[task], plan.tasks[*task].host);
+            let things: Vec<_> = decision.rows().into_iter().map(|row| (host, row.object)).collect();
+            let shown = match decision {
+                Decision::Pending { .. } | Decision::Blind => Shown::Later,
+                Decision::Drift(_) if things.iter().any(|thing| moved.contains(thing)) => Shown::Later,
+                Decision::Drift(_) => Shown::Change(key.of_change(&decision.rows())),
+                _ => continue,
+            };
+            moved.extend(things);
+            tasks.insert(*task, shown);
+        }
         Self { key, tasks }
     }
 

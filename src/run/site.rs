@@ -164,7 +164,7 @@ impl Site {
             .key
             .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
         let left = past.left.get(&(self.name(), step.id.clone()));
-        let differs = matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
+        let differs = step.kind != "restore" && matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
         let since = left.filter(|_| differs).map(|(wanted, run)| Since {
             moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },
             run: run.clone(),

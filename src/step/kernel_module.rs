@@ -173,6 +173,11 @@ impl Kind for KernelModule {
         files.iter().map(file).chain(live.iter().map(module)).collect()
     }
 
+    fn access(&self) -> bool {
+        // Networks, firewalls and file systems are modules.
+        true
+    }
+
     fn claims(&self) -> Vec<Claim> {
         let (blocked, loaded) = match self.state {
             State::Blocked => ("kept by steadfast", "absent"),

@@ -269,7 +269,8 @@ impl Kind for Service {
 
     fn access(&self) -> bool {
         let door = |name: &str| DOORS.contains(&name.split(['.', '@']).next().unwrap_or(name));
-        !matches!(self.state, State::Running | State::Enabled) && self.name.iter().chain(self.also.iter()).any(door)
+        // Starting one cuts as well: a firewall begins to rule then.
+        self.name.iter().chain(self.also.iter()).any(door)
     }
 
     fn disruption(&self) -> Disruption {

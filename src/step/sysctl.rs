@@ -120,6 +120,11 @@ impl Kind for Sysctl {
         acts
     }
 
+    fn access(&self) -> bool {
+        // Some of them decide whether the host answers at all (arp_ignore, rp_filter, disable_ipv6).
+        self.key.starts_with("net")
+    }
+
     fn claims(&self) -> Vec<Claim> {
         let object = Object::Sysctl(self.key.clone());
         vec![Claim::owns(object, "value", self.wanted()), Claim::owns(Object::Path(self.path()), "content", self.wanted())]

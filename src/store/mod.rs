@@ -115,7 +115,8 @@ pub fn key() -> Result<Key> {
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS runs (
-  id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER
+  id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER,
+  changed INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS left_true (
   host TEXT NOT NULL, step TEXT NOT NULL, meaning TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, step)
@@ -165,20 +166,24 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn end(&self, id: &str, exit: u8, ended: u64) -> Result<()> {
-        let done =
-            self.0.execute("UPDATE runs SET ended = ?2, exit = ?3 WHERE id = ?1", params![id, time(ended), exit]);
+    pub fn end(&self, id: &str, exit: u8, changed: usize, ended: u64) -> Result<()> {
+        let done = self.0.execute(
+            "UPDATE runs SET ended = ?2, exit = ?3, changed = ?4 WHERE id = ?1",
+            params![id, time(ended), exit, i64::try_from(changed).unwrap_or(i64::MAX)],
+        );
         done.map(drop).map_err(|error| broken(&error))
     }
 
-    /// The run of this name; `last` is the last that could change something.
+    /// The run of this name; `last` is the last that changed something, or was broken off.
     ///
     /// # Errors
     /// There is none.
     pub fn run(&self, id: &str) -> Result<Record> {
         const FIELDS: &str = "SELECT id, began, ended, mode, call, exit FROM runs";
         let found = if id == "last" {
-            let last = format!("{FIELDS} WHERE mode IN ('apply', 'rollback') ORDER BY began DESC, id DESC LIMIT 1");
+            let last = format!(
+                "{FIELDS} WHERE mode IN ('apply', 'rollback') AND ifnull(changed, 1) > 0 ORDER BY began DESC, id DESC LIMIT 1"
+            );
             self.0.query_row(&last, [], record).optional()
         } else {
             self.0.query_row(&format!("{FIELDS} WHERE id = ?1"), [id], record).optional()
@@ -203,6 +208,18 @@ impl Store {
             all_at_once.commit()
         };
         write().map_err(|error| broken(&error))
+    }
+
+    /// Forgets what was left true of these steps, by host and step: it was taken back.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn forget(&self, all: &[(String, String, String)]) -> Result<()> {
+        for (host, step, _) in all {
+            let done = self.0.execute("DELETE FROM left_true WHERE host = ?1 AND step = ?2", params![host, step]);
+            done.map_err(|error| broken(&error))?;
+        }
+        Ok(())
     }
 
     /// What earlier runs left true: by host and step the digest and the run.
