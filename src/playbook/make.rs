@@ -32,6 +32,14 @@ impl Each {
         }
     }
 
+    /// Those of the names that must be there.
+    pub fn wanted(&self) -> Vec<(String, Place)> {
+        match self {
+            Self::Items(items) => items.iter().flat_map(Pattern::wanted).collect(),
+            Self::List(template, _) => template.places().to_vec(),
+        }
+    }
+
     fn items(&self, scope: &Scope) -> Result<Vec<Json>, Faults> {
         match self {
             Self::Items(items) => items.iter().map(|item| item.json(scope)).collect(),

@@ -97,6 +97,16 @@ impl Pattern {
         }
     }
 
+    /// Those of the names that must be there: not those with a default.
+    pub fn wanted(&self) -> Vec<(String, Place)> {
+        match self {
+            Self::Fixed(_) => vec![],
+            Self::Text(template, _) => template.places().to_vec(),
+            Self::List(items, _) => items.iter().flat_map(Self::wanted).collect(),
+            Self::Map(entries, _) => entries.iter().flat_map(|(_, value)| value.wanted()).collect(),
+        }
+    }
+
     /// The value as a tree whose places are those of the templates.
     ///
     /// # Errors

@@ -85,9 +85,9 @@ impl Vars {
         self.0.iter().map(|var| var.name.as_str())
     }
 
-    /// The names that a variable's own templates use, with their places.
+    /// The names that a variable's own templates cannot do without, with their places.
     pub fn inside(&self, name: &str) -> Vec<(String, Place)> {
-        self.get(name).and_then(|var| var.pattern.as_ref()).map(Pattern::names).unwrap_or_default()
+        self.get(name).and_then(|var| var.pattern.as_ref()).map(Pattern::wanted).unwrap_or_default()
     }
 
     /// The fault of variables whose templates need each other.
