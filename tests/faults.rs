@@ -104,6 +104,7 @@ fn a_controller_that_dies_at_any_point_loses_nothing() {
                             return Err(told("check", run));
                         }
                         let run = on(fleet, host, &["rollback", &second, "-y"], None);
+                        let later = format!("{point}: rollback of {second}: {} {}{}", run.code, run.out, run.err);
                         // Nothing may have been left for the second run to do, and then there is no journal of it.
                         if run.code != 0 && !run.err.contains("no host has a journal") {
                             return Err(told("rollback of the resumed run", run));
@@ -113,7 +114,7 @@ fn a_controller_that_dies_at_any_point_loses_nothing() {
                             return Err(told("rollback of the first run", run));
                         }
                         let left = differences(&before, &picture());
-                        if left.is_empty() { Ok(()) } else { Err(format!("{point}: left {left:?}")) }
+                        if left.is_empty() { Ok(()) } else { Err(format!("{later}\nof {first}: left {left:?}")) }
                     };
                     if let Err(why) = check() {
                         failed.lock().unwrap().push(why);

@@ -128,7 +128,12 @@ fn one(fleet: &Fleet, host: &str, (name, user, step): (&str, &str, &str)) -> Res
         }
     }
     let changed = differences(&before, &picture());
-    if changed.is_empty() { Ok(()) } else { Err(format!("{name}: killed: left {changed:?}")) }
+    if !changed.is_empty() {
+        return Err(format!("{name}: killed: left {changed:?}"));
+    }
+    // The killed run holds its lease until that ends by itself.
+    let freed = told(&fleet.call(&["unlock", &host, "-i", &case.inventory, "-y"]).output().unwrap());
+    if freed.code == 0 { Ok(()) } else { Err(format!("{name}: unlock: {}{}", freed.out, freed.err)) }
 }
 
 /// Tries all cases, some side by side: each leaves its host as it was, so the next one can have it.
