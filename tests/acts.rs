@@ -89,7 +89,7 @@ fn the_way_in_is_never_wrong_for_a_moment() {
         );
         std::fs::write(&book, text).unwrap();
         let run = steadfast(&["apply", "-y", &book.display().to_string(), "-i", &fleet.inventory()]);
-        (run.code, run.out.split_whitespace().collect::<Vec<_>>().join(" "))
+        (run.code, run.flat())
     };
     for (path, good, bad) in [
         ("/etc/sudoers.d/a", "%wheel ALL=(ALL) ALL", "%wheel ALL=("),

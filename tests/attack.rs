@@ -172,7 +172,7 @@ fn every_kind_refuses_a_link_that_a_user_made() {
         for words in [&["check"][..], &["apply", "-y"]] {
             let run = steadfast(&[words, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat());
             assert!([3, 4].contains(&run.code), "{step}: {}{}", run.out, run.err);
-            let said = run.out.split_whitespace().collect::<Vec<_>>().join(" ");
+            let said = run.flat();
             assert!(said.contains(why), "{step}: {}", run.out);
         }
         untouched(&fleet, &before, &step);

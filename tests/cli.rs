@@ -235,3 +235,20 @@ fn paths_stay_on_their_line() {
         "- hosts: all\n  vars: {v: \"a\\nb\"}\n  steps:\n    - {id: a, file: {path: \"/{{ v }}\", mode: \"0600\"}}\n";
     assert!(here.validate(filled).contains("a path cannot have an end of line in it"));
 }
+
+#[test]
+fn a_history_that_an_earlier_version_began_goes_on() {
+    let here = Here::with(&[]);
+    let old = rusqlite::Connection::open(here.path("history.db")).unwrap();
+    old.execute_batch(
+        "CREATE TABLE runs (id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL,
+         call TEXT NOT NULL, exit INTEGER) STRICT;
+         INSERT INTO runs VALUES ('20261001-101010.000-aaaa', 1, 2, 'apply', '{\"hosts\":[\"h1\"]}', 0);",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let run = told(&call(&["rollback", "last", "-y"]).env("STEADFAST_STATE", here.0.path()).output().unwrap());
+        assert!(run.code == 1 && run.err.contains("20261001-101010.000-aaaa"), "{run:?}");
+    }
+}

@@ -16,6 +16,13 @@ pub struct Run {
     pub err: String,
 }
 
+impl Run {
+    /// The report as one line, however it was broken into lines.
+    pub fn flat(&self) -> String {
+        self.out.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// A call of the program with a plain terminal.
 pub fn call(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));

@@ -148,7 +148,7 @@ fn a_firewall_that_would_shut_us_out_is_refused() {
         let before = fleet.inside("h1", "nft list ruleset").out;
         let run = call(&fleet, "apply", steps);
         ends(&run, 3);
-        let flat = run.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        let flat = run.flat();
         assert!(flat.contains(why), "{}", run.out);
         assert_eq!(fleet.inside("h1", "nft list ruleset").out, before);
     };

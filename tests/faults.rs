@@ -212,7 +212,7 @@ fn a_restart_takes_back_what_nobody_proved_before_anybody_is_let_in() {
     let none = write(&fleet, "none.yml", "hosts: all\nsteps:\n- {id: a, file: {path: /etc/hosts, mode: '0644'}}\n");
     let next = fleet.steadfast(&["apply", &none, "-i", &inventory, "-y"]);
     assert_eq!(next.code, 0, "{}{}", next.out, next.err);
-    let said = next.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = next.flat();
     assert!(said.contains("was never proven by a new login and was taken back"), "{said}");
     // Services that begin anew have new directories for their temporary files.
     let changed = differences(&before, &contents(&fleet.root("h1"), OURS));

@@ -20,11 +20,6 @@ fn apply(fleet: &Fleet, steps: &str) -> Run {
     fleet.steadfast(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y"])
 }
 
-/// A report without its line breaks.
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[test]
 fn a_full_quarterly_run_is_taken_back_to_the_byte() {
     let fleet = Fleet::up(2);
@@ -57,7 +52,7 @@ fn what_was_changed_since_is_a_conflict_unless_forced() {
     fleet.inside("h1", "echo theirs >/etc/one");
     let back = fleet.steadfast(&["rollback", "last", "-y"]);
     assert_eq!(back.code, 3, "{}{}", back.out, back.err);
-    assert!(flat(&back.out).contains("it was changed since"), "{}", back.out);
+    assert!(back.flat().contains("it was changed since"), "{}", back.out);
     assert_eq!(fleet.inside("h1", "cat /etc/one /etc/two").out, "theirs\nold\n");
 
     let runs = fleet.steadfast(&["runs"]);

@@ -5,7 +5,6 @@ use super::terminal;
 use super::way::{Guarding, Way};
 use super::{Told, load};
 use crate::event::Mode;
-use crate::fact::JournalEntry;
 use crate::fault::{Fault, Faults};
 use crate::plan::{Back, back, hosts_of};
 use crate::store::{Call, Store};
@@ -71,11 +70,9 @@ impl Rollback {
             let call = Call { inventory: sources, limit: self.limit.clone(), ..record.call.clone() };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
             session.over = Some(record.id.clone());
-            let read = session.journals(&hosts, &record.id, record.call.as_root).await?;
-            // A host that cannot be read now is told as lost by the run itself.
-            let journals: Vec<Option<Vec<JournalEntry>>> = read.into_iter().map(Result::ok).collect();
+            let journals = session.journals(&hosts, &record.id, record.call.as_root).await?;
             let entries = || journals.iter().flatten().flatten().filter(|entry| entry.run == record.id);
-            if entries().next().is_none() && journals.iter().all(Option::is_some) {
+            if entries().next().is_none() && journals.iter().all(Result::is_ok) {
                 let fault = Fault::new(format!("no host has a journal of run `{}`", record.id));
                 return Err(fault.why("it changed nothing, or its journals were cleared away").into());
             }

@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
             return Ok(exit);
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
-        let journals: Vec<_> = self.journals(&hosts, &run, become_root).await?.into_iter().map(Result::ok).collect();
+        let journals = self.journals(&hosts, &run, become_root).await?;
         let what = Back { run, steps: vec![], force: false, become_root };
         let back = Arc::new(back(hosts, &journals, &what));
         if back.tasks.is_empty() {

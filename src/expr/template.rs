@@ -66,9 +66,9 @@ impl Template {
         self.names.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// The outermost names it uses, with their places.
-    pub fn places(&self) -> &[(String, Place)] {
-        &self.names
+    /// The outermost names it cannot do without, with their places.
+    pub fn wanted(&self) -> Vec<(String, Place)> {
+        self.names.clone()
     }
 
     /// All outermost names it looks at, those with a default as well.

@@ -178,7 +178,7 @@ fn templates_know_their_names() {
     let text = "{{a.b}} {{#each c}}{{d}} {{../e}} {{@root.f}}{{/each}} {{default g h}} {{#if (eq i 1)}}{{/if}} {{a}}";
     let template = Template::parse(text, &whole(text)).unwrap();
     assert_eq!(template.names(), ["a", "c", "e", "f", "h", "i"]);
-    assert_eq!(template.places()[1].1.start, text.find("c}}").unwrap());
+    assert_eq!(template.wanted()[1].1.start, text.find("c}}").unwrap());
 }
 
 #[test]

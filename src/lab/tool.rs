@@ -1,7 +1,9 @@
 //! The programs a lab needs, and how they are called.
 
 use crate::fault::{Fault, Result};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Programs with the Debian packages that hold them.
 const TOOLS: &[(&str, &str)] = &[
@@ -65,7 +67,8 @@ pub fn inside(pid: u32, command: &[String]) -> Result<i32> {
     // No more rights than the host's own root has, so that what works here works over ssh too.
     let rights = format!("--bounding-set=-all{}", capabilities(pid));
     let pid = pid.to_string();
-    let status = Command::new("nsenter")
+    let cannot = |why: String| Fault::new("cannot enter the host").why(why);
+    let mut child = Command::new("nsenter")
         .args(["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--"])
         .args([
             "env",
@@ -79,8 +82,18 @@ pub fn inside(pid: u32, command: &[String]) -> Result<i32> {
             "--",
         ])
         .args(command)
-        .status()
-        .map_err(|error| Fault::new("cannot enter the host").why(error.to_string()))?;
+        .spawn()
+        .map_err(|error| cannot(error.to_string()))?;
+    // A host that goes down stops all that runs in it before it ends it, and nsenter then stops itself as well: it is
+    // woken up, and sees the end.
+    if let Some(nsenter) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let news = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(nsenter), news), Ok(Some(news)) if news.stopped()) {
+            let _ = kill_process(nsenter, Signal::CONT);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    let status = child.wait().map_err(|error| cannot(error.to_string()))?;
     Ok(status.code().unwrap_or(255))
 }
 

@@ -4,6 +4,7 @@ use super::{Body, Host, Plan, Play, Task};
 use crate::expr::Scope;
 use crate::fact::{Family, JournalEntry, Thing};
 use crate::graph::Graph;
+use crate::host::Loss;
 use crate::playbook::{Budget, Made, Step};
 use crate::step::{Before, Restore};
 use std::collections::{BTreeMap, HashMap};
@@ -22,15 +23,15 @@ pub struct Back {
 }
 
 /// The plan that takes a run back on these hosts, each with its journal from that run on; a host whose journal could not
-/// be read is asked once more, so that the run says so.
-pub fn back(hosts: Vec<Host>, journals: &[Option<Vec<JournalEntry>>], what: &Back) -> Plan {
+/// be read has one task that is unknown, for nobody can say that there is nothing to take back.
+pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what: &Back) -> Plan {
     let mut plan = Plan { hosts, plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![] };
     let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
     for (host, journal) in journals.iter().enumerate() {
         let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
         let mut tasks = match journal {
-            Some(journal) => restores(journal, what),
-            None => vec![(&unread, Restore::default())],
+            Ok(journal) => restores(journal, what),
+            Err(loss) => vec![(&unread, Restore { unread: Some(loss.to_string()), ..Restore::default() })],
         };
         tasks.reverse();
         for (entry, restore) in tasks {
@@ -157,4 +158,25 @@ fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String>
         .iter()
         .filter(|entry| entry.run > what.run && entry.touched.iter().any(|touched| touched.thing.name == thing.name));
     touching.map(|entry| entry.run.clone()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Back, Body, back};
+    use crate::fact::Facts;
+    use crate::host::{Loss, LossKind};
+    use crate::plan::{Decision, decide};
+
+    #[test]
+    fn a_journal_that_nobody_read_is_not_an_empty_one() {
+        let what = Back { run: "r".into(), steps: vec![], force: false, become_root: true };
+        let lost = Loss { kind: LossKind::Lost, why: "gone".into() };
+        let plan = back(vec![], &[Err(lost), Ok(vec![])], &what);
+        assert_eq!(plan.tasks.len(), 1);
+        let decision = match &plan.tasks[0].body {
+            Body::Made(made) => Some(decide(made, &Facts::default(), None)),
+            _ => None,
+        };
+        assert!(matches!(&decision, Some(Decision::Unknown(why)) if why.contains("gone")), "{decision:?}");
+    }
 }

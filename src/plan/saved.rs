@@ -10,7 +10,7 @@ use crate::yaml::to_json;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What was shown of one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,9 @@ use std::collections::{HashMap, HashSet};
 pub enum Shown {
     /// It can be told, or done, only at its turn.
     Later,
-    /// Exactly these changes, as a digest.
-    Change(String),
+    /// Exactly these changes, as a digest; what is found at the things `apart` is known only at its turn, because an
+    /// earlier task changes them too (another line of one file).
+    Change { digest: String, apart: BTreeSet<String> },
 }
 
 /// What was shown and said yes to, by task number; a task that is not among them changes nothing.
@@ -66,8 +67,8 @@ impl Key {
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The digest of what a decision would change.
-    fn of_change(&self, rows: &[Row]) -> String {
+    /// The digest of what a decision would change, apart from some things.
+    fn of_change(&self, rows: &[Row], apart: &BTreeSet<String>) -> String {
         let value = |val: &Val| match val {
             Val::Absent => vec![0],
             Val::Text(text) => [&[1], text.as_bytes()].concat(),
@@ -75,6 +76,7 @@ impl Key {
         };
         let parts: Vec<Vec<u8>> = rows
             .iter()
+            .filter(|row| !apart.contains(&row.object))
             .flat_map(|row| {
                 [row.object.clone().into_bytes(), row.field.clone().into_bytes(), value(&row.found), value(&row.wanted)]
             })
@@ -84,21 +86,23 @@ impl Key {
 }
 
 impl Approved {
-    /// What a look at all hosts showed. Where an earlier task changes the same thing (another line of one file), what a
-    /// later one finds there is known only at its turn.
+    /// What a look at all hosts showed.
     pub fn of(key: Key, plan: &Plan, decisions: &HashMap<usize, Decision>) -> Self {
         let mut tasks = HashMap::new();
         let mut moved: HashSet<(usize, String)> = HashSet::new();
         for task in plan.order.iter().filter(|task| decisions.contains_key(task)) {
             let (decision, host) = (&decisions[task], plan.tasks[*task].host);
-            let things: Vec<_> = decision.rows().into_iter().map(|row| (host, row.object)).collect();
+            let rows = decision.rows();
             let shown = match decision {
                 Decision::Pending { .. } | Decision::Blind => Shown::Later,
-                Decision::Drift(_) if things.iter().any(|thing| moved.contains(thing)) => Shown::Later,
-                Decision::Drift(_) => Shown::Change(key.of_change(&decision.rows())),
+                Decision::Drift(_) => {
+                    let objects = rows.iter().map(|row| row.object.clone());
+                    let apart = objects.filter(|object| moved.contains(&(host, object.clone()))).collect();
+                    Shown::Change { digest: key.of_change(&rows, &apart), apart }
+                }
                 _ => continue,
             };
-            moved.extend(things);
+            moved.extend(rows.into_iter().map(|row| (host, row.object)));
             tasks.insert(*task, shown);
         }
         Self { key, tasks }
@@ -118,7 +122,7 @@ impl Approved {
     pub fn allows(&self, task: usize, planned: &Decision) -> bool {
         match self.tasks.get(&task) {
             Some(Shown::Later) => true,
-            Some(Shown::Change(digest)) => *digest == self.key.of_change(&planned.rows()),
+            Some(Shown::Change { digest, apart }) => *digest == self.key.of_change(&planned.rows(), apart),
             None => false,
         }
     }
@@ -142,5 +146,28 @@ impl Plan {
         }
         parts.push(format!("{:?}", self.order));
         key.digest(parts.iter().map(String::as_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Approved, Key, Shown};
+    use crate::plan::{Decision, Part};
+    use crate::step::Row;
+    use std::collections::{BTreeSet, HashMap};
+
+    #[test]
+    fn what_an_earlier_task_moves_frees_that_thing_alone() {
+        let row = |object: &str, found: &str| Row::new(object, "content", found, "wanted");
+        let drift = |rows: &[Row]| Decision::Drift(vec![Part { kind: 0, rows: rows.to_vec() }]);
+        let shown = [row("/moved", "a"), row("/other", "a")];
+        let (key, apart) = (Key::of(b"k"), BTreeSet::from(["/moved".to_owned()]));
+        let change = Shown::Change { digest: key.of_change(&shown, &apart), apart };
+        let approved = Approved::from_tasks(key, HashMap::from([(0, change)]));
+        assert!(approved.allows(0, &drift(&shown)));
+        assert!(approved.allows(0, &drift(&[row("/moved", "b"), row("/other", "a")])));
+        assert!(!approved.allows(0, &drift(&[row("/moved", "b"), row("/other", "b")])));
+        assert!(!approved.allows(0, &drift(&[row("/moved", "b"), row("/other", "a"), row("/third", "a")])));
+        assert!(!approved.allows(1, &drift(&[row("/moved", "a")])));
     }
 }

@@ -26,17 +26,14 @@ pub(super) enum Each {
 
 impl Each {
     pub fn names(&self) -> Vec<(String, Place)> {
-        match self {
-            Self::Items(items) => items.iter().flat_map(Pattern::names).collect(),
-            Self::List(template, _) => template.looks_at(),
-        }
+        self.gather(Template::looks_at)
     }
 
-    /// Those of the names that must be there.
-    pub fn wanted(&self) -> Vec<(String, Place)> {
+    /// What is asked of each template, all together.
+    pub fn gather(&self, ask: fn(&Template) -> Vec<(String, Place)>) -> Vec<(String, Place)> {
         match self {
-            Self::Items(items) => items.iter().flat_map(Pattern::wanted).collect(),
-            Self::List(template, _) => template.places().to_vec(),
+            Self::Items(items) => items.iter().flat_map(|item| item.gather(ask)).collect(),
+            Self::List(template, _) => ask(template),
         }
     }
 

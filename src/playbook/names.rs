@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::make::{Each, ITEM};
-use crate::expr::Scope;
+use crate::expr::{Scope, Template};
 use crate::fact::Os;
 use crate::fault::{Fault, Place};
 use std::collections::{BTreeSet, HashSet};
@@ -59,10 +59,10 @@ fn surely_used(step: &Step) -> Vec<(String, Place)> {
     if let Some(first) = step.when.first() {
         return first.places().to_vec();
     }
-    let mut names: Vec<(String, Place)> = step.looped.iter().flat_map(Each::wanted).collect();
+    let mut names: Vec<(String, Place)> = step.looped.iter().flat_map(|each| each.gather(Template::wanted)).collect();
     // A loop over nothing looks at nothing further.
     if step.looped.as_ref().is_none_or(|each| matches!(each, Each::Items(items) if !items.is_empty())) {
-        names.extend(step.filled.wanted());
+        names.extend(step.filled.gather(Template::wanted));
     }
     names
 }

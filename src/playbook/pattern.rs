@@ -89,21 +89,16 @@ impl Pattern {
 
     /// The outermost names its templates use, with their places.
     pub fn names(&self) -> Vec<(String, Place)> {
-        match self {
-            Self::Fixed(_) => vec![],
-            Self::Text(template, _) => template.looks_at(),
-            Self::List(items, _) => items.iter().flat_map(Self::names).collect(),
-            Self::Map(entries, _) => entries.iter().flat_map(|(_, value)| value.names()).collect(),
-        }
+        self.gather(Template::looks_at)
     }
 
-    /// Those of the names that must be there: not those with a default.
-    pub fn wanted(&self) -> Vec<(String, Place)> {
+    /// What is asked of each template, all together.
+    pub fn gather(&self, ask: fn(&Template) -> Vec<(String, Place)>) -> Vec<(String, Place)> {
         match self {
             Self::Fixed(_) => vec![],
-            Self::Text(template, _) => template.places().to_vec(),
-            Self::List(items, _) => items.iter().flat_map(Self::wanted).collect(),
-            Self::Map(entries, _) => entries.iter().flat_map(|(_, value)| value.wanted()).collect(),
+            Self::Text(template, _) => ask(template),
+            Self::List(items, _) => items.iter().flat_map(|item| item.gather(ask)).collect(),
+            Self::Map(entries, _) => entries.iter().flat_map(|(_, value)| value.gather(ask)).collect(),
         }
     }
 

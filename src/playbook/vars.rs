@@ -2,7 +2,7 @@
 
 use super::pattern::Pattern;
 use super::reveal::reveal;
-use crate::expr::Scope;
+use crate::expr::{Scope, Template};
 use crate::fault::{Fault, Faults, Place};
 use crate::secret::refers;
 use crate::yaml::{Node, Value, to_json};
@@ -87,7 +87,10 @@ impl Vars {
 
     /// The names that a variable's own templates cannot do without, with their places.
     pub fn inside(&self, name: &str) -> Vec<(String, Place)> {
-        self.get(name).and_then(|var| var.pattern.as_ref()).map(Pattern::wanted).unwrap_or_default()
+        self.get(name)
+            .and_then(|var| var.pattern.as_ref())
+            .map(|pattern| pattern.gather(Template::wanted))
+            .unwrap_or_default()
     }
 
     /// The fault of variables whose templates need each other.

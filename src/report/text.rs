@@ -228,25 +228,25 @@ impl Page {
         let _ = writeln!(self.out, "{}", text.trim_end());
     }
 
-    /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is indented a little more.
+    /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is marked, so that no text
+    /// of a host passes for a row of ours.
     fn wrapped(&mut self, indent: usize, text: &str) {
         for line in text.lines() {
             let mut rest = String::new();
-            let mut indent = indent;
-            let first = indent;
+            let mut mark = "";
             for word in line.split(' ') {
-                let room = self.style.width.saturating_sub(indent).max(30);
+                let room = self.style.width.saturating_sub(indent + mark.len()).max(30);
                 if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
-                    self.line(&format!("{}{rest}", " ".repeat(indent)));
+                    self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
                     rest.clear();
-                    indent = first + 2;
+                    mark = "| ";
                 }
                 if !rest.is_empty() {
                     rest.push(' ');
                 }
                 rest.push_str(word);
             }
-            self.line(&format!("{}{rest}", " ".repeat(indent)));
+            self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
         }
     }
 

@@ -82,8 +82,9 @@ pub async fn conclude(
 /// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.
 async fn by_files(site: &Site, open: &Open) -> Result<(), String> {
     for member in open.members.iter().filter(|_| open.files) {
-        if let Some(Err(loss)) = site.by_files(member.task).await {
-            return Err(format!("after the next start of sshd a login is refused: {loss}"));
+        // One login by all the files as they are now answers for every change of them.
+        if let Some(answer) = site.by_files(member.task).await {
+            return answer.map_err(|loss| format!("after the next start of sshd a login is refused: {loss}"));
         }
     }
     Ok(())

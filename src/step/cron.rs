@@ -12,11 +12,11 @@
 //!
 //! Way back: exact, the file as it was. Disruption: none; cron sees the file by itself.
 
-use super::file::{held, set_files};
+use super::file::{own_file, set_files};
 use super::words::place;
-use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val, Presence};
+use super::{Check, Claim, Kind, Mode, Object, Presence, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Content, EntryKind, Facts, Gap, Query};
+use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -138,28 +138,7 @@ impl Kind for Cron {
         if found.stat("/etc/cron.d")?.is_empty() && self.state == Presence::Present {
             return Err(Gap::Missing("/etc/cron.d does not exist: cron is not installed".into()));
         }
-        let entry = found.stat(&path)?.first();
-        if entry.is_some_and(|entry| entry.kind != EntryKind::File) {
-            return Err(Gap::Impossible(format!("{path} is no regular file")));
-        }
-        let now = match found.file(&path)? {
-            Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
-            _ => Val::Absent,
-        };
-        let mut rows = Vec::new();
-        let wanted = if self.state == Presence::Absent { Val::Absent } else { Val::Data(self.content().as_bytes().into()) };
-        if now != wanted {
-            rows.push(Row::new(&path, "content", now, wanted));
-        }
-        if self.state == Presence::Present {
-            held(&path, entry, Some(Mode(0o644)), Some("root"), Some("root"), &mut rows);
-        } else if let Some(entry) = entry {
-            // What goes away comes back with the mode and owner that it had.
-            let mut was = Vec::new();
-            held(&path, Some(entry), Some(Mode(0o10000)), Some(""), Some(""), &mut was);
-            rows.extend(was.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
-        }
-        Ok(rows)
+        own_file(&path, found, (self.state == Presence::Present).then(|| (self.content(), Mode(0o644))))
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {

@@ -131,6 +131,32 @@ pub(super) fn doubt(entry: &Entry) -> Option<Row> {
     entry.doubt.as_ref().map(|why| Row::new(&entry.path, "known", why.as_str(), "yes"))
 }
 
+/// Rows for a file that is ours as a whole and root's: its content and mode, or that it is not there.
+pub(super) fn own_file(path: &str, found: &Facts, wanted: Option<(String, Mode)>) -> Result<Vec<Row>, Gap> {
+    let entry = found.stat(path)?.first();
+    if entry.is_some_and(|entry| entry.kind != EntryKind::File) {
+        return Err(Gap::Impossible(format!("{path} is no regular file")));
+    }
+    let now = match found.file(path)? {
+        Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
+        _ => Val::Absent,
+    };
+    let mut rows = Vec::new();
+    let content = wanted.as_ref().map_or(Val::Absent, |(text, _)| Val::Data(text.as_bytes().into()));
+    if now != content {
+        rows.push(Row::new(path, "content", now, content));
+    }
+    if let Some((_, mode)) = wanted {
+        held(path, entry, Some(mode), Some("root"), Some("root"), &mut rows);
+    } else if let Some(entry) = entry {
+        // What goes away comes back with the mode and owner that it had.
+        let mut was = Vec::new();
+        held(path, Some(entry), Some(Mode(0o10000)), Some(""), Some(""), &mut was);
+        rows.extend(was.into_iter().map(|row| Row { wanted: Val::Absent, ..row }));
+    }
+    Ok(rows)
+}
+
 /// Rows for mode, owner and group; `None` is an entry that is yet to be made.
 pub(super) fn held(
     path: &str,

@@ -19,6 +19,8 @@ pub struct Restore {
     pub lost: Option<String>,
     /// Also what was changed since.
     pub force: bool,
+    /// Why nobody knows what there is to take back, where the journal could not be read.
+    pub unread: Option<String>,
 }
 
 /// One thing with its state before a run.
@@ -62,6 +64,9 @@ impl Kind for Restore {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        if let Some(why) = &self.unread {
+            return Err(Gap::Unknown(format!("its journal could not be read: {why}")));
+        }
         let mut rows = Vec::new();
         for before in &self.things {
             let now = found.state(&before.thing)?;

@@ -22,11 +22,11 @@
 //! - `*` in arguments matches blanks and slashes too.
 //! - Rules in other files, in `/etc/sudoers` itself or in LDAP are not seen here.
 
-use super::file::{held, set_files};
+use super::file::{own_file, set_files};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Presence, Row, Setting, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Presence, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Content, EntryKind, Facts, Gap, Query};
+use crate::fact::{Content, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -157,23 +157,8 @@ impl Kind for SudoRule {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let path = self.path();
-        let entry = found.stat(&path)?.first();
-        if entry.is_some_and(|entry| entry.kind != EntryKind::File) {
-            return Err(Gap::Impossible(format!("{path} is no regular file")));
-        }
-        let now = match found.file(&path)? {
-            Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
-            _ => Val::Absent,
-        };
-        let mut rows = Vec::new();
         if self.state == Presence::Absent {
-            if let Some(entry) = entry {
-                rows.push(Row::new(&path, "content", now, Val::Absent));
-                // What goes away comes back with the mode and owner that it had.
-                held(&path, Some(entry), Some(Mode(0o10000)), Some(""), Some(""), &mut rows);
-                rows.iter_mut().for_each(|row| row.wanted = Val::Absent);
-            }
-            return Ok(rows);
+            return own_file(&path, found, None);
         }
         match found.file(SUDOERS)? {
             Content::Absent => return Err(Gap::Missing(format!("{SUDOERS} does not exist: sudo is not installed"))),
@@ -184,12 +169,7 @@ impl Kind for SudoRule {
             }
             _ => {}
         }
-        let wanted = Val::Data(self.content().as_bytes().into());
-        if now != wanted {
-            rows.push(Row::new(&path, "content", now, wanted));
-        }
-        held(&path, entry, Some(Mode(0o440)), Some("root"), Some("root"), &mut rows);
-        Ok(rows)
+        own_file(&path, found, Some((self.content(), Mode(0o440))))
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {

@@ -115,13 +115,26 @@ pub fn key() -> Result<Key> {
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS runs (
-  id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER,
-  changed INTEGER
+  id TEXT PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, mode TEXT NOT NULL, call TEXT NOT NULL, exit INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS left_true (
   host TEXT NOT NULL, step TEXT NOT NULL, meaning TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, step)
 ) STRICT;
 ";
+
+/// Columns that came later, for a history that an earlier version began.
+fn grow(connection: &Connection) -> rusqlite::Result<()> {
+    let has = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'changed'";
+    let known = || connection.query_row(has, [], |row| row.get::<_, i64>(0)).map(|found| found > 0);
+    if known()? {
+        return Ok(());
+    }
+    match connection.execute_batch("ALTER TABLE runs ADD COLUMN changed INTEGER") {
+        // Another process did the same at this moment.
+        Err(_) if known()? => Ok(()),
+        done => done,
+    }
+}
 
 impl Store {
     /// Opens the store, and makes it where there is none.
@@ -142,7 +155,8 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"))
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
-            .and_then(|()| connection.execute_batch(SCHEMA));
+            .and_then(|()| connection.execute_batch(SCHEMA))
+            .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(&file, mode).map_err(|error| cannot(error.to_string()))?;
