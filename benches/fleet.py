@@ -36,6 +36,19 @@ FILES = {"/etc/issue": "Authorised use only.\n", "/etc/issue.net": "Authorised u
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x bench"
 
 
+# Puts a host back to where all 40 facts differ.
+DRIFT = "set -e; " + "".join(f"sysctl -qw {k}={v + 1 if v < 1 else 0} || true; " for k, v in SYSCTLS.items()) + """
+rm -f /etc/sysctl.d/*steadfast* /etc/ssh/sshd_config.d/00-steadfast.conf
+for f in /etc/passwd /etc/group /etc/shadow /etc/gshadow; do chmod u+x "$f"; done
+chmod 0640 /etc/crontab /etc/ssh/sshd_config
+for s in rpcbind avahi-daemon cups vsftpd; do systemctl -q unmask "$s.service" "$s.socket" 2>/dev/null || true; done
+echo drifted | tee /etc/issue >/etc/issue.net
+usermod -U games 2>/dev/null || usermod -p x games
+sed -i '/bench$/d' /home/admin/.ssh/authorized_keys
+systemctl reload ssh
+"""
+
+
 def playbook(extra=0):
     steps = [f"  - sysctl: {{key: {k}, value: \"{v}\"}}" for k, v in SYSCTLS.items()]
     steps += [f"  - id: sshd-{k}\n    sshd: {{{k}: \"{v}\"}}" for k, v in SSHD.items()]
@@ -219,6 +232,28 @@ def table(title, rows, runs, base):
     return text
 
 
+def guarded(lab, book, ours, runs):
+    """The same 40 changes with and without the guard; in between the run is taken back, which is not timed."""
+    walls = {"guarded (the default)": [], "--allow-unguarded": []}
+    bad = 0
+    for _ in range(runs):
+        for name, words in (("guarded (the default)", ()), ("--allow-unguarded", ("--allow-unguarded",))):
+            for host in lab.hosts:
+                inside = [PROGRAM, "lab", "exec", "--name", NAME, host["host"], "sh", "-c", DRIFT]
+                bad += call(inside)()
+            wall, _, failed = timed(call(ours("apply", book, "-y", *words)))
+            walls[name].append(wall)
+            bad += failed
+    middle = {name: statistics.median(all) for name, all in walls.items()}
+    base = middle["--allow-unguarded"]
+    out = [f"### {len(lab.hosts)} hosts, 40 changed steps, {len(SSHD) + 1} of them guarded", "", "| apply | n | wall s | min to max | ratio |", "|---|---|---|---|---|"]
+    for name, all in walls.items():
+        out.append(f"| {name} | {len(all)} | {middle[name]:.2f} | {min(all):.2f} to {max(all):.2f} | {middle[name] / base:.2f} |")
+    text = "\n".join(out) + ("\n" if not bad else f"\n\n{bad} failed\n")
+    print(text, flush=True)
+    return text
+
+
 def memory(words):
     done = subprocess.run(["/usr/bin/env", "python3", "-c",
         "import resource,subprocess,sys; subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
@@ -263,6 +298,7 @@ def main():
         many = [("plain ssh, 200 facts one by one", plain(lab, naive(160)), 99), ("steadfast check, 200 steps", call(ours("check", large)), 99),
                 ("steadfast second apply, 200 steps", call(ours("apply", large, "-y")), 99)]
         tables.append(table(f"{args.hosts} hosts, 200 steps, fresh logins", many, args.runs, many[0][0]))
+        tables.append(guarded(lab, small, ours, args.runs))
         if args.rtt:
             far = lab.far(args.rtt, work)
             rows = [("plain ssh, one script by hand", plain(far, script()), 99),

@@ -21,6 +21,7 @@ mod laws;
 mod lockout;
 mod plan;
 mod playbook;
+mod port;
 mod report;
 mod rollback;
 mod saved;

@@ -300,6 +300,7 @@ fn every_kind_has_its_cases() {
         "user",
         "group",
         "sshd",
+        "ssh_port",
         "firewall",
         "sudo_rule",
         "pam",

@@ -154,8 +154,9 @@ H)
 echo "$N H 2 $id"
 ;;
 Q)
-[ "$id" = 1 ] && owner && rm -rf "$d"
+# Nobody need wait for the tidying up; it is of this pipe, so the end of the channel still is the end of it.
 echo "$N Q"
+[ "$id" = 1 ] && owner && rm -rf "$d"
 ;;
 *)
 echo "$N $k $id"

@@ -46,6 +46,18 @@ impl Decision {
         }
     }
 
+    /// What of it is set and proven first, and whether something is left that is planned anew after that.
+    pub fn stage(&self, made: &[Made]) -> (Self, bool) {
+        let Self::Drift(parts) = self else { return (self.clone(), false) };
+        let first = |part: &Part| {
+            let most = made.get(part.kind).map_or(part.rows.len(), |one| one.kind.first(&part.rows));
+            Part { kind: part.kind, rows: part.rows[..most.min(part.rows.len())].to_vec() }
+        };
+        let stage: Vec<Part> = parts.iter().map(first).filter(|part| !part.rows.is_empty()).collect();
+        let more = stage.iter().map(|part| part.rows.len()).sum::<usize>() < self.rows().len();
+        (Self::Drift(stage), more)
+    }
+
     /// Whether later tasks will meet another host than the one that was read.
     pub fn will_change(&self) -> bool {
         matches!(self, Self::Drift(_) | Self::Pending { .. } | Self::Blind)

@@ -11,6 +11,7 @@ use crate::event::Outcome;
 use crate::fact::Facts;
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, decide};
+use crate::step::Row;
 use crate::target::{Fate, Target};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub struct Open {
     /// Whether files on disk that no sshd has read yet can be proven: they could before the change.
     pub files: bool,
     pub members: Vec<Member>,
+    /// By which port lines were opened before.
+    pub door: Option<u16>,
 }
 
 /// One change of them.
@@ -39,6 +42,8 @@ pub struct Member {
     pub planned: Decision,
     /// What it came to, if it can be proven.
     pub outcome: Outcome,
+    /// All that the task changes: of a change in stages more than what was planned last.
+    pub rows: Vec<Row>,
 }
 
 impl Open {
@@ -131,6 +136,7 @@ async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
     let (task, guard) = (open.first(), &open.guard);
     let until = open.began + Duration::from_secs(guard.seconds) + GOING_BACK;
     let mut last = Loss { kind: LossKind::Lost, why: String::new() };
+    site.by_door(open.door);
     // First the line that stands, then new ones until the host lets us in.
     let mut standing = site.standing(task);
     loop {
@@ -177,7 +183,10 @@ async fn verify(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
     let tasks: Vec<usize> = open.members.iter().map(|member| member.task).collect();
     let facts = site.read_made(&tasks).await.map_err(|loss| lost(loss, &why))?;
     // What an earlier one of them had changed already, a later one was planned upon: the first of each thing counts.
-    let as_found = |member: &Member| decide(&site.made(member.task), &facts, None).rows() == member.planned.rows();
+    let as_found = |member: &Member| {
+        let made = site.made(member.task);
+        decide(&made, &facts, None).stage(&made).0.rows() == member.planned.rows()
+    };
     if open.members.first().is_none_or(as_found) && open.members.iter().all(|member| !is_in_sync(site, member, &facts))
     {
         return Ok(Outcome::Reverted { why });

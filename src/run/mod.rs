@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+mod door;
 mod fail;
 mod guard;
 pub mod lines;
 mod proof;
 mod site;
+mod stage;
 mod voice;
 mod work;
 

@@ -31,7 +31,8 @@ impl Work<'_> {
             return Ok(Guard { joins: true, ..open.guard.clone() });
         }
         let guard = Guard { token: crate::host::random_word(), seconds, joins: false };
-        self.open = Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![] });
+        self.open =
+            Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![], door: site.door() });
         Ok(guard)
     }
 
@@ -40,11 +41,10 @@ impl Work<'_> {
         &mut self,
         site: &mut Site,
         task: usize,
-        planned: Decision,
+        (planned, rows): (Decision, &[Row]),
         next: Option<usize>,
         verdict: Result<Outcome, Loss>,
-    ) -> Result<(Outcome, Vec<Row>), Loss> {
-        let rows = planned.rows();
+    ) -> Result<Outcome, Loss> {
         let (outcome, broken) = match verdict {
             Ok(outcome @ (Outcome::Changed | Outcome::Unknown { .. })) => (outcome, None),
             Ok(other) => {
@@ -55,12 +55,12 @@ impl Work<'_> {
         };
         self.fresh = next.filter(|_| outcome == Outcome::Changed);
         if let Some(open) = &mut self.open {
-            open.members.push(Member { task, planned, outcome: outcome.clone() });
+            open.members.push(Member { task, planned, outcome: outcome.clone(), rows: rows.to_vec() });
         }
         if broken.is_some() {
             self.end_guard(site, broken).await?;
         }
-        Ok((outcome, rows))
+        Ok(outcome)
     }
 
     /// Proves what waits for its proof, or takes all of it back.
@@ -74,12 +74,12 @@ impl Work<'_> {
         if !matches!(ended, Ok(None)) {
             self.fresh = None;
         }
-        for Member { task, planned, outcome } in open.members {
+        for Member { task, outcome, rows, .. } in open.members {
             let outcome = match &ended {
                 Ok(None) => outcome,
                 Ok(Some(all)) | Err((_, all)) => all.clone(),
             };
-            self.tell(site, task, outcome, planned.rows());
+            self.tell(site, task, outcome, rows);
         }
         ended.map(drop).map_err(|(loss, _)| loss)
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// One host during a run.
 pub struct Site {
-    run: Arc<Run>,
+    pub(super) run: Arc<Run>,
     pub host: usize,
     lines: BTreeMap<bool, Arc<dyn Target>>,
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
@@ -23,6 +23,8 @@ pub struct Site {
     changes: u32,
     /// The task over whose line the host was taken.
     leased: Option<usize>,
+    /// The port by which lines are opened, where it is not the inventory's any more.
+    pub(super) door: Option<u16>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -34,10 +36,18 @@ fn made_patience(made: &[Made]) -> u64 {
 
 impl Site {
     pub fn new(run: &Arc<Run>, host: usize) -> Self {
-        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0, leased: None }
+        Self {
+            run: Arc::clone(run),
+            host,
+            lines: BTreeMap::new(),
+            made: HashMap::new(),
+            changes: 0,
+            leased: None,
+            door: None,
+        }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.run.plan.hosts[self.host].name.clone()
     }
 
@@ -51,7 +61,20 @@ impl Site {
             return Ok(Arc::clone(line));
         }
         let began = Instant::now();
-        let line = self.run.opener.open(&self.run.plan.hosts[self.host], as_root).await?;
+        let line = match self.run.opener.open(&self.reached(), as_root).await {
+            Err(loss) if loss.kind == LossKind::Refused && self.door.is_none() => {
+                self.door = self.moved_to();
+                let moved =
+                    if self.door.is_some() { self.run.opener.open(&self.reached(), as_root).await.ok() } else { None };
+                if moved.is_none() {
+                    self.door = None;
+                }
+                let line = moved.ok_or(loss)?;
+                self.say_moved();
+                line
+            }
+            line => line?,
+        };
         if self.lines.is_empty() {
             self.run.voice.say(What::HostConnected { host: self.name(), ms: super::millis(began) });
         }
@@ -224,8 +247,7 @@ impl Site {
 
     /// A line over a connection and a login of its own.
     pub async fn fresh(&self, task: usize) -> Result<Arc<dyn Target>, Loss> {
-        let host = &self.run.plan.hosts[self.host];
-        self.run.opener.open_fresh(host, self.run.plan.becomes_root(task)).await
+        self.run.opener.open_fresh(&self.reached(), self.run.plan.becomes_root(task)).await
     }
 
     /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
@@ -238,8 +260,7 @@ impl Site {
         {
             return None;
         }
-        let host = &self.run.plan.hosts[self.host];
-        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
+        Some(self.run.opener.by_files(&self.reached(), self.run.plan.becomes_root(task)).await)
     }
 
     /// Lets go of the lines: the next reading opens new ones.

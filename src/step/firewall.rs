@@ -101,6 +101,30 @@ const UNIT: &str = "nftables.service";
 const TRY_FILE: &str = "nft -c -f \"${1:-/etc/nftables-steadfast.conf}\"";
 const TRY_MAIN: &str = "nft -c -f \"${1:-/etc/nftables.conf}\"";
 
+/// What tells our table.
+pub(super) fn facts_of_table() -> Query {
+    Query::Nft(TABLE.into())
+}
+
+/// Our table as it is in the kernel.
+pub(super) fn ours(found: &Facts) -> Result<Option<&str>, Gap> {
+    Ok(found.nft(TABLE)?.as_deref())
+}
+
+/// Whether a table of ours has a rule that lets somebody in to this port (tcp).
+pub(super) fn table_opens(table: &str, port: u16) -> bool {
+    table.lines().filter(|line| line.trim_end().ends_with("accept")).any(|line| {
+        let Some((_, ports)) = line.split_once("tcp dport ") else { return false };
+        let ports = ports.trim_end().trim_end_matches("accept").replace(['{', '}'], "");
+        let has = |span: &str| {
+            let (from, to) = span.split_once('-').unwrap_or((span, span));
+            let number = |text: &str| text.trim().parse::<u16>().ok();
+            number(from).zip(number(to)).is_some_and(|(from, to)| (from..=to).contains(&port))
+        };
+        ports.split(',').any(has)
+    })
+}
+
 impl Check for Firewall {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         if self.state == Presence::Absent && !self.allow.is_empty() {

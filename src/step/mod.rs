@@ -74,6 +74,17 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// How many of its rows are set, and proven where they touch the way in, before the others are planned anew and set:
+    /// a change in stages.
+    fn first(&self, rows: &[Row]) -> usize {
+        rows.len()
+    }
+
+    /// The port (tcp) by which new logins get in once it is set; where it does not say one, that does not change.
+    fn door(&self) -> Option<u16> {
+        None
+    }
+
     /// How long setting it may take, in seconds.
     fn patience(&self) -> u64 {
         120
@@ -221,6 +232,7 @@ kinds! {
     authorized_key::AuthorizedKey,
     cron::Cron,
     sshd::Sshd,
+    ssh_port::SshPort,
     firewall::Firewall,
     sudo_rule::SudoRule,
     pam::Pam,

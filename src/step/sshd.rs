@@ -24,6 +24,7 @@
 //! - What a `Match` block says for some users or addresses is not seen: `sshd -T` tells what holds outside of them.
 //! - Keywords that add up over all files (AcceptEnv, AllowUsers, HostKey, Port …) cannot take away what another file
 //!   adds; the step says which value it is. Take it out there, with `key_value` or `line`.
+//! - A `Port` other than the one that the run comes in by is taken back: `ssh_port` moves it.
 //! - `Match` and `Include` cannot be set here.
 //! - Where `sshd -T` cannot be read (not root, no sshd) the step is unknown.
 
@@ -59,7 +60,7 @@ impl schemars::JsonSchema for Sshd {
     }
 }
 
-const MAIN: &str = "/etc/ssh/sshd_config";
+pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
 const DIRECTORY: &str = "/etc/ssh/sshd_config.d";
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-steadfast.conf";
 const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/00-steadfast.conf";
@@ -105,7 +106,24 @@ impl Check for Sshd {
     }
 }
 
+/// The lines of the main configuration that set a keyword.
+pub(super) fn main_lines(found: &Facts, name: &str) -> Result<Vec<String>, Gap> {
+    let main = text(found, MAIN)?;
+    Ok(keyword::find(name).map(|keyword| drop_in::lines(&main, keyword)).unwrap_or_default())
+}
+
+/// Sets the lines of the main configuration for a keyword, and includes our drop-in where it is told to.
+pub(super) fn with_main_lines(found: &Facts, name: &str, to: &Val, include: bool) -> Option<Act> {
+    let main = drop_in::with(&text(found, MAIN).ok()?, keyword::find(name)?, to);
+    Some(write(MAIN, if include { format!("{INCLUDE}\n{main}") } else { main }, None))
+}
+
 impl Sshd {
+    /// What listens on these ports.
+    pub(super) fn listening(ports: &[u16]) -> Self {
+        Self(BTreeMap::from([("Port".into(), Many(ports.iter().map(ToString::to_string).collect()))]))
+    }
+
     fn wanted(&self) -> impl Iterator<Item = (&'static Keyword, &[String])> {
         self.0.iter().filter_map(|(name, values)| Some((keyword::find(name)?, values.0.as_slice())))
     }
@@ -143,7 +161,7 @@ impl Sshd {
     }
 }
 
-fn text(found: &Facts, path: &str) -> Result<String, Gap> {
+pub(super) fn text(found: &Facts, path: &str) -> Result<String, Gap> {
     match found.file(path)? {
         Content::Absent => Ok(String::new()),
         Content::Other(what) => Err(Gap::Impossible(format!("{path} is {what}"))),

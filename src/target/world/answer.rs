@@ -100,7 +100,11 @@ fn sshd(state: &State) -> Result<Effective, String> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
-        all.entry(keyword.to_lowercase()).or_insert_with(|| vec![value.trim().to_owned()]);
+        let values = all.entry(keyword.to_lowercase()).or_default();
+        // Ports add up.
+        if values.is_empty() || keyword.eq_ignore_ascii_case("port") {
+            values.push(value.trim().to_owned());
+        }
     }
     let defaults = [
         ("passwordauthentication", "yes"),

@@ -1,0 +1,177 @@
+//! How one task is set: stage by stage where its kind has several, each read again and proven before the next.
+
+use super::fail;
+use super::site::Site;
+use super::work::{Work, told};
+use crate::act::Act;
+use crate::event::Outcome;
+use crate::fact::Facts;
+use crate::host::Loss;
+use crate::plan::{Decision, Why, decide};
+use crate::playbook::Made;
+use crate::step::{Row, Setting};
+use crate::target::{Done, Job};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Work<'_> {
+    /// Sets what differs, stage by stage where a kind has several; each is proven before the next.
+    pub(super) async fn set(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        next: Option<usize>,
+        made: &Arc<[Made]>,
+        planned: Decision,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let (rows, door) = (planned.rows(), made.iter().find_map(|one| one.kind.door()));
+        let mut now = planned;
+        loop {
+            let (_, more) = now.stage(made);
+            let after = next.filter(|_| !more && door.is_none());
+            let outcome = match self.stage(site, task, after, made, &now, &rows).await? {
+                (Outcome::Changed, _) if !more => Outcome::Changed,
+                (Outcome::Changed, _) => {
+                    self.prove(site).await?;
+                    if let Some(end) = self.ends.get(&task).filter(|end| **end != Outcome::Changed) {
+                        return Ok((end.clone(), rows));
+                    }
+                    // The word on the stage was not the last one.
+                    self.ends.remove(&task);
+                    self.refresh(site, task).await?;
+                    match decide(made, &self.facts, None) {
+                        Decision::InSync => Outcome::Changed,
+                        left @ Decision::Drift(_) if left != now => {
+                            now = left;
+                            continue;
+                        }
+                        still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
+                    }
+                }
+                (other, rows) => return Ok((other, rows)),
+            };
+            if door.is_some() {
+                self.prove(site).await?;
+                if self.ends.get(&task).is_none_or(|end| *end == Outcome::Changed) {
+                    site.through_the_new_door(task).await?;
+                }
+            }
+            return Ok((outcome, rows));
+        }
+    }
+
+    /// Reads once more just before acting, acts, and says what is true afterwards. `rows` is all that the task changes.
+    async fn stage(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        next: Option<usize>,
+        made: &Arc<[Made]>,
+        planned: &Decision,
+        rows: &[Row],
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        if self.fresh != Some(task) {
+            self.refresh(site, task).await?;
+            match decide(made, &self.facts, None) {
+                Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
+                now if now != *planned => {
+                    let why = "the host changed between the reading and the act".to_owned();
+                    return Ok((Outcome::Stale { why }, now.rows()));
+                }
+                _ => {}
+            }
+        }
+        let (stage, more) = planned.stage(made);
+        site.started(task);
+        let acts = self.acts(site, task, made, &stage);
+        let patience = Duration::from_secs(made.iter().map(|one| one.kind.patience()).sum());
+        let next =
+            next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
+        let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
+        queries.extend(
+            next.iter().flat_map(|next| site.made(*next).iter().flat_map(|one| one.kind.facts()).collect::<Vec<_>>()),
+        );
+        queries.sort();
+        queries.dedup();
+        self.fresh = None;
+        self.touched = true;
+        let guard = match site.guarded(task) {
+            Some(seconds) => Some(self.guard(site, task, seconds).await?),
+            None => {
+                // What needs no proof does not come between changes that wait for theirs.
+                self.prove(site).await?;
+                None
+            }
+        };
+        let line = site.line(task).await?;
+        let job = Job { acts, intent: Some(site.intent(task, guard.clone())), queries, timeout: patience };
+        fail::point("before-set");
+        let verdict = match line.carry_out(&job).await {
+            Ok((done, facts)) => Ok(self.verdict(done, facts, made, (&stage, more), patience)),
+            Err(loss) => Err(loss),
+        };
+        fail::point("after-set");
+        if let Some(door) = made.iter().find_map(|one| one.kind.door()) {
+            site.by_door(Some(door));
+        }
+        if guard.is_some() {
+            let outcome = self.guarded(site, task, (stage, rows), next, verdict).await?;
+            return Ok((outcome, rows.to_vec()));
+        }
+        let outcome = verdict.map_err(|loss| {
+            let why = format!("the host was lost while this was set: {loss}");
+            site.done(task, Outcome::Unknown { why }, rows.to_vec());
+            loss
+        })?;
+        self.fresh = next.filter(|_| outcome == Outcome::Changed);
+        Ok((outcome, rows.to_vec()))
+    }
+
+    /// What came of the acts, as it was read afterwards.
+    fn verdict(
+        &mut self,
+        done: Done,
+        facts: Facts,
+        made: &Arc<[Made]>,
+        (stage, more): (&Decision, bool),
+        patience: Duration,
+    ) -> Outcome {
+        let was = stage.rows();
+        match done {
+            Done::Failed { why, .. } => return Outcome::Failed { why },
+            Done::TimedOut => return Outcome::Failed { why: format!("did not end within {} s", patience.as_secs()) },
+            Done::All => {}
+        }
+        self.facts.update(facts);
+        match decide(made, &self.facts, None) {
+            Decision::InSync => Outcome::Changed,
+            Decision::Blind => Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() },
+            Decision::Unknown(why) => Outcome::Unknown { why },
+            // Of a change in stages the rest is still to come.
+            Decision::Drift(parts)
+                if more && parts.iter().all(|part| part.rows.iter().all(|row| !was.contains(row))) =>
+            {
+                Outcome::Changed
+            }
+            still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
+        }
+    }
+
+    /// The marks of all that follows when this changes, then the change itself.
+    fn acts(&self, site: &Site, task: usize, made: &[Made], planned: &Decision) -> Vec<Act> {
+        let plan = &self.shared.run.plan;
+        let follows = plan.graph.after(task).into_iter().filter(|after| {
+            plan.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
+        });
+        let marks = follows
+            .flat_map(|after| site.made(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
+        let mut acts: Vec<Act> = marks.map(|name| Act::MarkDue { name }).collect();
+        let blind: Vec<Setting> = Vec::new();
+        if *planned == Decision::Blind {
+            acts.extend(made.iter().flat_map(|one| one.kind.set(&blind, &self.facts)));
+        } else {
+            acts.extend(planned.acts(made, &self.facts));
+        }
+        acts
+    }
+}
