@@ -41,6 +41,7 @@ const TO_2222: &str = "- {id: port, ssh_port: {port: 2222}}\n";
 fn a_port_is_moved_and_found_again() {
     let fleet = Fleet::up(1);
     let open = || [greets(&fleet, 22), greets(&fleet, 2222)];
+    let free = || ends(&told(&fleet.call(&["unlock", "h1", "-i", &fleet.inventory(), "-y"]).output().unwrap()), 0);
     let run = call(&fleet, &["check"], TO_2222, None);
     ends(&run, 2);
     assert!(run.flat().contains("sshd old port: 22 listening → closed"), "{}", run.out);
@@ -61,14 +62,15 @@ fn a_port_is_moved_and_found_again() {
     ends(&fleet.inside("h1", "nft delete table inet foreign"), 0);
     assert_eq!(open(), [true, false]);
     // Killed after the first stage was set: the host goes back by itself.
-    let killed = call(&fleet, &["apply", "-y", "--guard-timeout", "5"], TO_2222, Some("after-set:1"));
+    let killed = call(&fleet, &["apply", "-y", "--guard-timeout", "10"], TO_2222, Some("after-set:1"));
     ends(&killed, -1);
     until("it goes back", || open() == [true, false]);
+    free();
     // Killed between the stages: both doors are open, and the next run closes the old one.
     let killed = call(&fleet, &["apply", "-y"], TO_2222, Some("confirmed:1"));
     ends(&killed, -1);
     assert_eq!(open(), [true, true]);
-    ends(&told(&fleet.call(&["unlock", "h1", "-i", &fleet.inventory(), "-y"]).output().unwrap()), 0);
+    free();
     let run = call(&fleet, &["apply", "-y"], TO_2222, None);
     ends(&run, 0);
     assert_eq!(open(), [false, true]);

@@ -14,8 +14,12 @@ ruleset() {
 }
 unit() {
   [ -d /run/systemd/system ] || { say "systemd does not run here"; return 1; }
-  w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1) || {
-    r=$?
+  # A socket cannot listen anew while its service holds it.
+  held=
+  case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac
+  w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1); r=$?
+  [ -z "$held" ] || unit start "$held" || r=1
+  [ "$r" = 0 ] || {
     [ "$1" = start ] || [ "$1" = restart ] || [ "$1" = reload ] && w="$w $(journalctl --no-pager -q -n 5 -o cat -u "$2" 2>/dev/null)"
     say "systemctl $1 $2: $w"; return $r; }
 }

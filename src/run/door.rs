@@ -2,26 +2,54 @@
 
 use super::site::Site;
 use crate::event::What;
-use crate::host::Loss;
+use crate::host::{Loss, LossKind};
 use crate::plan::{Body, Host};
-use std::borrow::Cow;
+use crate::target::Target;
+use std::sync::Arc;
 
 const SSH: u16 = 22;
 
 impl Site {
-    /// The host as lines to it are opened now.
-    pub(super) fn reached(&self) -> Cow<'_, Host> {
+    /// The hosts as which this one may be reached now, the likelier first. Its key is known by the old port or by no port
+    /// at all; ssh looks for the latter by itself, but only where it is told of no other name.
+    pub(super) fn reached(&self) -> Vec<Host> {
         let host = &self.run.plan.hosts[self.host];
         let old = host.connection.port;
-        let Some(port) = self.door.filter(|port| Some(*port) != old) else { return Cow::Borrowed(host) };
+        let Some(port) = self.door.filter(|port| Some(*port) != old) else { return vec![host.clone()] };
         let mut host = host.clone();
         host.connection.port = Some(port);
-        // Its key is known by the old port. ssh itself looks there only when that was the usual one.
-        if let Some(old) = old.filter(|old| *old != SSH) {
-            let alias = format!("HostKeyAlias=[{}]:{old}", host.connection.address);
-            host.connection.ssh_args.extend(["-o".into(), alias]);
+        let mut aliased = host.clone();
+        let old = old.filter(|old| *old != SSH);
+        let alias = old.map(|old| format!("HostKeyAlias=[{}]:{old}", host.connection.address));
+        aliased.connection.ssh_args.extend(alias.iter().flat_map(|alias| ["-o".to_owned(), alias.clone()]));
+        [host].into_iter().chain(alias.map(|_| aliased)).collect()
+    }
+
+    /// A line to the host as it is reached now; a `fresh` one shares nothing with any other.
+    pub(super) async fn opened(&self, as_root: bool, fresh: bool) -> Result<Arc<dyn Target>, Loss> {
+        let mut last = None;
+        for host in &self.reached() {
+            let opener = &self.run.opener;
+            let line = if fresh { opener.open_fresh(host, as_root).await } else { opener.open(host, as_root).await };
+            match line {
+                Err(loss) if loss.kind == LossKind::UnknownHostKey => last = last.or(Some(loss)),
+                done => return done,
+            }
         }
-        Cow::Owned(host)
+        Err(last.unwrap_or_else(|| Loss { kind: LossKind::Other, why: "no way leads to it".into() }))
+    }
+
+    /// A line by the port to which an earlier run moved sshd, where nobody listens at the inventory's.
+    pub(super) async fn at_new_door(&mut self, as_root: bool, loss: Loss) -> Result<Arc<dyn Target>, Loss> {
+        self.door = self.moved_to();
+        if self.door.is_some()
+            && let Ok(line) = self.opened(as_root, false).await
+        {
+            self.say_moved();
+            return Ok(line);
+        }
+        self.door = None;
+        Err(loss)
     }
 
     /// The port to which a step of this host's moves sshd, or has moved it in an earlier run.
@@ -46,7 +74,7 @@ impl Site {
 
     /// From now on all lines come by the new port: what looks at the way in must see the one that stays.
     pub(super) async fn through_the_new_door(&mut self, task: usize) -> Result<(), Loss> {
-        if self.reached().connection.port == self.run.plan.hosts[self.host].connection.port {
+        if self.door == self.run.plan.hosts[self.host].connection.port {
             return Ok(());
         }
         self.drop_lines().await;

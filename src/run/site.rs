@@ -61,17 +61,9 @@ impl Site {
             return Ok(Arc::clone(line));
         }
         let began = Instant::now();
-        let line = match self.run.opener.open(&self.reached(), as_root).await {
+        let line = match self.opened(as_root, false).await {
             Err(loss) if loss.kind == LossKind::Refused && self.door.is_none() => {
-                self.door = self.moved_to();
-                let moved =
-                    if self.door.is_some() { self.run.opener.open(&self.reached(), as_root).await.ok() } else { None };
-                if moved.is_none() {
-                    self.door = None;
-                }
-                let line = moved.ok_or(loss)?;
-                self.say_moved();
-                line
+                self.at_new_door(as_root, loss).await?
             }
             line => line?,
         };
@@ -247,7 +239,8 @@ impl Site {
 
     /// A line over a connection and a login of its own.
     pub async fn fresh(&self, task: usize) -> Result<Arc<dyn Target>, Loss> {
-        self.run.opener.open_fresh(&self.reached(), self.run.plan.becomes_root(task)).await
+        let as_root = self.run.plan.becomes_root(task);
+        self.opened(as_root, true).await
     }
 
     /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
@@ -255,12 +248,14 @@ impl Site {
     pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
         let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
         let made = self.made(task);
-        if self.run.plan.tasks[task].step.kind == "sshd"
+        if matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
             || !made.iter().flat_map(|one| one.kind.claims()).any(|c| latent(&c))
         {
             return None;
         }
-        Some(self.run.opener.by_files(&self.reached(), self.run.plan.becomes_root(task)).await)
+        let reached = self.reached();
+        let host = reached.first()?;
+        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
     }
 
     /// Lets go of the lines: the next reading opens new ones.

@@ -28,7 +28,7 @@
 //! - Where SELinux rules, the new port must be an `ssh_port_t` first (`semanage port`).
 //! - `Port` lines in other files of `sshd_config.d` add up as well: the step says which port it cannot take away.
 
-use super::sshd::{self, Sshd};
+use super::sshd::{self, SOCKET, Sshd};
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
@@ -44,8 +44,6 @@ pub struct SshPort {
     port: u16,
 }
 
-const SOCKET: &str = "ssh.socket";
-const SERVICE: &str = "ssh.service";
 const SOCKET_DIRECTORY: &str = "/etc/systemd/system/ssh.socket.d";
 const SOCKET_DROP_IN: &str = "/etc/systemd/system/ssh.socket.d/00-steadfast.conf";
 /// The field of the row that is the second stage.
@@ -166,8 +164,7 @@ impl Kind for SshPort {
                 _ => Act::Remove { path },
             });
             last.push(Act::ReloadUnits);
-            // A socket cannot listen anew while its service holds it; sessions are not the service's and stay.
-            last.extend([("stop", SERVICE), ("restart", SOCKET)].map(|(verb, name)| Act::Unit { verb, name: name.into() }));
+            last.push(Act::Unit { verb: "restart", name: SOCKET.into() });
         }
         let ports: Vec<u16> = found_ports(to).unwrap_or_else(|| vec![self.port]);
         let (of_main, mut rest): (Vec<Setting>, Vec<Setting>) =

@@ -67,6 +67,8 @@ const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/00-steadfast.conf";
 /// The follow-up's mark, also for an `on_change:` that leads to a step of this kind.
 const DUE: &str = "reloaded:sshd";
 const UNITS: [&str; 2] = ["ssh.service", "sshd.service"];
+/// Where systemd listens for sshd.
+pub(super) const SOCKET: &str = "ssh.socket";
 /// sshd wants its run directory, which a stopped server may not have.
 const TRY: &str = "mkdir -p -m 755 /run/sshd && /usr/sbin/sshd -t";
 
@@ -191,7 +193,7 @@ fn write(path: &str, content: String, mode: Option<u32>) -> Act {
 impl Kind for Sshd {
     fn facts(&self) -> Vec<Query> {
         let files = [MAIN, DROP_IN].map(|path| Query::File(path.into()));
-        let units = UNITS.map(|name| Query::Unit(name.into()));
+        let units = UNITS.into_iter().chain([SOCKET]).map(|name| Query::Unit(name.into()));
         let rest = [Query::Sshd { user: None }, Query::Due(DUE.into()), Query::Stat(DIRECTORY.into())];
         files.into_iter().chain(units).chain(rest).collect()
     }
@@ -257,7 +259,10 @@ impl Kind for Sshd {
         if only_a_mark_back {
             return vec![];
         }
-        acts.extend(running(found).map(|name| Act::Unit { verb: "reload", name }));
+        // What systemd listens for is handed over at a start alone: a reload would find its address taken. Sessions stay.
+        let by_socket = found.unit(SOCKET).is_ok_and(|unit| unit.active == "active");
+        let verb = if by_socket { "restart" } else { "reload" };
+        acts.extend(running(found).map(|name| Act::Unit { verb, name }));
         acts.push(Act::ClearDue { name: DUE.into() });
         acts
     }
