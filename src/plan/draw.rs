@@ -26,6 +26,7 @@ fn word(why: &Why) -> String {
         Why::Needs => "needs".into(),
         Why::OnChange => "on change".into(),
         Why::Object(object) => object.clone(),
+        Why::Condition(object) => format!("if {object}"),
     }
 }
 
