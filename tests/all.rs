@@ -27,4 +27,5 @@ mod rollback;
 mod saved;
 mod secret;
 mod ssh;
+mod system;
 mod wire;
