@@ -165,3 +165,98 @@ fn a_cut_answer_about_updates_is_never_wrong() {
         assert_eq!(answers(changed).iter().count(), recorded().len());
     }
 }
+
+/// A storage like S3 on this end of the lab's network; it knows one key.
+async fn storage(address: &str, root: PathBuf) -> std::net::SocketAddr {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
+    service.set_auth(s3s::auth::SimpleAuth::from_single("AKIALAB", "right-secret-key"));
+    let service = service.build();
+    let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+    let bound = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+    bound
+}
+
+/// Every object below a directory.
+fn objects(root: &Path) -> Vec<String> {
+    let tree = contents(root, &[]);
+    tree.into_keys().filter(|path| path.ends_with(".gz") && !path.contains("/.")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_shipped_by_addresses_that_a_storage_accepts() {
+    let fleet = Fleet::up(1);
+    let kept = tempfile::tempdir().unwrap();
+    std::fs::create_dir(kept.path().join("audit")).unwrap();
+    let at = storage(&format!("{}.1", fleet.0.subnet), kept.path().to_owned()).await;
+    let book = fleet.0.dir().join("ship.yml");
+    let text = format!(
+        "hosts: all
+vars:
+  storage_secret: {{secret: env:STORAGE_SECRET}}
+steps:
+  - id: shipped
+    log_shipping:
+      objects:
+        endpoint: http://{at}
+        bucket: audit
+        region: lab
+        key: AKIALAB
+        secret: \"{{{{ storage_secret }}}}\"
+        prefix: \"logs/{{{{ inventory_hostname }}}}\"
+        style: path
+        logs: [auth, /var/log/dpkg.log, cron.service]
+"
+    );
+    std::fs::write(&book, text).unwrap();
+    let run = |words: &[&str], secret: &str| {
+        let all = [words, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat();
+        crate::common::told(&fleet.call(&all).env("STORAGE_SECRET", secret).output().unwrap())
+    };
+    // A storage that refuses is told, and nothing counts as shipped.
+    let wrong = run(&["apply", "-y"], "wrong-secret-key");
+    assert_eq!(wrong.code, 3, "{}{}", wrong.out, wrong.err);
+    assert!(wrong.flat().contains("was not shipped"), "{}", wrong.out);
+    assert_eq!(objects(kept.path()), Vec::<String>::new());
+
+    let right = run(&["apply", "-y", "--json"], "right-secret-key");
+    assert_eq!(right.code, 0, "{}{}", right.out, right.err);
+    for hidden in ["X-Amz-Signature", "right-secret-key"] {
+        assert!(!right.out.contains(hidden) && !right.err.contains(hidden), "{hidden} is shown: {}", right.out);
+    }
+    let there = objects(kept.path());
+    let day = fleet.inside("h1", "date -u +%F").out.trim().to_owned();
+    let wanted = ["auth", "cron.service", "var-log-dpkg.log"].map(|name| format!("/audit/logs/h1/{day}/{name}.gz"));
+    assert_eq!(there, wanted);
+    let packed = std::process::Command::new("gzip").arg("-dc").arg(kept.path().join(&wanted[2][1..])).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&packed.stdout), fleet.inside("h1", "cat /var/log/dpkg.log").out);
+    let packed = std::process::Command::new("gzip").arg("-dc").arg(kept.path().join(&wanted[0][1..])).output().unwrap();
+    assert!(String::from_utf8_lossy(&packed.stdout).contains("sshd"), "{}", String::from_utf8_lossy(&packed.stdout));
+
+    let held = fleet.inside("h1", "stat -c '%a %U' /etc/steadfast-ship-logs.urls; grep -rlF right-secret-key /etc /var/lib /usr/local /run 2>/dev/null; systemctl is-enabled steadfast-ship-logs.timer; systemctl is-active steadfast-ship-logs.timer");
+    assert_eq!(held.out, "600 root\nenabled\nactive\n", "{}", held.err);
+    let again = run(&["apply", "-y"], "right-secret-key");
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert!(again.out.contains("in sync"), "{}", again.out);
+
+    // Old news is drift, and so are addresses that were signed by another.
+    fleet.inside("h1", "echo $(($(date +%s) - 90000)) >/var/lib/steadfast-logs/shipped");
+    let old = run(&["check"], "right-secret-key");
+    assert_eq!(old.code, 2, "{}", old.out);
+    assert!(old.flat().contains("more than a day ago → within a day") && !old.flat().contains("until"), "{}", old.out);
+    let other = run(&["check", "-D"], "another-secret-key");
+    assert!(other.flat().contains("for something else"), "{}", other.out);
+    assert!(!other.out.contains("X-Amz"), "{}", other.out);
+    assert_eq!(run(&["apply", "-y"], "right-secret-key").code, 0);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+}
