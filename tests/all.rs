@@ -28,4 +28,5 @@ mod rollback;
 mod saved;
 mod secret;
 mod ssh;
+mod system;
 mod wire;

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use steadfast::fact::{
-    Accounts, Answer, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os, Password,
-    Query, Said, Socket, Unit, User,
+    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os,
+    Password, Pending, Query, Said, Socket, Unit, Updates, User,
 };
 use steadfast::fault::Source;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
@@ -97,6 +97,24 @@ fn entry(found: &Json) -> Entry {
     }
 }
 
+/// Times in days before now; a text is the reason why a part is not known.
+fn updates(found: &Json) -> Updates {
+    const NOW: i64 = 1_700_000_000;
+    let part = |field: &str| found[field].as_str().map_or(Ok(&found[field]), |why| Err(why.to_owned()));
+    let time = |field: &str| part(field).map(|days| days.as_i64().map(|days| NOW - days * 86_400));
+    let pending = |name: &Json| {
+        let name = text(name);
+        Pending { security: name.ends_with('!'), package: name.trim_end_matches('!').to_owned() }
+    };
+    Updates {
+        now: NOW,
+        upgraded: time("upgraded"),
+        lists: time("lists"),
+        pending: part("pending").map(|all| all.as_array().unwrap_or(&vec![]).iter().map(pending).collect()),
+        reboot: if found["reboot_unknown"].is_null() { Ok(found["reboot"].as_str().map(Into::into)) } else { Err(text(&found["reboot_unknown"])) },
+    }
+}
+
 fn effective(found: &Json) -> Effective {
     let values = |value: &Json| if value.is_array() { texts(value) } else { vec![text(value)] };
     Effective(found.as_object().unwrap().iter().map(|(key, value)| (key.clone(), values(value))).collect())
@@ -119,6 +137,8 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         Query::State(_) | Query::Journal(_) => return Err("a case keeps no journal".into()),
         Query::Os => Answer::Os(Os {
             packages: or(&facts["os"]["packages"], "dpkg"),
+            init: or(&facts["os"]["init"], "systemd"),
+            arch: or(&facts["os"]["arch"], "x86_64"),
             virtualization: or(&facts["os"]["virtualization"], "none"),
             ..Os::default()
         }),
@@ -158,6 +178,25 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             let told = user.as_ref().map_or(&facts["sshd"], |user| &facts["sshd_of"][user]);
             Answer::Sshd(effective(if told.is_null() { return Err("sshd is not installed".into()) } else { told }))
         }
+        Query::Updates => {
+            family("updates")?;
+            Answer::Updates(updates(&facts["updates"]))
+        }
+        Query::Audit => {
+            family("audit")?;
+            let (found, number) = (&facts["audit"], |field: &str| facts["audit"][field].as_u64().map(|n| n as u32));
+            Answer::Audit(Audit {
+                enabled: number("enabled").unwrap_or(1),
+                failure: number("failure").unwrap_or(1),
+                backlog: number("backlog").unwrap_or(8192),
+                rules: texts(&found["rules"]),
+            })
+        }
+        Query::AptConfig => {
+            family("apt")?;
+            let item = |item: &Json| (text(&item[0]), text(&item[1]));
+            Answer::AptConfig(AptConfig(list(&facts["apt"]).iter().map(item).collect()))
+        }
         Query::Due(mark) => {
             family("due")?;
             Answer::Due(facts["due"][mark] == true)
@@ -176,6 +215,7 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             })
         }
         Query::Stat(glob) => Answer::Stat(list(&facts["stat"][glob]).iter().map(entry).collect()),
+        Query::Mounts if facts["unknown"]["mounts"].is_string() => return Err(text(&facts["unknown"]["mounts"])),
         Query::Mounts => Answer::Mounts(
             list(&facts["mounts"])
                 .iter()
@@ -296,6 +336,10 @@ fn every_kind_has_its_cases() {
         "sysctl",
         "kernel_module",
         "package",
+        "auto_updates",
+        "auditd_rules",
+        "mount_option",
+        "log_shipping",
         "service",
         "user",
         "group",

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast::fact::{Answer, Entry, Facts, Group, Os, Password, Query, Unit, User};
+use steadfast::fact::{Answer, Entry, Facts, Group, Mount, Os, Password, Query, Unit, Updates, User};
 use steadfast::host::{Become, Lines, Login, Settings};
 use steadfast::playbook::{Step, load};
 use steadfast::step::{KINDS, Kind, Row, Undo};
@@ -35,7 +35,20 @@ fn scenarios() -> Vec<(Arc<Step>, Arc<dyn Kind>)> {
 /// A Debian server that nobody looked after, as far as the scenarios speak of it.
 fn neglected() -> State {
     let mut state = State {
-        os: Os { id: "debian".into(), family: "debian".into(), init: "systemd".into(), ..Os::default() },
+        os: Os {
+            id: "debian".into(),
+            family: "debian".into(),
+            init: "systemd".into(),
+            packages: "dpkg".into(),
+            ..Os::default()
+        },
+        updates: Some(Updates {
+            now: 1_700_000_000,
+            upgraded: Ok(Some(1_600_000_000)),
+            lists: Ok(None),
+            pending: Ok(vec![]),
+            reboot: Ok(None),
+        }),
         ..State::default()
     };
     for directory in [
@@ -50,6 +63,8 @@ fn neglected() -> State {
         "/srv",
         "/etc/security/limits.d",
         "/etc/sudoers.d",
+        "/etc/apt/apt.conf.d",
+        "/etc/rsyslog.d",
     ] {
         state.directory(directory, 0o755);
     }
@@ -63,6 +78,10 @@ fn neglected() -> State {
         ("/etc/login.defs", "#UMASK 022\nUMASK\t\t022\nPASS_MAX_DAYS\t99999\n", 0o644),
         ("/etc/systemd/journald.conf", "[Journal]\n#Storage=auto\n", 0o644),
         ("/etc/pam.d/su", "# auth       required   pam_wheel.so\nauth       sufficient pam_rootok.so\n", 0o644),
+        ("/etc/apt/apt.conf.d/20auto-upgrades", "APT::Periodic::Update-Package-Lists \"0\";\n", 0o644),
+        ("/etc/audit/rules.d/audit.rules", "-D\n-b 64\n", 0o640),
+        ("/etc/audit/audit.rules", "-D\n-b 64\n", 0o640),
+        ("/etc/fstab", "# UNCONFIGURED\n", 0o644),
         ("/etc/hosts", "127.0.0.1 localhost\n", 0o644),
         ("/etc/nftables.conf", "#!/usr/sbin/nft -f\n\nflush ruleset\n", 0o755),
         ("/etc/sudoers", "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", 0o440),
@@ -95,9 +114,19 @@ fn neglected() -> State {
         ("cron.service", "inactive", "disabled"),
         ("ssh.service", "active", "enabled"),
         ("nftables.service", "inactive", "disabled"),
+        ("rsyslog.service", "inactive", "disabled"),
+        ("apt-daily.timer", "inactive", "masked"),
+        ("apt-daily-upgrade.timer", "active", "disabled"),
     ] {
         state.units.insert(name.into(), unit(name, active, file));
     }
+    let mount = |path: &str, fs: &str, options: &str| Mount {
+        device: fs.into(),
+        path: path.into(),
+        fs: fs.into(),
+        options: options.split(',').map(Into::into).collect(),
+    };
+    state.mounts = vec![mount("/dev/shm", "tmpfs", "rw,nosuid,nodev"), mount("/tmp", "tmpfs", "rw,relatime")];
     state.packages.extend([("rpcbind".to_owned(), "1.2".to_owned()), ("cron".to_owned(), "3.0".to_owned())]);
     state.modules.insert("cramfs".into(), Module { loaded: true, builtin: false });
     let user = |name: &str, uid: u32, home: &str, password: Password| User {
@@ -213,6 +242,7 @@ fn lines(state: &State) -> Vec<String> {
     all.extend(state.units.iter().map(|unit| format!("{unit:?}")));
     all.extend(state.packages.iter().map(|package| format!("{package:?}")));
     all.extend(state.tables.iter().map(|table| format!("{table:?}")));
+    all.extend(state.mounts.iter().map(|mount| format!("{mount:?}")));
     all.extend(state.modules.iter().map(|module| format!("{module:?}")));
     all.extend(state.users.iter().map(|user| format!("{user:?}")));
     all.extend(state.groups.iter().map(|group| format!("{group:?}")));

@@ -41,6 +41,9 @@ pub struct Guard {
     pub joins: bool,
 }
 
+/// What augenrules writes: all rules in one file, and that file as it was before.
+const AUDIT: [&str; 2] = ["/etc/audit/audit.rules", "/etc/audit/audit.rules.prev"];
+
 /// The files that hold accounts; their tools keep the last version beside each.
 const ACCOUNTS: [&str; 6] = ["passwd", "shadow", "group", "gshadow", "subuid", "subgid"];
 
@@ -55,11 +58,13 @@ impl Act {
             | Self::RemoveDir { path } => one(Family::Path, path),
             Self::Chmod { path, .. } | Self::Chown { path, .. } => one(Family::Meta, path),
             Self::Sysctl { key, .. } => one(Family::Live, key),
+            Self::Remount { path, .. } => one(Family::Mount, path),
             Self::Table { name, .. } => one(Family::Table, name),
             Self::LoadModule { name } | Self::UnloadModule { name } => one(Family::Module, name),
             Self::Unit { verb, .. } if is_poke(verb) => vec![],
             Self::Unit { verb: "start" | "stop", name } => one(Family::Runs, name),
             Self::Unit { name, .. } => one(Family::Boot, name),
+            Self::AuditRules { .. } => AUDIT.iter().map(|path| Thing::new(Family::Path, *path)).collect(),
             Self::Install { .. } | Self::Uninstall { .. } => one(Family::Packages, "installed"),
             Self::User { .. }
             | Self::DeleteUser { .. }
@@ -82,6 +87,7 @@ impl Act {
         match self {
             Self::Unit { verb, name } if is_poke(verb) => Some((verb, name)),
             Self::ReloadUnits => Some(("daemon-reload", "-")),
+            Self::AuditRules { load: true } => Some(("audit-rules", "-")),
             _ => None,
         }
     }

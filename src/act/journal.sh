@@ -38,6 +38,8 @@ back() {
     live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   boot) back_boot "$2" "${3#=}" ;;
   runs) case $BOOT:$3 in :on) unit start "$2" ;; :off) unit stop "$2" ;; esac ;;
+  mount) [ "$3" != absent ] || { say "$2 was not mounted"; return 1; }
+    remount "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
   table) if [ "$3" = absent ]; then ruleset "$2" </dev/null; else back_table "$2" "$3" "$4"; fi ;;
   packages) back_packages "$3" "$4" ;;
@@ -91,7 +93,11 @@ purge() {
 # poke VERB NAME: after a way back, what runs reads what is there again.
 poke() {
   [ -z "$BOOT" ] || return 0
-  if [ "$1" = daemon-reload ]; then systemctl --no-ask-password daemon-reload; else unit "$1" "$2"; fi
+  case $1 in
+  daemon-reload) systemctl --no-ask-password daemon-reload ;;
+  audit-rules) audit_rules --load ;;
+  *) unit "$1" "$2" ;;
+  esac
 }
 # undo FILE: goes back through the whole of one task's journal, from its end to its beginning.
 undo() {

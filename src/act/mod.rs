@@ -63,6 +63,11 @@ pub enum Act {
         key: String,
         value: String,
     },
+    /// A mount gets these flags and no others (`rw,nosuid,nodev`); the file system behind it stays as it is.
+    Remount {
+        path: String,
+        flags: String,
+    },
     /// The table of the packet filter becomes this text, in one go; `None`: it goes away. By its name in `inet`.
     Table {
         name: String,
@@ -81,6 +86,10 @@ pub enum Act {
     },
     /// `systemctl daemon-reload`.
     ReloadUnits,
+    /// Makes one file of all rules of the audit; `load` gives it to the kernel as well.
+    AuditRules {
+        load: bool,
+    },
     /// Installs packages by the host's own manager, non-interactively, keeping changed configuration files.
     Install {
         packages: Vec<String>,

@@ -6,6 +6,8 @@ live() {
   [ -e "$p" ] || { say "the kernel has no parameter $1"; return 1; }
   { printf '%s\n' "$2" >"$p"; } 2>/dev/null || say "the kernel does not take $2 for $1"
 }
+# remount PATH FLAGS: the flags of the mount alone, not those of the file system behind it.
+remount() { w=$(mount -o "remount,bind,$2" "$1" 2>&1) || say "mount: $w"; }
 # ruleset NAME: the table of the packet filter becomes what is on stdin, in one go; nothing is no table.
 ruleset() {
   command -v nft >/dev/null 2>&1 || { say "nftables is not installed"; return 1; }
@@ -22,6 +24,13 @@ unit() {
   [ "$r" = 0 ] || {
     [ "$1" = start ] || [ "$1" = restart ] || [ "$1" = reload ] && w="$w $(journalctl --no-pager -q -n 5 -o cat -u "$2" 2>/dev/null)"
     say "systemctl $1 $2: $w"; return $r; }
+}
+# audit_rules --load: makes one file of all in rules.d, and gives it to the kernel; without a word the file alone, as
+# for a kernel that is locked and would refuse.
+audit_rules() {
+  command -v augenrules >/dev/null 2>&1 || { say "augenrules is not installed"; return 1; }
+  case $(auditctl -s 2>/dev/null) in *'enabled 2'*) set -- ;; esac
+  w=$(augenrules $1 2>&1) || say "augenrules: $(printf %s "$w" | head -n 5)"
 }
 install() {
   if command -v apt-get >/dev/null 2>&1; then

@@ -46,6 +46,7 @@ fn one(act: &Act) -> String {
         Act::Chmod { path, mode } => words("mode", &[&format!("{mode:o}"), path]),
         Act::Chown { path, owner, group } => words("own", &[&ownership(owner.as_deref(), group.as_deref()), path]),
         Act::Sysctl { key, value } => words("live", &[key, value]),
+        Act::Remount { path, flags } => words("remount", &[path, flags]),
         Act::Table { name, text } => {
             format!("{} | {}", said(text.as_deref().unwrap_or_default().as_bytes()), words("ruleset", &[name]))
         }
@@ -53,6 +54,7 @@ fn one(act: &Act) -> String {
         Act::UnloadModule { name } => words("modprobe -r --", &[name]),
         Act::Unit { verb, name } => words("unit", &[verb, name]),
         Act::ReloadUnits => "systemctl --no-ask-password daemon-reload".to_owned(),
+        Act::AuditRules { load } => words("audit_rules", &[if *load { "--load" } else { "" }]),
         Act::Install { packages } => words("install", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
         Act::Uninstall { packages } => words("uninstall", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
         Act::User { name, create, set } => user(name, *create, set),

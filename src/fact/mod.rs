@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod accounts;
+mod apt_config;
+mod audit;
 pub mod due;
 mod file;
 mod guard;
@@ -29,9 +31,12 @@ mod stat;
 pub mod state;
 mod sysctl;
 mod unit;
+mod updates;
 mod words;
 
 pub use accounts::{Accounts, Group, Password, User};
+pub use apt_config::AptConfig;
+pub use audit::Audit;
 pub use due::mark;
 pub use file::Content;
 pub use guard::Open;
@@ -47,6 +52,7 @@ pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
 pub use state::{Family, Thing};
 pub use unit::Unit;
+pub use updates::{Pending, Updates};
 
 /// One question to a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -78,6 +84,12 @@ pub enum Query {
     Accounts,
     /// What is mounted where, with which options.
     Mounts,
+    /// How new the host is, and what waits.
+    Updates,
+    /// The kernel's audit and its rules.
+    Audit,
+    /// apt's configuration in effect, as far as it says what happens by itself.
+    AptConfig,
     /// Whether a follow-up is due: an earlier change said that this must still happen.
     Due(String),
     /// The state of a thing in one word, as the journal keeps it.
@@ -112,6 +124,9 @@ pub enum Answer {
     Sockets(Vec<Socket>),
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
+    Updates(Updates),
+    AptConfig(AptConfig),
+    Audit(Audit),
     Due(bool),
     State(String),
     Journal(Vec<JournalEntry>),
@@ -167,6 +182,9 @@ accessors! {
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;
+    updates() = Query::Updates => Updates -> Updates;
+    apt_config() = Query::AptConfig => AptConfig -> AptConfig;
+    audit() = Query::Audit => Audit -> Audit;
     due(what: &str) = Query::Due(what.into()) => Due -> bool;
     state(thing: &Thing) = Query::State(thing.clone()) => State -> String;
     journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;

@@ -12,8 +12,8 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
-    state, sysctl, unit,
+    accounts, apt_config, audit, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
+    state, sysctl, unit, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -77,6 +77,9 @@ const ASK: &[Ask] = &[
     sshd::ask,
     nft::ask,
     login::ask,
+    updates::ask,
+    apt_config::ask,
+    audit::ask,
     state::ask,
     journal::ask,
     guard::ask,
@@ -98,6 +101,9 @@ const ANSWER: &[Fill] = &[
     sshd::answer,
     nft::answer,
     login::answer,
+    updates::answer,
+    apt_config::answer,
+    audit::answer,
     state::answer,
     journal::answer,
     guard::answer,

@@ -25,6 +25,8 @@ pub enum Family {
     Runs,
     /// Whether a unit is enabled, disabled or masked.
     Boot,
+    /// The flags of a mount.
+    Mount,
     /// A kernel module.
     Module,
     /// A table of the packet filter, by its name in the family `inet`.
@@ -36,12 +38,13 @@ pub enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Path,
         Self::Meta,
         Self::Live,
         Self::Runs,
         Self::Boot,
+        Self::Mount,
         Self::Module,
         Self::Table,
         Self::Packages,
@@ -56,6 +59,7 @@ impl Family {
             Self::Live => "live",
             Self::Runs => "runs",
             Self::Boot => "boot",
+            Self::Mount => "mount",
             Self::Module => "module",
             Self::Table => "table",
             Self::Packages => "packages",
@@ -90,6 +94,7 @@ impl fmt::Display for Thing {
             Family::Live => write!(f, "kernel parameter {}", self.name),
             Family::Runs => write!(f, "unit {}", self.name),
             Family::Boot => write!(f, "unit {} at boot", self.name),
+            Family::Mount => write!(f, "mount {}", self.name),
             Family::Module => write!(f, "kernel module {}", self.name),
             Family::Table => write!(f, "packet filter table inet {}", self.name),
             Family::Packages => write!(f, "installed packages"),

@@ -24,6 +24,11 @@ states() {
         esac
       done
     else for p; do echo absent; done; fi ;;
+  mount) for p; do s=absent
+    while read -r d t y o x; do
+      [ "$t" != "$p" ] || s==$(printf %s "$o" | tr , '\n' | grep -xE 'rw|ro|nosuid|nodev|noexec|noatime|nodiratime|relatime' | tr '\n' , | sed 's/,$//' | base64 | tr -d '\n')
+    done </proc/self/mounts
+    echo "$s"; done ;;
   module) for p; do if [ -d "/sys/module/$(printf %s "$p" | tr - _)" ]; then echo loaded; else echo absent; fi; done ;;
   table) for p; do
     if ! command -v nft >/dev/null 2>&1; then echo absent

@@ -22,6 +22,9 @@ impl Query {
             Self::Sockets => "listening sockets".into(),
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),
+            Self::Updates => "how new the packages are".into(),
+            Self::Audit => "the kernel's audit".into(),
+            Self::AptConfig => "apt's configuration".into(),
             Self::Due(name) => format!("whether {name} is due"),
             Self::State(thing) => format!("the state of {thing}"),
             Self::Journal(run) => format!("the journal of run {run}"),
@@ -71,6 +74,7 @@ fn still(answer: &Answer) -> Answer {
     let mut answer = answer.clone();
     match &mut answer {
         Answer::Os(os) => os.clock = 0,
+        Answer::Updates(updates) => updates.now = 0,
         Answer::Sockets(sockets) => {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();

@@ -9,7 +9,7 @@
 //!
 //! | subject | fields | is true when |
 //! |---|---|---|
-//! | `accounts` | `uid`, `password`, `shell`, `group`; `only` | nobody but these has all of the former |
+//! | `accounts` | `uid`, `system`, `password`, `shell`, `group`; `only` | nobody but these has all of the former |
 //! | `file` | `path`; `state`, `equals`, `contains`, `lacks`, `matches` | the file's text is like that |
 //! | `stat` | `path` (may be a glob); `exists`, `max_mode`, `owner`, `group` | all that match are like that |
 //! | `mount` | `path`; `options`, `fs` | it is mounted so |
@@ -19,10 +19,22 @@
 //! | `service` | `name`; `running`, `enabled` | it is so, unlike the kind `service` without anything around it |
 //! | `module` | `name`; `loaded`, `blocked` | the kernel module is so |
 //! | `sshd` | `keyword`, `equals`; `user` | sshd's value in effect, for this user's login |
+//! | `updates` | `max_age`, `security_pending`, `pending`, `reboot_required`, `lists_max_age`, `automatic` | the host is so new |
+//! | `shellshock` | none: `{}` | bash takes no functions from variables |
 //! | `shell` | `run`; `env`, `code`, `equals`, `matches`, `lacks` | the script ends so and says so |
 //!
 //! Versions are compared as dpkg does (`~` before nothing, epochs first) or as rpm does, by what rules on the host.
 //! `matches` is a regular expression that must be found somewhere; `lacks` and `contains` are plain text.
+//!
+//! `updates` looks at the logs and lists that are on the host; it fetches nothing, so say `lists_max_age` as well where you ask
+//! what waits. Ages are `90d`, `2w`, `36h`. `max_age` holds when the last upgrade is no older, be it of one package by
+//! hand, or when nothing waits by lists that are no older. What is held back waits too. apt alone can tell what waits
+//! without writing; for the others that is unknown. In a container only `/run/reboot-required` counts.
+//!
+//! ```yaml
+//! - id: patched
+//!   expect: {updates: {max_age: 90d, security_pending: 0, reboot_required: false, lists_max_age: 7d, automatic: true}}
+//! ```
 //!
 //! An expectation that does not hold is drift that steadfast cannot mend: a check exits as for any drift, an apply goes on
 //! and reports it for a person.
@@ -47,6 +59,7 @@ mod files;
 mod pattern;
 mod script;
 mod system;
+mod updates;
 mod version;
 
 /// One assertion.
@@ -73,6 +86,10 @@ pub enum Expect {
     Module(system::Module),
     /// One value of sshd's configuration in effect.
     Sshd(system::Sshd),
+    /// How new the host is.
+    Updates(updates::Updates),
+    /// bash takes no functions from variables.
+    Shellshock(updates::Shellshock),
     /// What a read-only script says.
     Shell(script::Shell),
 }
@@ -105,6 +122,8 @@ impl Expect {
             Self::Service(subject) => ("service", subject),
             Self::Module(subject) => ("module", subject),
             Self::Sshd(subject) => ("sshd", subject),
+            Self::Updates(subject) => ("updates", subject),
+            Self::Shellshock(subject) => ("shellshock", subject),
             Self::Shell(subject) => ("shell", subject),
         }
     }

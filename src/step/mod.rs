@@ -226,6 +226,9 @@ kinds! {
     sysctl::Sysctl,
     kernel_module::KernelModule,
     package::Package,
+    auto_updates::AutoUpdates,
+    auditd_rules::AuditdRules,
+    mount_option::MountOption,
     service::Service,
     user::User,
     group::Group,
@@ -236,6 +239,7 @@ kinds! {
     firewall::Firewall,
     sudo_rule::SudoRule,
     pam::Pam,
+    log_shipping::LogShipping,
     command::Command,
     expect::Expect,
 }

@@ -95,6 +95,7 @@ impl Kind for Restore {
         }
         acts.extend(self.pokes.iter().filter_map(|(verb, name)| match verb.as_str() {
             "daemon-reload" => Some(Act::ReloadUnits),
+            "audit-rules" => Some(Act::AuditRules { load: true }),
             "reload" => Some(Act::Unit { verb: "reload", name: name.clone() }),
             "restart" => Some(Act::Unit { verb: "restart", name: name.clone() }),
             _ => None,

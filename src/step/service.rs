@@ -42,7 +42,8 @@ use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
-use state::{State, is_live};
+use state::is_live;
+pub(super) use state::{State, boot_verbs, means_off};
 
 mod state;
 
@@ -176,7 +177,7 @@ impl Service {
     }
 }
 
-fn reload_units(names: &[String], found: &Facts) -> Vec<Act> {
+pub(super) fn reload_units(names: &[String], found: &Facts) -> Vec<Act> {
     let stale = names.iter().any(|name| found.unit(name).is_ok_and(|unit| unit.needs_reload));
     if stale { vec![Act::ReloadUnits] } else { vec![] }
 }

@@ -11,6 +11,8 @@ pub struct Accounts {
     uid: Option<u32>,
     password: Option<Password>,
     shell: Option<Many>,
+    /// An account of the system (number 1 to 999, or nobody's), or one that is not.
+    system: Option<bool>,
     /// In this group, as primary or further one.
     group: Option<String>,
     /// Those who may; `[]` is nobody.
@@ -36,7 +38,8 @@ impl Accounts {
             let group = all.groups.iter().find(|group| group.name == *name);
             group.is_some_and(|group| group.gid == user.gid || group.members.contains(&user.name))
         });
-        if !(shell && group && self.uid.is_none_or(|uid| uid == user.uid)) {
+        let system = self.system.is_none_or(|wanted| wanted == (matches!(user.uid, 1..=999) || user.uid >= 65_534));
+        if !(shell && group && system && self.uid.is_none_or(|uid| uid == user.uid)) {
             return Ok(false);
         }
         let Some(wanted) = self.password else { return Ok(true) };
@@ -54,6 +57,7 @@ impl Accounts {
     fn what(&self) -> String {
         let mut words = Vec::new();
         words.extend(self.uid.map(|uid| format!("uid {uid}")));
+        words.extend(self.system.map(|is| if is { "of the system" } else { "not of the system" }.to_owned()));
         words.extend(self.password.map(|password| format!("password {password:?}").to_lowercase()));
         words.extend(self.shell.as_ref().map(|shells| format!("shell {}", shells.0.join(" or "))));
         words.extend(self.group.as_ref().map(|group| format!("group {group}")));
@@ -86,6 +90,6 @@ impl Subject for Accounts {
 
     fn broken(&self) -> Vec<(&'static str, String)> {
         let none = self.what().is_empty();
-        none.then(|| ("only", "say whom it is about: `uid`, `password`, `shell` or `group`".into())).into_iter().collect()
+        none.then(|| ("only", "say whom it is about: `uid`, `system`, `password`, `shell` or `group`".into())).into_iter().collect()
     }
 }

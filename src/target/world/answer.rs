@@ -1,7 +1,7 @@
 //! What the world answers.
 
 use super::{State, Thing, What};
-use crate::fact::{Answer, Content, Effective, Entry, EntryKind, Module, Query, Said, Unit};
+use crate::fact::{Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Module, Query, Said, Unit};
 use globset::GlobBuilder;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +27,9 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
         Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
         Query::Mounts => Answer::Mounts(state.mounts.clone()),
+        Query::Updates => Answer::Updates(state.updates.clone().ok_or("nobody said how new this world is")?),
+        Query::Audit => Answer::Audit(audit(state)),
+        Query::AptConfig => Answer::AptConfig(apt_config(state)),
         Query::Due(name) => Answer::Due(state.due.contains(name)),
         Query::Guards => Answer::Guards(vec![]),
         Query::State(_) | Query::Journal(_) => return Err("this world keeps no journal".into()),
@@ -122,6 +125,37 @@ fn sshd(state: &State) -> Result<Effective, String> {
         all.entry(keyword.into()).or_insert_with(|| vec![value.to_owned()]);
     }
     Ok(Effective(all))
+}
+
+/// The kernel of this world has what the last start or load gave it: all that the one file says.
+fn audit(state: &State) -> Audit {
+    let text = state.text("/etc/audit/audit.rules").unwrap_or_default();
+    let value = |flag: &str| text.lines().rev().find_map(|line| line.strip_prefix(flag)?.trim().parse().ok());
+    let rules = text.lines().filter(|line| line.starts_with("-a") || line.starts_with("-w")).map(ToOwned::to_owned);
+    Audit {
+        enabled: value("-e ").unwrap_or(1),
+        failure: value("-f ").unwrap_or(1),
+        backlog: value("-b ").unwrap_or(64),
+        rules: rules.collect(),
+    }
+}
+
+/// The files of apt.conf.d in the order of their names, each setting on a line of its own.
+fn apt_config(state: &State) -> AptConfig {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let files = state.files.keys().filter(|path| path.starts_with("/etc/apt/apt.conf.d/"));
+    for line in files.filter_map(|path| state.text(path)).flat_map(str::lines) {
+        if let Some(name) = line.strip_prefix("#clear ") {
+            let name = name.trim_end_matches(';');
+            all.retain(|(key, _)| key.trim_end_matches("::") != name);
+        } else if let Some((name, value)) = line.strip_suffix("\";").and_then(|line| line.split_once(" \"")) {
+            if !name.ends_with("::") {
+                all.retain(|(key, _)| key != name);
+            }
+            all.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    AptConfig(all)
 }
 
 /// The few words of shell that the world knows; variables are put in first.

@@ -52,6 +52,11 @@ pub fn carry(state: &mut State, act: &Act) -> Result<(), String> {
         Act::Sysctl { key, value } => {
             *state.live.get_mut(key).ok_or_else(|| format!("the kernel has no parameter {key}"))? = value.clone();
         }
+        Act::Remount { path, flags } => {
+            let mount = state.mounts.iter_mut().rev().find(|mount| mount.path == *path);
+            let mount = mount.ok_or_else(|| format!("{path} is not mounted"))?;
+            mount.options = flags.split(',').map(ToOwned::to_owned).collect();
+        }
         Act::Table { name, text: Some(text) } => drop(state.tables.insert(name.clone(), text.clone())),
         Act::Table { name, text: None } => drop(state.tables.remove(name)),
         Act::LoadModule { name } => {
@@ -60,6 +65,12 @@ pub fn carry(state: &mut State, act: &Act) -> Result<(), String> {
         Act::UnloadModule { name } => state.modules.entry(name.clone()).or_default().loaded = false,
         Act::Unit { verb, name } => unit(state, verb, name)?,
         Act::ReloadUnits => state.units.values_mut().for_each(|unit| unit.needs_reload = false),
+        Act::AuditRules { .. } => {
+            let files = state.files.iter().filter(|(path, _)| path.starts_with("/etc/audit/rules.d/"));
+            let text = files.filter_map(|(path, _)| state.text(path)).flat_map(str::lines);
+            let lines: String = text.filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+            state.file("/etc/audit/audit.rules", &lines, 0o640);
+        }
         Act::Install { packages } => {
             state.packages.extend(packages.iter().map(|name| (name.clone(), "1.0".to_owned())));
         }
