@@ -26,4 +26,5 @@ mod rollback;
 mod saved;
 mod secret;
 mod ssh;
+mod tls;
 mod wire;

@@ -19,6 +19,7 @@
 //! | `service` | `name`; `running`, `enabled` | it is so, unlike the kind `service` without anything around it |
 //! | `module` | `name`; `loaded`, `blocked` | the kernel module is so |
 //! | `sshd` | `keyword`, `equals`; `user` | sshd's value in effect, for this user's login |
+//! | `tls` | `address`, `port`; `min_version`, `start`, `server_name` | from where steadfast runs, nothing older and no weak cipher is taken, and something newer is |
 //! | `shell` | `run`; `env`, `code`, `equals`, `matches`, `lacks` | the script ends so and says so |
 //!
 //! Versions are compared as dpkg does (`~` before nothing, epochs first) or as rpm does, by what rules on the host.
@@ -31,7 +32,7 @@
 //!
 //! Traps:
 //! - It is judged at its place in the playbook. What it finds through a file, package, unit or parameter that another
-//!   step owns comes after that step by itself; for `socket`, `mount`, `accounts` and `shell` write `needs`.
+//!   step owns comes after that step by itself; for `socket`, `mount`, `accounts`, `tls` and `shell` write `needs`.
 //! - `shell` only looks: it is run by `steadfast check` as well. Templates are refused in it; use `env`.
 
 use super::words::{Mode, env_faults, place};
@@ -47,6 +48,7 @@ mod files;
 mod pattern;
 mod script;
 mod system;
+mod tls;
 mod version;
 
 /// One assertion.
@@ -73,6 +75,8 @@ pub enum Expect {
     Module(system::Module),
     /// One value of sshd's configuration in effect.
     Sshd(system::Sshd),
+    /// What a TLS server takes, seen from outside.
+    Tls(tls::Tls),
     /// What a read-only script says.
     Shell(script::Shell),
 }
@@ -105,6 +109,7 @@ impl Expect {
             Self::Service(subject) => ("service", subject),
             Self::Module(subject) => ("module", subject),
             Self::Sshd(subject) => ("sshd", subject),
+            Self::Tls(subject) => ("tls", subject),
             Self::Shell(subject) => ("shell", subject),
         }
     }

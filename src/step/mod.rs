@@ -224,6 +224,7 @@ kinds! {
     firewall::Firewall,
     sudo_rule::SudoRule,
     pam::Pam,
+    tls::Tls,
     command::Command,
     expect::Expect,
 }
