@@ -239,7 +239,7 @@ kinds! {
     firewall::Firewall,
     sudo_rule::SudoRule,
     pam::Pam,
-    log_shipping::LogShipping,
+    log_shipping::LogShipping, tls::Tls,
     command::Command,
     expect::Expect,
 }
