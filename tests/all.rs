@@ -21,6 +21,7 @@ mod kind_laws;
 mod lab;
 mod laws;
 mod lockout;
+mod neglected;
 mod plan;
 mod playbook;
 mod port;

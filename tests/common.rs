@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use steadfast::lab::{self, Lab, Options};
@@ -63,9 +63,13 @@ impl Fleet {
     }
 
     pub fn of(release: &str, hosts: usize) -> Self {
+        Self::dressed(release, hosts, None)
+    }
+
+    pub fn dressed(release: &str, hosts: usize, dress: Option<PathBuf>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}{}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
-        let options = Options { name, hosts, release: release.into() };
+        let options = Options { name, hosts, release: release.into(), dress };
         Self(lab::up(&options, &|_| {}).unwrap_or_else(|fault| panic!("a fleet is needed: {fault}")))
     }
 
