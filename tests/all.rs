@@ -7,6 +7,7 @@ mod attack;
 mod budget;
 mod cli;
 mod common;
+mod conditions;
 mod doors;
 mod fact;
 mod fact_recorded;

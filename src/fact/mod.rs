@@ -185,6 +185,11 @@ impl Facts {
         self.0.extend(newer.0);
     }
 
+    /// Whether this was asked, answered or not.
+    pub fn has(&self, query: &Query) -> bool {
+        self.0.contains_key(query)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Query, &Result<Answer, String>)> {
         self.0.iter()
     }

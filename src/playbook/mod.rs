@@ -4,7 +4,7 @@
 //! references exist, conditions and templates parse, and every mistake of all files is told at once. Past that, no name
 //! might be wrong. `make` fills a step in for one host.
 
-use crate::expr::{Condition, Scope, Template};
+use crate::expr::{Ask, Condition, Scope, Template};
 use crate::fault::Place;
 use crate::step::Kind;
 use crate::yaml::Node;
@@ -20,6 +20,7 @@ mod load;
 mod make;
 mod names;
 mod pattern;
+pub mod question;
 mod raw;
 mod raw_step;
 mod resolve;
@@ -172,6 +173,24 @@ pub struct Made {
     /// The item's text for a looped step.
     pub item: Option<String>,
     pub kind: Arc<dyn Kind>,
+}
+
+/// What a step turned out to be on one host.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// It is for this host; a loop gives several.
+    Made(Arc<[Made]>),
+    /// It is not.
+    Left(Left),
+    /// Its conditions hang on what the host says: on `unasked`, or on what cannot be told, which is the reason then.
+    /// Perhaps it will be `hope`; nothing, where that cannot be filled in yet.
+    Open { why: String, unasked: Vec<Ask>, hope: Arc<[Made]> },
+}
+
+/// Why a step is not for a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub why: String,
 }
 
 /// The handbook page of playbooks themselves.

@@ -3,6 +3,7 @@
 use super::habits::with_habit;
 use super::make::{Each, ITEM};
 use super::pattern::{Pattern, closed_faults, is_open};
+use super::question;
 use super::raw::{Fields, KINDS_HINT, Text, head, named, told};
 use super::vars::Vars;
 use super::{Control, Need, Reference};
@@ -204,7 +205,10 @@ impl Fields<'_> {
     fn around(&mut self) -> Around {
         let mut when = Vec::new();
         for text in self.texts("when") {
-            when.extend(self.keep(Condition::parse(&text.text, &text.place)));
+            if let Some(condition) = self.keep(Condition::parse(&text.text, &text.place)) {
+                self.faults.extend(question::faults(&condition));
+                when.push(condition);
+            }
         }
         let mut tags: Vec<String> = Vec::new();
         for text in self.texts("tags") {

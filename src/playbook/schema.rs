@@ -133,7 +133,7 @@ fn step(kinds: Map<String, Value>) -> Value {
                "pattern": "^[A-Za-z0-9._-]{1,80}$"},
         "title": text("What it makes true, in a sentence; may be a template."),
         "when": {
-            "description": "CEL conditions, e.g. `os.family == \"debian\"`; all must hold.",
+            "description": "CEL conditions, all must hold: `os.family == \"debian\"`. Of the host: installed(\"nginx\"), exists(\"/etc/nginx\"), running(\"docker\"), enabled(\"ssh\"), listens(443), sysctl(\"net.ipv4.ip_forward\") == \"1\", account(\"git\"), mounted(\"/tmp\").",
             "anyOf": [{"type": ["string", "boolean"]}, {"type": "array", "items": {"type": ["string", "boolean"]}}]
         },
         "tags": texts("For `--tags` and `--skip-tags`; a list, or text with commas."),

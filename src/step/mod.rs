@@ -228,6 +228,17 @@ kinds! {
     expect::Expect,
 }
 
+/// Whether a package can have this name.
+pub fn package_name(name: &str) -> bool {
+    package::plain(name)
+}
+
+/// A unit's name with its suffix, a `.service` where none is written; nothing where no unit can be called so.
+pub fn unit_name(name: &str) -> Option<String> {
+    let unit = service::suffixed(name);
+    (service::plain(name) && !unit.contains("@.")).then_some(unit)
+}
+
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Entry> {
     KINDS.iter().find(|entry| entry.name == name)
