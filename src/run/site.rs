@@ -109,7 +109,7 @@ impl Site {
     /// All that a task asks, as it turned out: its conditions as well as its kinds.
     pub fn queries(&self, task: usize) -> Vec<Query> {
         let planned = &self.run.plan.tasks[task];
-        let kinds = match self.turns.get(&task) {
+        let kinds: &[Made] = match self.turns.get(&task) {
             Some(Ok(Turn::Made(made) | Turn::Open { hope: made, .. })) => made,
             Some(Ok(Turn::Left(_)) | Err(_)) | None => planned.hope(),
         };

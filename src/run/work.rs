@@ -238,7 +238,109 @@ impl<'a> Work<'a> {
         }
     }
 
+<<<<<<< HEAD
     pub(super) async fn refresh(&mut self, site: &mut Site, task: usize) -> Result<(), Loss> {
+=======
+    /// Reads once more just before acting, acts, and says what is true afterwards.
+    async fn set(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        next: Option<usize>,
+        made: &Arc<[Made]>,
+        planned: Decision,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        if self.fresh != Some(task) {
+            self.refresh(site, task).await?;
+            match site.decide(task, &self.facts) {
+                Decision::Skipped(left) => return Ok((Outcome::Skipped { why: left.why, blocked: false }, vec![])),
+                Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
+                now if now != planned => {
+                    let why = "the host changed between the reading and the act".to_owned();
+                    return Ok((Outcome::Stale { why }, now.rows()));
+                }
+                _ => {}
+            }
+        }
+        site.started(task);
+        let (acts, rows) = (self.acts(site, task, made, &planned), planned.rows());
+        let patience = Duration::from_secs(made.iter().map(|one| one.kind.patience()).sum());
+        let next =
+            next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
+        let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
+        queries.extend(next.iter().flat_map(|next| site.queries(*next)));
+        queries.sort();
+        queries.dedup();
+        self.fresh = None;
+        (self.touched, self.acted) = (true, Some(task));
+        let guard = match site.guarded(task) {
+            Some(seconds) => Some(self.guard(site, task, seconds).await?),
+            None => {
+                // What needs no proof does not come between changes that wait for theirs.
+                self.prove(site).await?;
+                None
+            }
+        };
+        let line = site.line(task).await?;
+        let job = Job { acts, intent: Some(site.intent(task, guard.clone())), queries, timeout: patience };
+        fail::point("before-set");
+        let verdict = match line.carry_out(&job).await {
+            Ok((done, facts)) => Ok(self.verdict(done, facts, made, patience)),
+            Err(loss) => Err(loss),
+        };
+        fail::point("after-set");
+        if guard.is_some() {
+            return self.guarded(site, task, planned, next, verdict).await;
+        }
+        let outcome = verdict.map_err(|loss| {
+            let why = format!("the host was lost while this was set: {loss}");
+            site.done(task, Outcome::Unknown { why }, rows.clone());
+            loss
+        })?;
+        self.fresh = next.filter(|_| outcome == Outcome::Changed);
+        Ok((outcome, rows))
+    }
+
+    /// What came of the acts, as it was read afterwards.
+    fn verdict(&mut self, done: Done, facts: Facts, made: &Arc<[Made]>, patience: Duration) -> Outcome {
+        match done {
+            Done::Failed { why, .. } => return Outcome::Failed { why },
+            Done::TimedOut => return Outcome::Failed { why: format!("did not end within {} s", patience.as_secs()) },
+            Done::All => {}
+        }
+        self.facts.update(facts);
+        match decide(made, &self.facts, None) {
+            Decision::InSync => Outcome::Changed,
+            Decision::Blind => Outcome::Unknown { why: "it ran; without a `check:` nobody can say what it did".into() },
+            Decision::Unknown(why) => Outcome::Unknown { why },
+            still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
+        }
+    }
+
+    /// The marks of all that follows when this changes, then the change itself.
+    fn acts(&self, site: &Site, task: usize, made: &[Made], planned: &Decision) -> Vec<Act> {
+        let plan = &self.shared.run.plan;
+        let follows = plan.graph.after(task).into_iter().filter(|after| {
+            plan.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
+        });
+        let may_be = |after: usize| {
+            let in_doubt = plan.tasks[after].step.asks_host();
+            if in_doubt { site.doubted(after, &self.facts) } else { site.made(after) }
+        };
+        let marks =
+            follows.flat_map(|after| may_be(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
+        let mut acts: Vec<Act> = marks.map(|name| Act::MarkDue { name }).collect();
+        let blind: Vec<Setting> = Vec::new();
+        if *planned == Decision::Blind {
+            acts.extend(made.iter().flat_map(|one| one.kind.set(&blind, &self.facts)));
+        } else {
+            acts.extend(planned.acts(made, &self.facts));
+        }
+        acts
+    }
+
+    async fn refresh(&mut self, site: &mut Site, task: usize) -> Result<(), Loss> {
+>>>>>>> conditions
         if self.fresh != Some(task) {
             self.facts.update(site.renew(task).await?);
             self.fresh = Some(task);
