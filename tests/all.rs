@@ -29,4 +29,5 @@ mod saved;
 mod secret;
 mod ssh;
 mod system;
+mod tls;
 mod wire;

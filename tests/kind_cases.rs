@@ -7,11 +7,13 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os,
-    Password, Pending, Query, Said, Socket, Unit, Updates, User,
+    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Login, Module,
+    Mount, Os, Password, Pending, Query, Said, Socket, Tls, TlsFile, TlsSaid, Unit, Updates, User,
 };
 use steadfast::fault::Source;
+use steadfast::host::{Offer, Version};
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
 use steadfast::yaml::{parse, to_json};
 
@@ -118,6 +120,50 @@ fn updates(found: &Json) -> Updates {
 fn effective(found: &Json) -> Effective {
     let values = |value: &Json| if value.is_array() { texts(value) } else { vec![text(value)] };
     Effective(found.as_object().unwrap().iter().map(|(key, value)| (key.clone(), values(value))).collect())
+}
+
+/// What a server takes of each offer, as `[TLS 1.2, weak]`; `plain` is no TLS at all.
+fn handshakes(takes: &Json) -> Vec<(Offer, TlsSaid)> {
+    let takes = texts(takes);
+    let one = |offer: Offer| {
+        let version = match offer {
+            Offer::Version(version) => version,
+            Offer::Weak => Version::Tls12,
+        };
+        let word = if offer == Offer::Weak { "weak".to_owned() } else { version.to_string() };
+        let cipher = if offer == Offer::Weak { 0x000a } else { 0xc02f };
+        let takes = takes.contains(&word);
+        (offer, if takes { TlsSaid::Takes { version, cipher, compresses: false } } else { TlsSaid::Refuses })
+    };
+    if takes == ["plain"] { vec![(Offer::ALL[0], TlsSaid::Plain)] } else { Offer::ALL.into_iter().map(one).collect() }
+}
+
+/// Files by their paths (`links` leads some elsewhere, `unread` cannot be read), servers by what they take.
+fn tls(found: &Json) -> Tls {
+    let server =
+        |path: &str| PLACES.iter().find(|(_, place)| path.starts_with(place)).map_or("dh", |(server, _)| server);
+    let file = |path: &str, text: Option<String>| TlsFile {
+        server: if text.as_ref().is_some_and(|text| text.starts_with("-----BEGIN DH")) { "dh" } else { server(path) }
+            .into(),
+        path: path.into(),
+        real: or(&found["links"][path], path),
+        text,
+    };
+    let told = found["files"].as_object().into_iter().flatten().map(|(path, content)| file(path, Some(text(content))));
+    let mut files: Vec<TlsFile> = told.chain(texts(&found["unread"]).iter().map(|path| file(path, None))).collect();
+    files.sort();
+    let mut hands = Vec::new();
+    for hand in found["hands"].as_array().into_iter().flatten() {
+        let one = |(offer, said)| Hand {
+            server: text(&hand["server"]),
+            address: or(&hand["address"], "0.0.0.0"),
+            port: hand["port"].as_u64().unwrap() as u16,
+            offer,
+            said: (hand["silent"] != true).then_some(said),
+        };
+        hands.extend(handshakes(&hand["takes"]).into_iter().map(one));
+    }
+    Tls { files, hands, lack: found["lack"].as_str().map(Into::into) }
 }
 
 /// The answer to one question, from what the case tells.
@@ -227,6 +273,14 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
                 })
                 .collect(),
         ),
+        Query::Tls { .. } => {
+            family("tls")?;
+            Answer::Tls(tls(&facts["tls"]))
+        }
+        Query::Handshakes(_) => {
+            family("handshakes")?;
+            Answer::Handshakes(handshakes(&facts["handshakes"]))
+        }
         Query::Sockets => {
             family("sockets")?;
             let socket = |socket: &Json| Socket {
@@ -348,6 +402,7 @@ fn every_kind_has_its_cases() {
         "firewall",
         "sudo_rule",
         "pam",
+        "tls",
         "command",
         "expect",
     ] {

@@ -32,6 +32,34 @@ fn scenarios() -> Vec<(Arc<Step>, Arc<dyn Kind>)> {
     all
 }
 
+/// Servers that take old versions of TLS, by their files alone.
+const OLD_TLS: &[(&str, &str)] = &[
+    (
+        "/etc/nginx/nginx.conf",
+        "http {\n  include /etc/nginx/conf.d/*.conf;\n  include /etc/nginx/sites-enabled/*;\n}\n",
+    ),
+    ("/etc/nginx/conf.d/tokens.conf", "server_tokens on; # all of it\nssl_dhparam /etc/nginx/old.pem;\n"),
+    (
+        "/etc/nginx/old.pem",
+        "-----BEGIN DH PARAMETERS-----\nMEYCQQDEavpk6ZvvJ+4AQe246b54xWK8F/0mCHZWApOk/wDW2FsaSrTObLQsBOuR\n\
+         k/29adGumaY5XSpt/J3cgDa0+tFvAgEC\n-----END DH PARAMETERS-----\n",
+    ),
+    (
+        "/etc/nginx/sites-enabled/default",
+        "server {\n\tlisten 443 ssl;\n\tssl_protocols TLSv1 TLSv1.2;\n\tlocation / { add_header X-A b; }\n}\n",
+    ),
+    ("/etc/apache2/apache2.conf", "IncludeOptional conf-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n"),
+    ("/etc/apache2/conf-enabled/security.conf", "ServerTokens OS\n"),
+    ("/etc/apache2/sites-enabled/a.conf", "<VirtualHost *:443>\n  SSLEngine on\n  SSLProtocol all\n</VirtualHost>\n"),
+    ("/etc/haproxy/haproxy.cfg", "global\n  daemon\nfrontend f\n  bind :443 ssl crt /x ssl-min-ver TLSv1.0\n"),
+    ("/etc/postfix/main.cf", "smtpd_tls_security_level = may\nsmtpd_tls_protocols = !SSLv3\n"),
+    ("/etc/postfix/master.cf", "smtps inet n - y - - smtpd\n  -o smtpd_tls_mandatory_protocols=!SSLv3\n"),
+    ("/etc/dovecot/dovecot.conf", "!include conf.d/*.conf\n"),
+    ("/etc/dovecot/conf.d/10-ssl.conf", "ssl = yes\nssl_min_protocol = TLSv1\n"),
+    ("/etc/vsftpd.conf", "ssl_enable=YES\nssl_sslv3=YES\n"),
+    ("/etc/ssl/openssl.cnf", "openssl_conf = init\n\n[init]\n# nothing\n"),
+];
+
 /// A Debian server that nobody looked after, as far as the scenarios speak of it.
 fn neglected() -> State {
     let mut state = State {
@@ -92,6 +120,10 @@ fn neglected() -> State {
         state.directory(path.rsplit_once('/').unwrap().0, 0o755);
         state.file(path, content, mode);
     }
+    for (path, content) in OLD_TLS {
+        state.directory(path.rsplit_once('/').unwrap().0, 0o755);
+        state.file(path, content, 0o644);
+    }
     for (key, value) in [
         ("kernel.kptr_restrict", "0"),
         ("net.ipv4.conf.all.accept_redirects", "1"),
@@ -117,6 +149,7 @@ fn neglected() -> State {
         ("rsyslog.service", "inactive", "disabled"),
         ("apt-daily.timer", "inactive", "masked"),
         ("apt-daily-upgrade.timer", "active", "disabled"),
+        ("nginx.service", "active", "enabled"),
     ] {
         state.units.insert(name.into(), unit(name, active, file));
     }
@@ -311,6 +344,11 @@ fn every_kind_keeps_the_laws_on_a_real_host() {
         "echo PRIVATE >/etc/ssh/ssh_host_old_key; chmod 644 /etc/ssh/ssh_host_old_key; systemctl disable --now -q cron; printf 'Debian\\n' >/etc/motd; sysctl -qw fs.suid_dumpable=2; mkdir -p /srv",
     );
     assert_eq!(scene.code, 0, "{}", scene.err);
+    for (path, content) in OLD_TLS {
+        let made = fleet
+            .inside("h1", &format!("mkdir -p {} && printf '%s' '{content}' >{path}", path.rsplit_once('/').unwrap().0));
+        assert_eq!(made.code, 0, "{path}: {}", made.err);
+    }
     let login = Login {
         address: host.address.clone(),
         user: Some("root".into()),

@@ -30,6 +30,7 @@ mod sshd;
 mod stat;
 pub mod state;
 mod sysctl;
+pub mod tls;
 mod unit;
 mod updates;
 mod words;
@@ -51,6 +52,7 @@ pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
 pub use state::{Family, Thing};
+pub use tls::{Hand, Said as TlsSaid, Tls, TlsFile};
 pub use unit::Unit;
 pub use updates::{Pending, Updates};
 
@@ -80,6 +82,10 @@ pub enum Query {
     Login,
     /// Every listening socket.
     Sockets,
+    /// Servers that speak TLS: their files and, with the oldest version that they may take, handshakes.
+    Tls { least: Option<crate::host::Version> },
+    /// What a TLS server says to handshakes that come from the controller.
+    Handshakes(crate::host::Door),
     /// Users and groups, with lock and password state where that may be read.
     Accounts,
     /// What is mounted where, with which options.
@@ -122,6 +128,8 @@ pub enum Answer {
     /// `None`: not by ssh.
     Login(Option<Login>),
     Sockets(Vec<Socket>),
+    Tls(Tls),
+    Handshakes(Vec<(crate::host::Offer, TlsSaid)>),
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
     Updates(Updates),
@@ -179,6 +187,8 @@ accessors! {
     sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
     nft(table: &str) = Query::Nft(table.into()) => Nft -> Option<String>;
     login() = Query::Login => Login -> Option<Login>;
+    tls(least: Option<crate::host::Version>) = Query::Tls { least } => Tls -> Tls;
+    handshakes(door: &crate::host::Door) = Query::Handshakes(door.clone()) => Handshakes -> Vec<(crate::host::Offer, TlsSaid)>;
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;

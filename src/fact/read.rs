@@ -13,7 +13,7 @@
 use super::{Answer, Facts, Query};
 use super::{
     accounts, apt_config, audit, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
-    state, sysctl, unit, updates,
+    state, sysctl, tls, unit, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -74,6 +74,7 @@ const ASK: &[Ask] = &[
     module::ask,
     accounts::ask,
     socket::ask,
+    tls::ask,
     sshd::ask,
     nft::ask,
     login::ask,
@@ -98,6 +99,7 @@ const ANSWER: &[Fill] = &[
     module::answer,
     accounts::answer,
     socket::answer,
+    tls::answer,
     sshd::answer,
     nft::answer,
     login::answer,
@@ -129,6 +131,8 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     let mut all: Vec<Query> = queries.to_vec();
     all.sort();
     all.dedup();
+    // Not the host's to tell.
+    all.retain(|query| !matches!(query, Query::Handshakes(_)));
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
     let mut readings = Vec::new();
     if !families.is_empty() {

@@ -20,6 +20,8 @@ impl Query {
             Self::Nft(table) => format!("packet filter table inet {table}"),
             Self::Login => "the login that we came in by".into(),
             Self::Sockets => "listening sockets".into(),
+            Self::Handshakes(door) => format!("handshakes with {}", door.shown()),
+            Self::Tls { .. } => "servers that speak TLS".into(),
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),
             Self::Updates => "how new the packages are".into(),

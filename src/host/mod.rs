@@ -6,11 +6,13 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 mod agent;
 mod frame;
+mod hello;
 mod lines;
 mod loader;
 mod local;
 mod master;
 mod place;
+mod probe;
 mod proof;
 mod script;
 mod show;
@@ -19,7 +21,9 @@ mod ssh_config;
 mod wire;
 
 pub use frame::CAP;
+pub use hello::{ENOUGH, Heard, Offer, Version, heard, hello};
 pub use lines::{Become, Lines, Login, Settings};
+pub use probe::{Door, Start, probe};
 pub use script::{run_editor, run_inventory_script, run_secret_program};
 pub use show::show;
 pub use wire::{Streams, Terms, Wire};

@@ -240,6 +240,7 @@ kinds! {
     sudo_rule::SudoRule,
     pam::Pam,
     log_shipping::LogShipping,
+    tls::Tls,
     command::Command,
     expect::Expect,
 }

@@ -35,6 +35,7 @@ impl Reader for Remote {
             for (reading, reply) in readings.iter().zip(join_all(calls).await) {
                 facts.update(fact::answers(reading, &reply?));
             }
+            super::handshake::shake(queries, &mut facts).await;
             Ok(facts)
         })
     }
@@ -60,7 +61,10 @@ impl Target for Remote {
             let script = format!("(\n{acts}\n) >/dev/null || exit\n{}", reading.script());
             let reply = self.host.call(Request { script, timeout: job.timeout + self.patience }).await?;
             let done = done(&reply);
-            let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            let mut facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            if done == Done::All {
+                super::handshake::shake(&job.queries, &mut facts).await;
+            }
             Ok((done, facts))
         })
     }

@@ -1,7 +1,10 @@
 //! What the world answers.
 
 use super::{State, Thing, What};
-use crate::fact::{Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Module, Query, Said, Unit};
+use crate::fact::tls::PLACES;
+use crate::fact::{
+    Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Module, Query, Said, Tls, TlsFile, Unit,
+};
 use globset::GlobBuilder;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +28,8 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Nft(table) => Answer::Nft(state.tables.get(table).cloned()),
         Query::Login => Answer::Login(None),
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
+        Query::Handshakes(_) => return Err("nobody calls this world from outside".into()),
+        Query::Tls { .. } => Answer::Tls(tls(state)),
         Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
         Query::Mounts => Answer::Mounts(state.mounts.clone()),
         Query::Updates => Answer::Updates(state.updates.clone().ok_or("nobody said how new this world is")?),
@@ -156,6 +161,17 @@ fn apt_config(state: &State) -> AptConfig {
         }
     }
     AptConfig(all)
+}
+
+/// All files where servers have theirs; nobody listens.
+fn tls(state: &State) -> Tls {
+    let of = |path: &String| {
+        let place = PLACES.iter().find(|(_, place)| path.starts_with(place))?;
+        let text = state.text(path)?.to_owned();
+        let server = if text.starts_with("-----BEGIN DH") { "dh" } else { place.0 };
+        Some(TlsFile { server: server.into(), path: path.clone(), real: path.clone(), text: Some(text) })
+    };
+    Tls { files: state.files.keys().filter_map(of).collect(), ..Tls::default() }
 }
 
 /// The few words of shell that the world knows; variables are put in first.
