@@ -239,7 +239,8 @@ kinds! {
     firewall::Firewall,
     sudo_rule::SudoRule,
     pam::Pam,
-    log_shipping::LogShipping, tls::Tls,
+    log_shipping::LogShipping,
+    tls::Tls,
     command::Command,
     expect::Expect,
 }

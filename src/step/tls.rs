@@ -104,7 +104,8 @@ impl Check for Tls {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         if self.profile == Profile::Modern && self.min_version == Some(Least::Tls12) {
-            let fault = Fault::new("the profile `modern` has nothing older than TLS 1.3").at(place(body, "min_version"));
+            let fault =
+                Fault::new("the profile `modern` has nothing older than TLS 1.3").at(place(body, "min_version"));
             faults.push(fault.hint("leave `min_version` out, or take `intermediate`"));
         }
         if self.servers.as_ref().is_some_and(Vec::is_empty) {
@@ -235,7 +236,10 @@ impl Kind for Tls {
                 own.push(Row::new(server.word(), "reload", "due", "done"));
             }
             if let Some(silent) = hands.iter().find(|hand| hand.said.is_none()) {
-                let why = format!("{} at {} port {} gives no answer to a handshake", silent.server, silent.address, silent.port);
+                let why = format!(
+                    "{} at {} port {} gives no answer to a handshake",
+                    silent.server, silent.address, silent.port
+                );
                 doubt.get_or_insert(why);
             }
             if let Some(lack) = tls.lack.as_ref().filter(|_| has_daemon && self.handshakes) {
@@ -253,7 +257,8 @@ impl Kind for Tls {
         let mut acts = Vec::new();
         let files: &[_] = found.tls(self.query()).map_or(&[], |tls| tls.files.as_slice());
         let server_of = |path: &str| {
-            let known = files.iter().find(|file| file.real == path && file.server != "dh").map(|file| file.server.as_str());
+            let known =
+                files.iter().find(|file| file.real == path && file.server != "dh").map(|file| file.server.as_str());
             known.or_else(|| PLACES.iter().find(|(_, place)| path.starts_with(place)).map(|(server, _)| *server))
         };
         for server in self.servers() {
@@ -261,7 +266,8 @@ impl Kind for Tls {
             let is_file = |setting: &&Setting| matches!(setting.field.as_str(), "content" | "mode");
             let ours = to.iter().filter(is_file).filter(|setting| server_of(&setting.object) == Some(word));
             let writes = set_files(&ours.cloned().collect::<Vec<_>>(), server.trial());
-            let about = |setting: &&Setting| setting.object == word || setting.object.starts_with(&format!("{word} at "));
+            let about =
+                |setting: &&Setting| setting.object == word || setting.object.starts_with(&format!("{word} at "));
             // A mark and what was taken are no way back by themselves.
             let forward = |setting: &Setting| matches!(setting.to.as_text(), Some("refused" | "done"));
             let reloads = !server.units().is_empty() && (!writes.is_empty() || to.iter().filter(about).any(forward));
@@ -288,9 +294,12 @@ impl Kind for Tls {
                 let globs = if place.ends_with('/') { ["*", "*/*"].as_slice() } else { &["*"] };
                 claims.extend(globs.iter().map(|glob| Claim::Reads(Object::Path(format!("{place}{glob}")))));
             }
-            claims.extend(server.own().iter().map(|path| {
-                Claim::owns(Object::Path((*path).into()), "content", "kept by `tls` steps")
-            }));
+            claims.extend(
+                server
+                    .own()
+                    .iter()
+                    .map(|path| Claim::owns(Object::Path((*path).into()), "content", "kept by `tls` steps")),
+            );
         }
         claims
     }

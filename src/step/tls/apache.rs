@@ -10,8 +10,18 @@ pub struct Apache;
 
 /// How a distribution lays it out: the main file, the root of relative names, where a file of our own is read last.
 const LAYOUTS: [(&str, &str, &str, &str); 2] = [
-    ("/etc/apache2/apache2.conf", "/etc/apache2", "/etc/apache2/conf-enabled/zz-steadfast-tls.conf", "/etc/apache2/steadfast-ffdhe2048.pem"),
-    ("/etc/httpd/conf/httpd.conf", "/etc/httpd", "/etc/httpd/conf.d/zz-steadfast-tls.conf", "/etc/httpd/steadfast-ffdhe2048.pem"),
+    (
+        "/etc/apache2/apache2.conf",
+        "/etc/apache2",
+        "/etc/apache2/conf-enabled/zz-steadfast-tls.conf",
+        "/etc/apache2/steadfast-ffdhe2048.pem",
+    ),
+    (
+        "/etc/httpd/conf/httpd.conf",
+        "/etc/httpd",
+        "/etc/httpd/conf.d/zz-steadfast-tls.conf",
+        "/etc/httpd/steadfast-ffdhe2048.pem",
+    ),
 ];
 const OWN: [&str; 4] = [LAYOUTS[0].2, LAYOUTS[0].3, LAYOUTS[1].2, LAYOUTS[1].3];
 
@@ -61,12 +71,25 @@ impl<'t> Reader<'t, '_> {
             let written = &source[line.span.clone()];
             let gap = written[name.len()..].len() - written[name.len()..].trim_start().len();
             let at = line.span.start + name.len() + gap..line.span.end;
-            self.said.push(Said { file, name: name.to_ascii_lowercase(), value: value.to_owned(), at, host: host.clone() });
+            self.said.push(Said {
+                file,
+                name: name.to_ascii_lowercase(),
+                value: value.to_owned(),
+                at,
+                host: host.clone(),
+            });
         }
         Ok(())
     }
 
-    fn include(&mut self, from: &TlsFile, word: &str, pattern: &str, host: Option<&str>, deep: usize) -> Result<(), String> {
+    fn include(
+        &mut self,
+        from: &TlsFile,
+        word: &str,
+        pattern: &str,
+        host: Option<&str>,
+        deep: usize,
+    ) -> Result<(), String> {
         let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("{}/{pattern}", self.root) };
         let pattern = if pattern.ends_with('/') { format!("{pattern}*") } else { pattern };
         let glob = globset::GlobBuilder::new(&pattern).literal_separator(true).build();
@@ -89,7 +112,8 @@ fn versions(value: &str) -> Vec<&'static str> {
             None => (false, word.trim_start_matches('+')),
         };
         let all = word.eq_ignore_ascii_case("all");
-        let meant: Vec<&'static str> = ALL.into_iter().filter(|known| all && *known != "SSLv3" || known.eq_ignore_ascii_case(word)).collect();
+        let meant: Vec<&'static str> =
+            ALL.into_iter().filter(|known| all && *known != "SSLv3" || known.eq_ignore_ascii_case(word)).collect();
         if takes_away {
             on.retain(|known| !(all || meant.contains(known)));
         } else {
@@ -114,23 +138,38 @@ enum Only {
 }
 
 fn rules(wish: &Wish) -> Vec<Rule> {
-    let is = |wanted: &'static str| -> Box<dyn Fn(&str) -> bool> { Box::new(move |value| value.eq_ignore_ascii_case(wanted)) };
+    let is = |wanted: &'static str| -> Box<dyn Fn(&str) -> bool> {
+        Box::new(move |value| value.eq_ignore_ascii_case(wanted))
+    };
     let protocols = format!("-all +{}", wish.words(" +"));
     let versions_wish = wish.clone();
     let rule = |name, wanted: &str, unset, good| Rule { name, wanted: wanted.to_owned(), good, unset };
     vec![
-        rule("SSLProtocol", &protocols, Some(Only::WithTls), Box::new(move |value| versions_wish.allows(&versions(value)))),
-        rule("SSLCipherSuite", CIPHERS, Some(Only::WithTls), Box::new(|value| {
-            // The list of TLS 1.3 alone is another one.
-            let list = value.split_whitespace().last().unwrap_or_default().trim_matches('"');
-            value.to_ascii_lowercase().starts_with("tlsv1.3 ") || good_ciphers(list)
-        })),
+        rule(
+            "SSLProtocol",
+            &protocols,
+            Some(Only::WithTls),
+            Box::new(move |value| versions_wish.allows(&versions(value))),
+        ),
+        rule(
+            "SSLCipherSuite",
+            CIPHERS,
+            Some(Only::WithTls),
+            Box::new(|value| {
+                // The list of TLS 1.3 alone is another one.
+                let list = value.split_whitespace().last().unwrap_or_default().trim_matches('"');
+                value.to_ascii_lowercase().starts_with("tlsv1.3 ") || good_ciphers(list)
+            }),
+        ),
         rule("SSLSessionTickets", "off", Some(Only::WithTls), is("off")),
         rule("SSLCompression", "off", None, is("off")),
         rule("SSLInsecureRenegotiation", "off", None, is("off")),
-        rule("ServerTokens", "Prod", Some(Only::Always), Box::new(|value| {
-            ["prod", "productonly"].contains(&value.to_ascii_lowercase().as_str())
-        })),
+        rule(
+            "ServerTokens",
+            "Prod",
+            Some(Only::Always),
+            Box::new(|value| ["prod", "productonly"].contains(&value.to_ascii_lowercase().as_str())),
+        ),
         rule("ServerSignature", "Off", None, is("off")),
         rule("TraceEnable", "Off", Some(Only::Always), is("off")),
     ]
@@ -147,7 +186,9 @@ impl Server for Apache {
         &["apache2.service", "httpd.service"]
     }
     fn trial(&self) -> Option<&'static str> {
-        Some("PATH=$PATH:/usr/sbin:/sbin; for c in apache2ctl apachectl; do if command -v $c >/dev/null; then $c configtest; exit; fi; done")
+        Some(
+            "PATH=$PATH:/usr/sbin:/sbin; for c in apache2ctl apachectl; do if command -v $c >/dev/null; then $c configtest; exit; fi; done",
+        )
     }
     fn own(&self) -> &'static [&'static str] {
         &OWN
@@ -218,10 +259,19 @@ fn unsaid(look: &mut Look<'_>, main: &TlsFile, said: &[Said<'_>], wish: &Wish, t
     let mut headers: Vec<(&str, String)> = Vec::new();
     if let Some(wanted) = &wish.headers {
         headers.extend(wanted.harmless().iter().map(|(name, value)| (*name, format!("{value}\""))));
-        headers.extend(wanted.hsts().filter(|_| tls).map(|value| ("Strict-Transport-Security", format!("{value}\" \"expr=%{{HTTPS}} == 'on'"))));
+        headers.extend(
+            wanted
+                .hsts()
+                .filter(|_| tls)
+                .map(|value| ("Strict-Transport-Security", format!("{value}\" \"expr=%{{HTTPS}} == 'on'"))),
+        );
     }
     for (name, value) in headers {
-        let is = |one: &&Said<'_>| one.host.is_none() && one.name == "header" && one.value.to_ascii_lowercase().contains(&name.to_ascii_lowercase());
+        let is = |one: &&Said<'_>| {
+            one.host.is_none()
+                && one.name == "header"
+                && one.value.to_ascii_lowercase().contains(&name.to_ascii_lowercase())
+        };
         if !said.iter().any(|one| is(&one)) {
             let value = value.trim_end_matches('"');
             look.unset(main, 0, &format!("server Header {name}"), value);

@@ -171,7 +171,8 @@ mod tests {
 
     fn names(items: &[Directive]) -> Vec<String> {
         let one = |item: &Directive| {
-            let inner = item.block.as_ref().map(|block| format!("({})", names(&block.items).join(" "))).unwrap_or_default();
+            let inner =
+                item.block.as_ref().map(|block| format!("({})", names(&block.items).join(" "))).unwrap_or_default();
             format!("{}{}{inner}", item.name, item.args.iter().map(|arg| format!("[{arg}]")).collect::<String>())
         };
         items.iter().map(one).collect()
@@ -184,7 +185,10 @@ mod tests {
             ("a{b{c;}}d;", "a(b(c)) d"),
             ("# a { b;\na 'x; } #' \"y \\\" {\";", "a[x; } #][y \" {]"),
             ("log_format m '$a'\n  '\\d{2}';", "log_format[m][$a][\\d{2}]"),
-            ("set $a ${b}c;if ($x ~* \"a{2}\") { return 301 https://$host$uri; }", "set[$a][${b}c] if[($x][~*][a{2}][)](return[301][https://$host$uri])"),
+            (
+                "set $a ${b}c;if ($x ~* \"a{2}\") { return 301 https://$host$uri; }",
+                "set[$a][${b}c] if[($x][~*][a{2}][)](return[301][https://$host$uri])",
+            ),
             ("location ~ \\.php$ { a b#c; }", "location[~][\\.php$](a[b#c])"),
             ("content_by_lua_block { local t = {a='}'} -- }\n } x;", "content_by_lua_block() x"),
             ("map $a $b { default 1; ~^x 2; }", "map[$a][$b](default[1] ~^x[2])"),
@@ -196,7 +200,9 @@ mod tests {
 
     #[test]
     fn broken_texts_are_not() {
-        for text in ["a", "a {", "}", "a; }", "a { b }", "{ a; }", ";", "a 'b;", "a { b; } c", "x ${a;", "a_by_lua_block { '"] {
+        for text in
+            ["a", "a {", "}", "a; }", "a { b }", "{ a; }", ";", "a 'b;", "a { b; } c", "x ${a;", "a_by_lua_block { '"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse(&"a{".repeat(100_000)).is_err());

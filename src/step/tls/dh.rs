@@ -51,7 +51,11 @@ mod tests {
         // `openssl dhparam 512`
         let small = "-----BEGIN DH PARAMETERS-----\nMEYCQQDEavpk6ZvvJ+4AQe246b54xWK8F/0mCHZWApOk/wDW2FsaSrTObLQsBOuR\nk/29adGumaY5XSpt/J3cgDa0+tFvAgEC\n-----END DH PARAMETERS-----\n";
         assert_eq!(bits(small), Some(512));
-        for bad in ["", "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END", "-----BEGIN DH PARAMETERS-----\nMIIBCAKCAQEA\n-----END"] {
+        for bad in [
+            "",
+            "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END",
+            "-----BEGIN DH PARAMETERS-----\nMIIBCAKCAQEA\n-----END",
+        ] {
             assert_eq!(bits(bad), None, "{bad}");
         }
     }

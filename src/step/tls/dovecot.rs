@@ -48,7 +48,13 @@ fn read<'t>(found: &Found<'t>, file: &'t TlsFile, all: &mut Vec<Said<'t>>, deep:
             let value = value.split(" #").next().unwrap_or_default().trim();
             let start = (line.span.start + after + gap).min(line.span.end);
             let block = blocks.join(" ");
-            all.push(Said { file, name: name.trim().into(), value: value.into(), at: start..start + value.len(), block });
+            all.push(Said {
+                file,
+                name: name.trim().into(),
+                value: value.into(),
+                at: start..start + value.len(),
+                block,
+            });
         }
     }
     Ok(takes_drop_in)

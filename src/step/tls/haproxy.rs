@@ -10,8 +10,26 @@ pub struct Haproxy;
 
 const DH: &str = "/etc/haproxy/steadfast-ffdhe2048.pem";
 const SECTIONS: [&str; 20] = [
-    "global", "defaults", "frontend", "listen", "backend", "peers", "userlist", "resolvers", "mailers", "program",
-    "cache", "http-errors", "ring", "log-forward", "fcgi-app", "crt-list", "crt-store", "traces", "log-profile", "acme",
+    "global",
+    "defaults",
+    "frontend",
+    "listen",
+    "backend",
+    "peers",
+    "userlist",
+    "resolvers",
+    "mailers",
+    "program",
+    "cache",
+    "http-errors",
+    "ring",
+    "log-forward",
+    "fcgi-app",
+    "crt-list",
+    "crt-store",
+    "traces",
+    "log-profile",
+    "acme",
 ];
 
 /// Options of a `bind` (or of the defaults for all), corrected; nothing where they are good.
@@ -172,9 +190,14 @@ mod tests {
     #[test]
     fn options_are_corrected_in_their_place() {
         let wish = Wish { least: Version::Tls12, headers: None };
-        let now = |text: &str, is_default| options(&text.split(' ').collect::<Vec<_>>(), &wish, is_default).map(|new| new.join(" "));
+        let now = |text: &str, is_default| {
+            options(&text.split(' ').collect::<Vec<_>>(), &wish, is_default).map(|new| new.join(" "))
+        };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(now("*:443 ssl crt /x ssl-min-ver TLSv1.0 alpn h2", false), some("*:443 ssl crt /x ssl-min-ver TLSv1.2 alpn h2"));
+        assert_eq!(
+            now("*:443 ssl crt /x ssl-min-ver TLSv1.0 alpn h2", false),
+            some("*:443 ssl crt /x ssl-min-ver TLSv1.2 alpn h2")
+        );
         assert_eq!(now("*:443 ssl force-tlsv10 crt /x", false), some("*:443 ssl crt /x"));
         assert_eq!(now("*:443 ssl crt /x ssl-min-ver TLSv1.3", false), None);
         assert_eq!(now("ssl-min-ver TLSv1.2 no-tls-tickets", true), None);

@@ -51,7 +51,12 @@ fn read<'t>(found: &Found<'t>, file: &'t TlsFile, deep: usize) -> Result<(Vec<No
     expand(found, file, items, deep)
 }
 
-fn expand<'t>(found: &Found<'t>, file: &'t TlsFile, items: Vec<Directive>, deep: usize) -> Result<(Vec<Node<'t>>, bool), String> {
+fn expand<'t>(
+    found: &Found<'t>,
+    file: &'t TlsFile,
+    items: Vec<Directive>,
+    deep: usize,
+) -> Result<(Vec<Node<'t>>, bool), String> {
     let (mut nodes, mut takes_drop_in) = (Vec::new(), false);
     for item in items {
         let Directive { name, args, start, args_at, block } = item;
@@ -223,13 +228,20 @@ impl<'t> Walk<'t, '_> {
     fn headers(&mut self, top: &Node<'t>, inner: &Inner<'t>, has_tls: bool) {
         let hsts = self.wish.headers.as_ref().and_then(super::wish::Headers::hsts);
         if let Some(value) = hsts.filter(|_| has_tls) {
-            let is_map = |node: &&Node<'_>| node.name == "map" && node.args.get(1).is_some_and(|to| to == "$steadfast_hsts");
+            let is_map =
+                |node: &&Node<'_>| node.name == "map" && node.args.get(1).is_some_and(|to| to == "$steadfast_hsts");
             let map = inner.nodes.iter().find(is_map).and_then(|map| own(&map.inner.as_ref()?.nodes, "on"));
             match map {
                 Some(on) if on.args.first() == Some(&value) => {}
                 Some(on) => {
                     let (was, with) = (on.args.join(" "), format!("\"{value}\""));
-                    self.look.wrong(on.file, on.args_at.clone(), "http Strict-Transport-Security", [&was, &value], &with);
+                    self.look.wrong(
+                        on.file,
+                        on.args_at.clone(),
+                        "http Strict-Transport-Security",
+                        [&was, &value],
+                        &with,
+                    );
                 }
                 None => {
                     let line = format!("map $https $steadfast_hsts {{ on \"{value}\"; }}");
@@ -239,7 +251,13 @@ impl<'t> Walk<'t, '_> {
         }
         for (name, value) in self.wanted_headers() {
             if (has_tls || !value.starts_with('$')) && !has_header(&inner.nodes, name) {
-                self.put(top, inner, &format!("http add_header {name}"), &value, format!("add_header {name} {value} always;"));
+                self.put(
+                    top,
+                    inner,
+                    &format!("http add_header {name}"),
+                    &value,
+                    format!("add_header {name} {value} always;"),
+                );
             }
         }
     }
@@ -257,7 +275,9 @@ impl<'t> Walk<'t, '_> {
 }
 
 fn has_header(nodes: &[Node<'_>], name: &str) -> bool {
-    let is = |node: &Node<'_>| node.name == "add_header" && node.args.first().is_some_and(|own| own.eq_ignore_ascii_case(name));
+    let is = |node: &Node<'_>| {
+        node.name == "add_header" && node.args.first().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    };
     nodes.iter().any(is)
 }
 

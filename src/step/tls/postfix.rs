@@ -65,7 +65,8 @@ fn good_protocols(value: &str, wish: &Wish) -> bool {
     }
     let (away, only): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('!'));
     let gone = |version: &Version| away.iter().any(|word| word[1..].eq_ignore_ascii_case(version.word()));
-    let named = |version: &Version| only.is_empty() || only.iter().any(|word| word.eq_ignore_ascii_case(version.word()));
+    let named =
+        |version: &Version| only.is_empty() || only.iter().any(|word| word.eq_ignore_ascii_case(version.word()));
     let on: Vec<Version> = Version::ALL.into_iter().filter(|version| named(version) && !gone(version)).collect();
     !on.is_empty() && on.iter().all(|version| *version >= wish.least)
 }
@@ -96,10 +97,15 @@ fn rules(wish: &Wish) -> Vec<Rule> {
         // What the grades mean.
         rule("tls_medium_cipherlist", CIPHERS, true, Box::new(good_ciphers)),
         rule("tls_high_cipherlist", CIPHERS, true, Box::new(good_ciphers)),
-        rule("tls_ssl_options", "NO_COMPRESSION, NO_TICKET", true, Box::new(|value| {
-            let has = |word: &str| value.split([',', ' ']).any(|own| own.eq_ignore_ascii_case(word));
-            has("NO_COMPRESSION") && has("NO_TICKET")
-        })),
+        rule(
+            "tls_ssl_options",
+            "NO_COMPRESSION, NO_TICKET",
+            true,
+            Box::new(|value| {
+                let has = |word: &str| value.split([',', ' ']).any(|own| own.eq_ignore_ascii_case(word));
+                has("NO_COMPRESSION") && has("NO_TICKET")
+            }),
+        ),
     ]
 }
 
@@ -138,7 +144,8 @@ impl Server for Postfix {
         }
         let mut lines = Vec::new();
         for rule in rules(wish) {
-            let wrong = |said: &&Said| said.name == rule.name && !said.value.starts_with('$') && !(rule.good)(&said.value);
+            let wrong =
+                |said: &&Said| said.name == rule.name && !said.value.starts_with('$') && !(rule.good)(&said.value);
             for said in own.iter().filter(wrong) {
                 look.wrong(main, said.at.clone(), rule.name, [&said.value, &rule.wanted], &rule.wanted);
             }
@@ -184,7 +191,9 @@ mod tests {
     #[test]
     fn lists_of_versions_are_judged() {
         let wish = Wish { least: Version::Tls12, headers: None };
-        for good in ["!SSLv2, !SSLv3, !TLSv1, !TLSv1.1", ">=TLSv1.2", "TLSv1.2, TLSv1.3", "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1"] {
+        for good in
+            ["!SSLv2, !SSLv3, !TLSv1, !TLSv1.1", ">=TLSv1.2", "TLSv1.2, TLSv1.3", "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1"]
+        {
             assert!(good_protocols(good, &wish), "{good}");
         }
         for bad in ["", "!SSLv2, !SSLv3", ">=TLSv1", "TLSv1 TLSv1.2", "!TLSv1.2 !TLSv1.3 !TLSv1.1 !TLSv1 !SSLv3"] {

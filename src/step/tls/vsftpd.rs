@@ -52,7 +52,9 @@ impl Server for Vsftpd {
             }
             // On unless it is said.
             match said.get("ssl_tlsv1") {
-                Some((value, at)) if on("ssl_tlsv1") == Some(true) => look.wrong(file, at.clone(), "ssl_tlsv1", [value, "NO"], "NO"),
+                Some((value, at)) if on("ssl_tlsv1") == Some(true) => {
+                    look.wrong(file, at.clone(), "ssl_tlsv1", [value, "NO"], "NO")
+                }
                 Some(_) => {}
                 None => {
                     look.unset(file, 0, "ssl_tlsv1", "NO");

@@ -166,7 +166,14 @@ mod tests {
     fn ciphers_are_judged_by_their_names() {
         assert!(good_ciphers(CIPHERS));
         assert!(good_ciphers("ECDHE-RSA-AES128-GCM-SHA256:!aNULL:@STRENGTH"));
-        for bad in ["HIGH:!aNULL:!MD5", "DEFAULT@SECLEVEL=1", "", "!aNULL", "AES128-SHA", "ECDHE-RSA-AES128-GCM-SHA256:RC4-SHA"] {
+        for bad in [
+            "HIGH:!aNULL:!MD5",
+            "DEFAULT@SECLEVEL=1",
+            "",
+            "!aNULL",
+            "AES128-SHA",
+            "ECDHE-RSA-AES128-GCM-SHA256:RC4-SHA",
+        ] {
             assert!(!good_ciphers(bad), "{bad}");
         }
         assert!(good_curves("X25519:prime256v1") && good_curves("auto") && !good_curves("secp224r1:X25519"));
