@@ -10,6 +10,7 @@ mod lines;
 mod loader;
 mod local;
 mod master;
+mod outside;
 mod place;
 mod proof;
 mod script;

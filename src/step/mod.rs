@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 mod change;
+mod net;
 mod restore;
 mod way_in;
 mod words;
@@ -216,16 +217,20 @@ kinds! {
     kernel_module::KernelModule,
     package::Package,
     service::Service,
+    services::Services,
     user::User,
     group::Group,
     authorized_key::AuthorizedKey,
     cron::Cron,
     sshd::Sshd,
     firewall::Firewall,
+    blocklist::Blocklist,
     sudo_rule::SudoRule,
     pam::Pam,
     command::Command,
     expect::Expect,
+    ports::Ports,
+    sweep::Sweep,
 }
 
 /// The kind of this name.
