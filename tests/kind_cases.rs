@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Login, Module,
-    Mount, Os, Password, Pending, Query, Said, Socket, Tls, TlsFile, TlsSaid, Unit, Updates, User,
+    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Hidden, Holder,
+    Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Said, Socket, Super, Swept, Tls, TlsFile,
+    TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, Version};
+use steadfast::probe::Reach;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
 use steadfast::yaml::{parse, to_json};
 
@@ -94,8 +96,8 @@ fn entry(found: &Json) -> Entry {
         group: or(&found["group"], "root"),
         size: 0,
         mtime: 0,
-        links: 1,
-        doubt: None,
+        links: found["links"].as_u64().unwrap_or(1),
+        doubt: found["doubt"].as_str().map(Into::into),
     }
 }
 
@@ -296,7 +298,80 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             };
             Answer::Sockets(list(&facts["sockets"]).iter().map(socket).collect())
         }
+        Query::Listeners => {
+            family("sockets")?;
+            Answer::Listeners(listeners(facts))
+        }
+        Query::Outside(ports) => {
+            family("outside")?;
+            let open = texts(&facts["outside"]);
+            let all = ports.iter().map(ToString::to_string).chain(open.iter().cloned());
+            let reach = |port: &str| if open.iter().any(|one| one == port) { Reach::Open } else { Reach::Silent };
+            Answer::Outside(all.map(|port| (port.parse().unwrap(), reach(&port))).collect())
+        }
+        Query::Sweep(sought) => {
+            family("sweep")?;
+            let entries = list(&facts["sweep"]).iter().map(entry).filter(|entry| sought.is(entry)).collect();
+            Answer::Sweep(Swept { entries, lack: facts["sweep_lack"].as_str().map(Into::into) })
+        }
+        Query::UnitFiles => {
+            family("unit")?;
+            Answer::UnitFiles(Arc::new(unit_files(facts)))
+        }
+        Query::Elements(table) => {
+            family("nft")?;
+            Answer::Elements(steadfast::fact::elements(facts["nft"][table].as_str().unwrap_or_default()))
+        }
+        Query::Leftover(name) => Answer::Leftover(texts(&facts["leftover"][name])),
     })
+}
+
+fn listeners(facts: &Json) -> Listeners {
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let port = |told: &Json| told["port"].as_u64().unwrap() as u16;
+    let holder = |told: &Json| Holder {
+        name: text(&told["name"]),
+        pid: 1,
+        exe: told["exe"].as_str().map(Into::into),
+        package: told["package"].as_str().map(Into::into),
+    };
+    let listener = |told: &Json| Listener {
+        protocol: or(&told["protocol"], "tcp"),
+        address: or(&told["address"], "0.0.0.0"),
+        port: port(told),
+        holders: list(&told["holders"]).iter().map(holder).collect(),
+    };
+    let hidden = |told: &Json| Hidden {
+        protocol: or(&told["protocol"], "tcp"),
+        address: or(&told["address"], "0.0.0.0"),
+        port: port(told),
+        from: text(&told["from"]),
+    };
+    Listeners {
+        all: list(&facts["listeners"]).iter().map(listener).collect(),
+        hidden: list(&facts["hidden"]).iter().map(hidden).collect(),
+        veil: facts["veil"].as_str().map(Into::into),
+    }
+}
+
+fn unit_files(facts: &Json) -> UnitFiles {
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let unit = |told: &Json| UnitFile {
+        name: text(&told["name"]),
+        file: or(&told["file"], "enabled"),
+        preset: text(&told["preset"]),
+        active: or(&told["active"], "inactive"),
+        also: texts(&told["also"]),
+    };
+    let super_server = |(path, content): (&String, &Json)| Super {
+        path: path.clone(),
+        lines: text(content).lines().map(Into::into).collect(),
+    };
+    let supers = facts["supers"].as_object().cloned().unwrap_or_default();
+    UnitFiles {
+        units: list(&facts["unit_files"]).iter().map(unit).collect(),
+        supers: supers.iter().map(super_server).collect(),
+    }
 }
 
 fn facts(kind: &dyn Kind, told: &Json) -> Facts {
@@ -409,6 +484,10 @@ fn every_kind_has_its_cases() {
         "tls",
         "command",
         "expect",
+        "ports",
+        "sweep",
+        "services",
+        "blocklist",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast::fact::{Answer, Entry, Facts, Group, Mount, Os, Password, Query, Unit, Updates, User};
+use steadfast::fact::{Answer, Entry, Facts, Group, Mount, Os, Password, Query, Unit, UnitFile, Updates, User};
 use steadfast::host::{Become, Lines, Login, Settings};
 use steadfast::playbook::{Step, load};
 use steadfast::step::{KINDS, Kind, Row, Undo};
@@ -123,6 +123,14 @@ fn neglected() -> State {
     for (path, content) in OLD_TLS {
         state.directory(path.rsplit_once('/').unwrap().0, 0o755);
         state.file(path, content, 0o644);
+    }
+    for (path, mode) in [("/srv/open.txt", 0o666), ("/usr/local/bin/planted", 0o6755), ("/srv/nobodys", 0o600)] {
+        state.directory(path.rsplit_once('/').unwrap().0, 0o755);
+        state.file(path, "x", mode);
+    }
+    state.directory("/srv/open", 0o777);
+    if let Some(nobodys) = state.files.get_mut("/srv/nobodys") {
+        nobodys.owner = "4242".into();
     }
     for (key, value) in [
         ("kernel.kptr_restrict", "0"),
@@ -341,7 +349,7 @@ fn every_kind_keeps_the_laws_on_a_real_host() {
     // What the scenarios call neglected.
     let scene = fleet.inside(
         "h1",
-        "echo PRIVATE >/etc/ssh/ssh_host_old_key; chmod 644 /etc/ssh/ssh_host_old_key; systemctl disable --now -q cron; printf 'Debian\\n' >/etc/motd; sysctl -qw fs.suid_dumpable=2; mkdir -p /srv",
+        "echo PRIVATE >/etc/ssh/ssh_host_old_key; chmod 644 /etc/ssh/ssh_host_old_key; systemctl disable --now -q cron; printf 'Debian\\n' >/etc/motd; sysctl -qw fs.suid_dumpable=2; mkdir -p /srv/open; chmod 777 /srv/open; cd /srv; echo x >open.txt; chmod 666 open.txt; echo x >nobodys; chown 4242 nobodys; printf '[Service]\nExecStart=/bin/sleep 1d\n[Install]\nWantedBy=multi-user.target\n' >/usr/lib/systemd/system/odd.service; systemctl enable --now -q odd; cp /bin/true /usr/local/bin/planted; chmod 6755 /usr/local/bin/planted",
     );
     assert_eq!(scene.code, 0, "{}", scene.err);
     for (path, content) in OLD_TLS {
@@ -382,9 +390,15 @@ fn timeless(facts: Facts) -> Vec<String> {
     let entry = |entry: &Entry| Entry { mtime: 0, size: 0, links: 0, ..entry.clone() };
     facts
         .iter()
-        .filter(|(query, _)| **query != Query::Os && !matches!(query, Query::Due(_)))
+        .filter(|(query, _)| !matches!(query, Query::Os | Query::Due(_) | Query::Listeners | Query::Outside(_)))
         .map(|(query, reading)| match reading {
             Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),
+            Ok(Answer::Sweep(found)) => format!("{query:?} {:?}", found.entries.iter().map(entry).collect::<Vec<_>>()),
+            // Others start and end by the clock meanwhile.
+            Ok(Answer::UnitFiles(files)) => {
+                let state = |unit: &UnitFile| format!("{} {}", unit.name, unit.file);
+                format!("{query:?} {:?} {:?}", files.units.iter().map(state).collect::<Vec<_>>(), files.supers)
+            }
             Ok(Answer::Unit(unit)) => format!("{query:?} {} {} {}", unit.load, unit.file, unit.active),
             other => format!("{query:?} {other:?}"),
         })

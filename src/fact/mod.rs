@@ -5,17 +5,21 @@
 //! steps. A family is one file: its reading script, its parser, and recorded answers of real systems as tests.
 //! What a host answers is data and stays data: it never becomes shell text, a template or a local path.
 
-use std::collections::BTreeMap;
+use crate::probe::Reach;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod accounts;
 mod apt_config;
 mod audit;
 pub mod due;
+mod element;
 mod file;
 mod guard;
 mod journal;
+mod leftover;
 mod lines;
+mod listener;
 mod login;
 mod module;
 mod mount;
@@ -29,9 +33,11 @@ mod socket;
 mod sshd;
 mod stat;
 pub mod state;
+mod sweep;
 mod sysctl;
 pub mod tls;
 mod unit;
+mod unit_file;
 mod updates;
 mod words;
 
@@ -39,9 +45,11 @@ pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use due::mark;
+pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::Open;
 pub use journal::{BASE, Entry as JournalEntry, Touched};
+pub use listener::{Hidden, Holder, Listener, Listeners};
 pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
@@ -52,8 +60,10 @@ pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
 pub use state::{Family, Thing};
+pub use sweep::{Found as Swept, Sought};
 pub use tls::{Hand, Said as TlsSaid, Tls, TlsFile};
 pub use unit::Unit;
+pub use unit_file::{Super, UnitFile, UnitFiles};
 pub use updates::{Pending, Updates};
 
 /// One question to a host.
@@ -106,6 +116,18 @@ pub enum Query {
     Guards,
     /// A read-only script of the playbook's author, run by `sh`.
     Shell(String),
+    /// Everything that listens, seen twice, with the programs and packages behind it.
+    Listeners,
+    /// These tcp ports and all that listen, called from the controller: what the host looks like from outside.
+    Outside(BTreeSet<u16>),
+    /// Things of this sort on all local file systems.
+    Sweep(Sought),
+    /// Every unit that the boot or another unit can start, and what the super-servers start.
+    UnitFiles,
+    /// Processes of a unit that live though it is off.
+    Leftover(String),
+    /// What is in the sets of a table of the packet filter in the family `inet`.
+    Elements(String),
 }
 
 /// One answer, of the same family as its query.
@@ -140,6 +162,13 @@ pub enum Answer {
     Journal(Vec<JournalEntry>),
     Guards(Vec<Open>),
     Shell(Said),
+    Listeners(Listeners),
+    Outside(BTreeMap<u16, Reach>),
+    Sweep(Swept),
+    UnitFiles(Arc<UnitFiles>),
+    /// Their names with their numbers.
+    Leftover(Vec<String>),
+    Elements(Vec<Element>),
 }
 
 /// Why a step cannot be decided now.
@@ -200,6 +229,12 @@ accessors! {
     journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;
     guards() = Query::Guards => Guards -> Vec<Open>;
     shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
+    listeners() = Query::Listeners => Listeners -> Listeners;
+    outside(ports: &BTreeSet<u16>) = Query::Outside(ports.clone()) => Outside -> BTreeMap<u16, Reach>;
+    sweep(sought: Sought) = Query::Sweep(sought) => Sweep -> Swept;
+    unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
+    elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
+    leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }
 
 impl Facts {

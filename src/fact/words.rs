@@ -32,6 +32,12 @@ impl Query {
             Self::Journal(run) => format!("the journal of run {run}"),
             Self::Guards => "changes to the way in that nobody has proven".into(),
             Self::Shell(_) => "the step's own script".into(),
+            Self::Listeners => "listening sockets with their programs".into(),
+            Self::Outside(_) => "the ports seen from outside".into(),
+            Self::Sweep(sought) => format!("{} on all local file systems", sought.words()),
+            Self::UnitFiles => "the units that can start".into(),
+            Self::Elements(table) => format!("the sets of table inet {table}"),
+            Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }
 }
@@ -81,6 +87,10 @@ fn still(answer: &Answer) -> Answer {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();
             sockets.dedup();
+        }
+        Answer::Elements(elements) => elements.iter_mut().for_each(|one| one.left = None),
+        Answer::Listeners(listeners) => {
+            listeners.all.iter_mut().for_each(|one| one.holders.iter_mut().for_each(|holder| holder.pid = 0));
         }
         _ => {}
     }

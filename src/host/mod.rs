@@ -11,6 +11,7 @@ mod lines;
 mod loader;
 mod local;
 mod master;
+mod outside;
 mod place;
 mod probe;
 mod proof;

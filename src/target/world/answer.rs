@@ -3,10 +3,12 @@
 use super::{State, Thing, What};
 use crate::fact::tls::PLACES;
 use crate::fact::{
-    Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Module, Query, Said, Tls, TlsFile, Unit,
+    Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Holder, Listener, Listeners, Module, Query, Said,
+    Sought, Swept, Tls, TlsFile, Unit, UnitFile, UnitFiles,
 };
+use crate::probe::Reach;
 use globset::GlobBuilder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The answer to one question.
@@ -39,6 +41,14 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Guards => Answer::Guards(vec![]),
         Query::State(_) | Query::Journal(_) => return Err("this world keeps no journal".into()),
         Query::Shell(script) => Answer::Shell(shell(state, script)),
+        Query::Listeners => Answer::Listeners(listeners(state)),
+        Query::Outside(ports) => Answer::Outside(outside(state, ports)),
+        Query::Sweep(sought) => Answer::Sweep(swept(state, *sought)),
+        Query::UnitFiles => Answer::UnitFiles(Arc::new(unit_files(state))),
+        Query::Elements(table) => {
+            Answer::Elements(crate::fact::elements(state.tables.get(table).map_or("", String::as_str)))
+        }
+        Query::Leftover(_) => Answer::Leftover(vec![]),
     })
 }
 
@@ -59,6 +69,44 @@ fn stat(state: &State, glob: &str) -> Vec<Entry> {
     let Ok(matcher) = GlobBuilder::new(glob).literal_separator(true).build() else { return Vec::new() };
     let matcher = matcher.compile_matcher();
     state.files.iter().filter(|(path, _)| matcher.is_match(path)).map(|(path, thing)| entry(path, thing)).collect()
+}
+
+fn listeners(state: &State) -> Listeners {
+    let one = |socket: &crate::fact::Socket| Listener {
+        protocol: socket.protocol.clone(),
+        address: socket.address.clone(),
+        port: socket.port,
+        holders: socket
+            .process
+            .iter()
+            .map(|name| Holder { name: name.clone(), pid: socket.pid.unwrap_or(1), exe: None, package: None })
+            .collect(),
+    };
+    Listeners { all: state.sockets.iter().map(one).collect(), ..Listeners::default() }
+}
+
+/// All that listens is open, and nothing else.
+fn outside(state: &State, ports: &BTreeSet<u16>) -> BTreeMap<u16, Reach> {
+    let reachable = |socket: &&crate::fact::Socket| socket.protocol == "tcp" && !socket.address.starts_with("127.");
+    let open: BTreeSet<u16> = state.sockets.iter().filter(reachable).map(|socket| socket.port).collect();
+    let reach = |port: u16| if open.contains(&port) { Reach::Open } else { Reach::Closed };
+    ports.union(&open).map(|port| (*port, reach(*port))).collect()
+}
+
+fn swept(state: &State, sought: Sought) -> Swept {
+    let entries = state.files.iter().map(|(path, thing)| entry(path, thing));
+    Swept { entries: entries.filter(|entry| sought.is(entry)).collect(), lack: None }
+}
+
+fn unit_files(state: &State) -> UnitFiles {
+    let one = |unit: &Unit| UnitFile {
+        name: unit.id.clone(),
+        file: unit.file.clone(),
+        preset: String::new(),
+        active: unit.active.clone(),
+        also: vec![],
+    };
+    UnitFiles { units: state.units.values().map(one).collect(), supers: vec![] }
 }
 
 fn unit(state: &State, name: &str) -> Unit {
