@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::act::{Guard, Hold, Intent, Lease};
-use crate::event::{Moved, Outcome, Since, TaskDone, What};
+use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, judge};
@@ -21,6 +21,8 @@ pub struct Site {
     made: HashMap<usize, Result<Arc<[Made]>, String>>,
     /// How many changes were begun on it.
     changes: u32,
+    /// Whether it was said what the host is.
+    seen: bool,
     /// The task over whose line the host was taken.
     leased: Option<usize>,
 }
@@ -34,7 +36,8 @@ fn made_patience(made: &[Made]) -> u64 {
 
 impl Site {
     pub fn new(run: &Arc<Run>, host: usize) -> Self {
-        Self { run: Arc::clone(run), host, lines: BTreeMap::new(), made: HashMap::new(), changes: 0, leased: None }
+        let (lines, made) = (BTreeMap::new(), HashMap::new());
+        Self { run: Arc::clone(run), host, lines, made, changes: 0, seen: false, leased: None }
     }
 
     fn name(&self) -> String {
@@ -63,6 +66,7 @@ impl Site {
     pub async fn survey(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
         let plan = Arc::clone(&self.run.plan);
         let mut facts = self.read(tasks, |task| plan.tasks[task].queries()).await?;
+        self.tell_what_it_is(&facts);
         let late: Vec<usize> =
             tasks.iter().copied().filter(|task| matches!(plan.tasks[*task].body, crate::plan::Body::Late)).collect();
         for task in tasks {
@@ -81,6 +85,16 @@ impl Site {
             facts.update(self.read_made(&second).await?);
         }
         Ok(facts)
+    }
+
+    fn tell_what_it_is(&mut self, facts: &Facts) {
+        if let Ok(os) = facts.os()
+            && !std::mem::replace(&mut self.seen, true)
+        {
+            let host = self.name();
+            let (os, version, kernel, arch) = (os.id.clone(), os.version.clone(), os.kernel.clone(), os.arch.clone());
+            self.run.voice.say(What::HostSeen { host, os, version, kernel, arch });
+        }
     }
 
     /// Reads again what these tasks, filled in, ask.
@@ -173,11 +187,11 @@ impl Site {
             host: self.name(),
             step: step.id.clone(),
             title: self.run.plan.title(task),
-            kind: step.kind,
+            kind: step.kind.into(),
             control: step.control.clone(),
-            place: step.place.clone(),
+            place: (&step.place).into(),
             outcome,
-            rows: rows.into(),
+            rows: rows.iter().map(Differs::from).collect(),
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
             undo: self.undo(task),
             access: self.access(task),
