@@ -14,6 +14,8 @@ mod fact;
 mod fact_recorded;
 mod faults;
 mod fleet;
+mod formats;
+mod history;
 mod hold;
 mod inventory;
 mod kind_cases;

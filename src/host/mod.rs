@@ -17,6 +17,7 @@ mod probe;
 mod proof;
 mod script;
 mod show;
+pub mod sign;
 mod ssh;
 mod ssh_config;
 mod wire;
@@ -72,7 +73,7 @@ pub struct Loss {
 }
 
 /// The classes of losing a host, each a word of its own in reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// Nobody listens at the port, or no route leads there.
