@@ -8,6 +8,7 @@ mod budget;
 mod cli;
 mod common;
 mod conditions;
+mod databases;
 mod doors;
 mod fact;
 mod fact_recorded;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use steadfast::fact::{
     Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os,
-    Password, Pending, Query, Said, Socket, Unit, Updates, User,
+    Password, Pending, Query, Said, Server, Socket, Unit, Updates, User,
 };
 use steadfast::fault::Source;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
@@ -128,6 +128,15 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         Query::Nft(table) => {
             family("nft")?;
             Answer::Nft(facts["nft"][table].as_str().map(Into::into))
+        }
+        Query::Database(engine) => {
+            family("database")?;
+            let server = |server: &Json| Server {
+                name: or(&server["name"], engine.word()),
+                version: or(&server["version"], "7.0.15"),
+                told: list(&server["told"]).iter().map(texts).collect(),
+            };
+            Answer::Database(list(&facts["database"]).iter().map(server).collect())
         }
         Query::Login => Answer::Login(facts["login"].as_object().map(|login| Login {
             from: text(&login["from"]).parse().unwrap(),
@@ -346,6 +355,9 @@ fn every_kind_has_its_cases() {
         "sshd",
         "ssh_port",
         "firewall",
+        "redis",
+        "mysql",
+        "postgresql",
         "sudo_rule",
         "pam",
         "command",

@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+pub mod database;
 pub mod due;
 mod file;
 mod guard;
@@ -37,6 +38,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
+pub use database::{Engine, Server};
 pub use due::mark;
 pub use file::Content;
 pub use guard::Open;
@@ -76,6 +78,8 @@ pub enum Query {
     Sshd { user: Option<String> },
     /// A table of the packet filter, by its name in the family `inet`.
     Nft(String),
+    /// Servers of databases, as they are set up and as they run.
+    Database(Engine),
     /// The login that we came in by.
     Login,
     /// Every listening socket.
@@ -119,6 +123,8 @@ pub enum Answer {
     Sshd(Effective),
     /// The table as text that can be loaded again; `None`: there is none.
     Nft(Option<String>),
+    /// None: not installed.
+    Database(Vec<Server>),
     /// `None`: not by ssh.
     Login(Option<Login>),
     Sockets(Vec<Socket>),
@@ -178,6 +184,7 @@ accessors! {
     module(name: &str) = Query::Module(name.into()) => Module -> Module;
     sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
     nft(table: &str) = Query::Nft(table.into()) => Nft -> Option<String>;
+    database(engine: &Engine) = Query::Database(engine.clone()) => Database -> Vec<Server>;
     login() = Query::Login => Login -> Option<Login>;
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;

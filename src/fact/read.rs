@@ -12,7 +12,7 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
+    accounts, apt_config, audit, database, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
     state, sysctl, unit, updates,
 };
 use crate::host::Reply;
@@ -76,6 +76,7 @@ const ASK: &[Ask] = &[
     socket::ask,
     sshd::ask,
     nft::ask,
+    database::ask,
     login::ask,
     updates::ask,
     apt_config::ask,
@@ -100,6 +101,7 @@ const ANSWER: &[Fill] = &[
     socket::answer,
     sshd::answer,
     nft::answer,
+    database::answer,
     login::answer,
     updates::answer,
     apt_config::answer,

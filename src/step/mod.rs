@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 mod change;
+mod options;
 mod restore;
 mod way_in;
 mod words;
@@ -237,6 +238,9 @@ kinds! {
     sshd::Sshd,
     ssh_port::SshPort,
     firewall::Firewall,
+    redis::Redis,
+    mysql::Mysql,
+    postgresql::Postgresql,
     sudo_rule::SudoRule,
     pam::Pam,
     log_shipping::LogShipping,
