@@ -78,6 +78,13 @@ impl Server {
 
 const NOT_INSTALLED: i32 = 200;
 const NEEDS_ROOT: i32 = 201;
+/// One runs that is in no place that is known.
+const ELSEWHERE: i32 = 202;
+
+/// `alive NAMES`: a program of one of these names (an expression) runs on this host itself, and not in a container of its
+/// own, which is another host.
+const ALIVE: &str = r#"alive() { for f in $(grep -lsxE "$1" /proc/[0-9]*/comm); do [ "$u" != 0 ] || [ "$(readlink "${f%comm}ns/pid")" = "$(readlink /proc/self/ns/pid)" ] && return 0; done; return 1; }
+"#;
 
 fn engines(queries: &[Query]) -> impl Iterator<Item = (usize, &Engine)> {
     queries.iter().filter_map(|query| if let Query::Database(engine) = query { Some(engine) } else { None }).enumerate()
@@ -105,6 +112,7 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
             0 => servers(section),
             NOT_INSTALLED => Ok(vec![]),
             NEEDS_ROOT => Err(format!("needs root to look at {}", engine.word())),
+            ELSEWHERE => Err(format!("a server of {} runs, and its program or configuration is in no usual place", engine.word())),
             code => Err(format!("{} could not be read (code {code})", engine.word())),
         });
         facts.put(Query::Database(engine.clone()), servers.map(Answer::Database));

@@ -12,7 +12,7 @@
 //! | `open HOST DATABASE` | what anybody may do in databases of the name test… |
 //! | `open_sql SQL` | what would make one of these |
 
-use super::{NEEDS_ROOT, NOT_INSTALLED};
+use super::{ALIVE, ELSEWHERE, NEEDS_ROOT, NOT_INSTALLED};
 
 /// The client: `sq` runs the SQL on its standard input. What a server says is never a command for the client, and a
 /// server that asks for a file of ours gets none.
@@ -43,8 +43,8 @@ SELECT CONCAT('SELECT ''create'', ', QUOTE(User), ', ', QUOTE(Host), ';\nSHOW CR
 pub fn script() -> String {
     let (questions, accounts) = (crate::host::quote(QUESTIONS), crate::host::quote(ACCOUNTS));
     format!(
-        r#"d=; for f in mariadbd mysqld; do command -v "$f" >/dev/null && {{ d=$f; break; }}; done
-if [ -z "$d" ]; then r={NOT_INSTALLED}; elif [ "$u" != 0 ]; then r={NEEDS_ROOT}; else
+        r#"{ALIVE}d=; for f in mariadbd mysqld; do command -v "$f" >/dev/null && {{ d=$f; break; }}; done
+if [ -z "$d" ]; then r={NOT_INSTALLED}; ! alive 'mariadbd|mysqld' || r={ELSEWHERE}; elif [ "$u" != 0 ]; then r={NEEDS_ROOT}; else
 r=0; v=$("$d" --version | sed -n 's/.*Ver \([^ ]*\).*/\1/p'); printf 'server\tmysql\t%s\n' "$v"
 "$d" --print-defaults | tr ' ' '\n' | sed -n 's/^--\(loose[-_]\)\{{0,1\}}//p' | grep -E '^(skip[-_])?(bind[-_]address|networking|local[-_]infile|symbolic[-_]links|secure[-_]file[-_]priv)(=|$)' \
   | awk '{{n=index($0,"="); k=n?substr($0,1,n-1):$0; gsub("-","_",k); print "disk\t" k "\t" (n?substr($0,n+1):"")}}'

@@ -16,7 +16,7 @@
 //! | `stale t` | pg_hba.conf was changed after it was last read |
 //! | `certificate t` | the files for TLS are there and can be read by the server |
 
-use super::{NEEDS_ROOT, NOT_INSTALLED};
+use super::{ALIVE, ELSEWHERE, NEEDS_ROOT, NOT_INSTALLED};
 use crate::host::quote;
 
 /// Our file beside postgresql.conf.
@@ -41,10 +41,10 @@ fn questions() -> String {
 pub fn script() -> String {
     let questions = quote(&questions());
     format!(
-        r#"r={NOT_INSTALLED}; t=; command -v timeout >/dev/null && t='timeout 20'
+        r#"{ALIVE}r={NOT_INSTALLED}; t=; command -v timeout >/dev/null && t='timeout 20'
 told() {{ sed -n "s/^[[:space:]]*$2[[:space:]]*=\{{0,1\}}[[:space:]]*'\([^']*\)'.*/\1/p" "$1" | tail -n 1; }}
 text() {{ [ -f "$1" ] && [ "$(wc -c <"$1")" -lt 1048576 ] && base64 <"$1" | tr -d '\n'; }}
-for k in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf /var/lib/pgsql/*/data/postgresql.conf; do
+for k in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf /var/lib/pgsql/*/data/postgresql.conf /var/lib/postgresql/*/data/postgresql.conf; do
 if [ "$u" != 0 ]; then [ ! -d /var/lib/pgsql ] && [ ! -f "$k" ] || r={NEEDS_ROOT}; continue; fi
 [ -f "$k" ] || continue
 r=0; d=${{k%/*}}; f=$(told "$k" data_directory); f=${{f:-$d}}; h=$(told "$k" hba_file); h=${{h:-$d/pg_hba.conf}}
@@ -68,6 +68,7 @@ elif x=$(printf 'SELECT 1;\n' | PGCONNECT_TIMEOUT=5 $t "$@" psql -XAtqw -h "$s" 
 printf '%s' {questions} | PGCONNECT_TIMEOUT=5 $t "$@" psql -XAtqw -h "$s" -p "$p" -d postgres
 else printf 'silent\t%s\n' "$(printf '%s' "$x" | tail -n 1 | tr '\t' ' ')"; fi
 done
+[ $r != {NOT_INSTALLED} ] || ! alive postgres || r={ELSEWHERE}
 c $r"#
     )
 }

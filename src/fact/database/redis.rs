@@ -9,7 +9,7 @@
 //! | `set KEY VALUE` | a setting that it runs with, where it may be asked |
 //! | `command NAME yes` or `no` | whether it knows a command, where it may be asked |
 
-use super::{NEEDS_ROOT, NOT_INSTALLED};
+use super::{ALIVE, ELSEWHERE, NEEDS_ROOT, NOT_INSTALLED};
 use crate::host::quote;
 use std::fmt::Write;
 
@@ -37,7 +37,7 @@ pub fn script(password: Option<&str>, commands: &[String]) -> String {
     let configs = CONFIGS.map(quote).join(" ");
     let known: String = commands.iter().map(|name| format!("ECHO ={name}\nCOMMAND INFO {name}\n")).collect();
     format!(
-        r#"if ! command -v redis-server >/dev/null; then r={NOT_INSTALLED}; elif [ "$u" != 0 ]; then r={NEEDS_ROOT}; else
+        r#"{ALIVE}if ! command -v redis-server >/dev/null; then r={NOT_INSTALLED}; ! alive 'redis-server|valkey-server' || r={ELSEWHERE}; elif [ "$u" != 0 ]; then r={NEEDS_ROOT}; else
 r=0; k=; for f in {configs}; do [ -f "$f" ] && {{ k=$f; break; }}; done
 v=$(redis-server --version); v=${{v#*v=}}; printf 'server\tredis\t%s\n' "${{v%% *}}"
 p=6379 a=- s=-
