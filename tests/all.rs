@@ -9,6 +9,7 @@ mod cli;
 mod common;
 mod conditions;
 mod content;
+mod databases;
 mod doors;
 mod fact;
 mod fact_recorded;

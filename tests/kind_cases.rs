@@ -10,8 +10,8 @@ use std::sync::Arc;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
     Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Hidden, Holder,
-    Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Said, Socket, Super, Swept, Tls, TlsFile,
-    TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
+    Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Said, Server, Socket, Super, Swept, Tls,
+    TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, Version};
@@ -180,6 +180,15 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         Query::Nft(table) => {
             family("nft")?;
             Answer::Nft(facts["nft"][table].as_str().map(Into::into))
+        }
+        Query::Database(engine) => {
+            family("database")?;
+            let server = |server: &Json| Server {
+                name: or(&server["name"], engine.word()),
+                version: or(&server["version"], "7.0.15"),
+                told: list(&server["told"]).iter().map(texts).collect(),
+            };
+            Answer::Database(list(&facts["database"]).iter().map(server).collect())
         }
         Query::Login => Answer::Login(facts["login"].as_object().map(|login| Login {
             from: text(&login["from"]).parse().unwrap(),
@@ -479,6 +488,9 @@ fn every_kind_has_its_cases() {
         "sshd",
         "ssh_port",
         "firewall",
+        "redis",
+        "mysql",
+        "postgresql",
         "sudo_rule",
         "pam",
         "tls",

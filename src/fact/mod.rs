@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+pub mod database;
 pub mod due;
 mod element;
 mod file;
@@ -44,6 +45,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
+pub use database::{Engine, Server};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
@@ -88,6 +90,8 @@ pub enum Query {
     Sshd { user: Option<String> },
     /// A table of the packet filter, by its name in the family `inet`.
     Nft(String),
+    /// Servers of databases, as they are set up and as they run.
+    Database(Engine),
     /// The login that we came in by.
     Login,
     /// Every listening socket.
@@ -147,6 +151,8 @@ pub enum Answer {
     Sshd(Effective),
     /// The table as text that can be loaded again; `None`: there is none.
     Nft(Option<String>),
+    /// None: not installed.
+    Database(Vec<Server>),
     /// `None`: not by ssh.
     Login(Option<Login>),
     Sockets(Vec<Socket>),
@@ -215,6 +221,7 @@ accessors! {
     module(name: &str) = Query::Module(name.into()) => Module -> Module;
     sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
     nft(table: &str) = Query::Nft(table.into()) => Nft -> Option<String>;
+    database(engine: &Engine) = Query::Database(engine.clone()) => Database -> Vec<Server>;
     login() = Query::Login => Login -> Option<Login>;
     tls(least: Option<crate::host::Version>) = Query::Tls { least } => Tls -> Tls;
     handshakes(door: &crate::host::Door) = Query::Handshakes(door.clone()) => Handshakes -> Vec<(crate::host::Offer, TlsSaid)>;

@@ -12,8 +12,8 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, due, element, file, guard, journal, leftover, lines, listener, login, module, mount,
-    nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file, updates,
+    accounts, apt_config, audit, database, due, element, file, guard, journal, leftover, lines, listener, login,
+    module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -94,6 +94,7 @@ const ASK: &[Ask] = &[
     tls::ask,
     sshd::ask,
     nft::ask,
+    database::ask,
     login::ask,
     updates::ask,
     apt_config::ask,
@@ -123,6 +124,7 @@ const ANSWER: &[Fill] = &[
     tls::answer,
     sshd::answer,
     nft::answer,
+    database::answer,
     login::answer,
     updates::answer,
     apt_config::answer,

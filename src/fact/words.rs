@@ -18,6 +18,7 @@ impl Query {
             Self::Sshd { user: Some(user) } => format!("sshd's configuration for {user}"),
             Self::Sshd { user: None } => "sshd's configuration".into(),
             Self::Nft(table) => format!("packet filter table inet {table}"),
+            Self::Database(engine) => format!("the server of {}", engine.word()),
             Self::Login => "the login that we came in by".into(),
             Self::Sockets => "listening sockets".into(),
             Self::Handshakes(door) => format!("handshakes with {}", door.shown()),

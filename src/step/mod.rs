@@ -12,6 +12,7 @@ use std::fmt::Debug;
 
 mod change;
 mod net;
+mod options;
 mod restore;
 mod way_in;
 mod words;
@@ -240,6 +241,9 @@ kinds! {
     ssh_port::SshPort,
     firewall::Firewall,
     blocklist::Blocklist,
+    redis::Redis,
+    mysql::Mysql,
+    postgresql::Postgresql,
     sudo_rule::SudoRule,
     pam::Pam,
     log_shipping::LogShipping,

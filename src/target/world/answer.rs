@@ -28,6 +28,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Module(name) => Answer::Module(module(state, name)),
         Query::Sshd { .. } => Answer::Sshd(sshd(state)?),
         Query::Nft(table) => Answer::Nft(state.tables.get(table).cloned()),
+        Query::Database(engine) => Answer::Database(super::database::servers(state, engine)),
         Query::Login => Answer::Login(None),
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
         Query::Handshakes(_) => return Err("nobody calls this world from outside".into()),
