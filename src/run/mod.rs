@@ -18,6 +18,7 @@ pub mod lines;
 mod proof;
 mod site;
 mod stage;
+mod tell;
 mod voice;
 mod work;
 
