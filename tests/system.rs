@@ -4,6 +4,7 @@ use crate::common::{Fleet, Run, contents, differences, picture};
 use std::path::{Path, PathBuf};
 use steadfast::fact::{self, Answer, Facts, Query};
 use steadfast::host::Reply;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const NONCE: &str = "0a1b2c3d4e5f";
 /// What a login itself writes.
@@ -164,4 +165,169 @@ fn a_cut_answer_about_updates_is_never_wrong() {
         changed[length] ^= 0x20;
         assert_eq!(answers(changed).iter().count(), recorded().len());
     }
+}
+
+/// A storage like S3 on this end of the lab's network: it takes objects at addresses that its one key has signed.
+async fn storage(address: &str, root: PathBuf) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+    let bound = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let root = root.clone();
+            tokio::spawn(async move {
+                let code = take(&mut socket, &root).await.unwrap_or(400);
+                let answer = format!("HTTP/1.1 {code} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let _ = socket.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    bound
+}
+
+/// One request; the answer's code.
+async fn take(socket: &mut tokio::net::TcpStream, root: &Path) -> Option<u16> {
+    let mut said = Vec::new();
+    let end = loop {
+        if let Some(at) = said.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        let read = socket.read_buf(&mut said).await.ok()?;
+        (read > 0).then_some(())?;
+    };
+    let head = String::from_utf8(said[..end].to_vec()).ok()?;
+    let mut first = head.lines().next()?.split(' ');
+    let (method, target) = (first.next()?, first.next()?);
+    let header = |name: &str| {
+        let value = |line: &str| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
+        head.lines().skip(1).find_map(value)
+    };
+    let (path, query) = target.split_once('?')?;
+    if !signed(method, path, query, &header("host")?, "right-secret-key") {
+        return Some(403);
+    }
+    if header("expect").is_some() {
+        socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+    }
+    let length: usize = header("content-length")?.parse().ok()?;
+    let mut body = said[end..].to_vec();
+    while body.len() < length {
+        (socket.read_buf(&mut body).await.ok()? > 0).then_some(())?;
+    }
+    let file = root.join(path.trim_start_matches('/'));
+    std::fs::create_dir_all(file.parent()?).ok()?;
+    std::fs::write(file, body).ok()?;
+    Some(200)
+}
+
+/// Whether an address was signed by the key, as AWS describes it (Signature Version 4, in the query). Of the time only the
+/// day is looked at.
+fn signed(method: &str, path: &str, query: &str, host: &str, secret: &str) -> bool {
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::{Digest, Sha256};
+    let mac = |key: &[u8], text: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
+    let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
+    pairs.sort_unstable();
+    let scope = value("X-Amz-Credential").replace("%2F", "/");
+    let scope = scope.split_once('/').map_or("", |(_, scope)| scope);
+    let canonical = format!("{method}\n{path}\n{}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD", pairs.join("&"));
+    let digest = hex(&Sha256::digest(canonical.as_bytes()));
+    let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{digest}", value("X-Amz-Date"));
+    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
+    hex(&mac(&key, &text)) == value("X-Amz-Signature")
+}
+
+/// The example of AWS's own documentation, so that the storage above is not of one mind with the signer by mistake.
+#[test]
+fn the_storage_checks_signatures_as_aws_does() {
+    let query = |signature: &str| {
+        format!("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}")
+    };
+    let right = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c031957d157751f604d404";
+    let of = |path: &str, query: &str, secret: &str| signed("GET", path, query, "examplebucket.s3.amazonaws.com", secret);
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    assert!(of("/test.txt", &query(right), secret));
+    assert!(!of("/other.txt", &query(right), secret));
+    assert!(!of("/test.txt", &query(right), "another"));
+    assert!(!of("/test.txt", &query(&right.replace('a', "b")), secret));
+}
+
+/// Every object below a directory.
+fn objects(root: &Path) -> Vec<String> {
+    let tree = contents(root, &[]);
+    tree.into_keys().filter(|path| path.ends_with(".gz") && !path.contains("/.")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_shipped_by_addresses_that_a_storage_accepts() {
+    let fleet = Fleet::up(1);
+    let kept = tempfile::tempdir().unwrap();
+    let at = storage(&format!("{}.1", fleet.0.subnet), kept.path().to_owned()).await;
+    let book = fleet.0.dir().join("ship.yml");
+    let text = format!(
+        "hosts: all
+vars:
+  storage_secret: {{secret: env:STORAGE_SECRET}}
+steps:
+  - id: shipped
+    log_shipping:
+      objects:
+        endpoint: http://{at}
+        bucket: audit
+        region: lab
+        key: AKIALAB
+        secret: \"{{{{ storage_secret }}}}\"
+        prefix: \"logs/{{{{ inventory_hostname }}}}\"
+        style: path
+        logs: [auth, /var/log/dpkg.log, cron.service]
+"
+    );
+    std::fs::write(&book, text).unwrap();
+    let run = |words: &[&str], secret: &str| {
+        let (book, inventory) = (book.display().to_string(), fleet.inventory());
+        let all = [words, &[&book, "-i", &inventory]].concat();
+        crate::common::told(&fleet.call(&all).env("STORAGE_SECRET", secret).output().unwrap())
+    };
+    // A storage that refuses is told, and nothing counts as shipped.
+    let wrong = run(&["apply", "-y"], "wrong-secret-key");
+    assert_eq!(wrong.code, 3, "{}{}", wrong.out, wrong.err);
+    assert!(wrong.flat().contains("was not shipped"), "{}", wrong.out);
+    assert_eq!(objects(kept.path()), Vec::<String>::new());
+
+    let right = run(&["apply", "-y", "--json"], "right-secret-key");
+    assert_eq!(right.code, 0, "{}{}", right.out, right.err);
+    for hidden in ["X-Amz-Signature", "right-secret-key"] {
+        assert!(!right.out.contains(hidden) && !right.err.contains(hidden), "{hidden} is shown: {}", right.out);
+    }
+    let there = objects(kept.path());
+    let day = fleet.inside("h1", "date -u +%F").out.trim().to_owned();
+    let wanted = ["auth", "cron.service", "var-log-dpkg.log"].map(|name| format!("/audit/logs/h1/{day}/{name}.gz"));
+    assert_eq!(there, wanted);
+    let packed = std::process::Command::new("gzip").arg("-dc").arg(kept.path().join(&wanted[2][1..])).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&packed.stdout), fleet.inside("h1", "cat /var/log/dpkg.log").out);
+    let packed = std::process::Command::new("gzip").arg("-dc").arg(kept.path().join(&wanted[0][1..])).output().unwrap();
+    assert!(String::from_utf8_lossy(&packed.stdout).contains("sshd"), "{}", String::from_utf8_lossy(&packed.stdout));
+
+    let held = fleet.inside("h1", "stat -c '%a %U' /etc/steadfast-ship-logs.urls; grep -rlF right-secret-key /etc /var/lib /usr/local /run 2>/dev/null; systemctl is-enabled steadfast-ship-logs.timer; systemctl is-active steadfast-ship-logs.timer");
+    assert_eq!(held.out, "600 root\nenabled\nactive\n", "{}", held.err);
+    let again = run(&["apply", "-y"], "right-secret-key");
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert!(again.out.contains("in sync"), "{}", again.out);
+
+    // Old news is drift, and so are addresses that were signed by another.
+    fleet.inside("h1", "echo $(($(date +%s) - 90000)) >/var/lib/steadfast-logs/shipped");
+    let old = run(&["check"], "right-secret-key");
+    assert_eq!(old.code, 2, "{}", old.out);
+    assert!(old.flat().contains("more than a day ago → within a day") && !old.flat().contains("until"), "{}", old.out);
+    let other = run(&["check", "-D"], "another-secret-key");
+    assert!(other.flat().contains("for something else"), "{}", other.out);
+    assert!(!other.out.contains("X-Amz"), "{}", other.out);
+    assert_eq!(run(&["apply", "-y"], "right-secret-key").code, 0);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
 }

@@ -14,7 +14,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,
                         python3,kmod,login,passwd,acl,attr,rpcbind";
 
 /// Fetched but not installed, so that a host without a network can install them.
-const AT_HAND: &[&str] = &["tree", "unattended-upgrades", "telnet", "busybox", "libpam-pwquality", "auditd", "rsyslog-gnutls", "curl"];
+const AT_HAND: &[&str] = &["tree", "unattended-upgrades", "telnet", "busybox", "libpam-pwquality", "auditd", "rsyslog-gnutls", "ca-certificates", "curl"];
 
 /// Units that a host in a container does not need, or that would reach for a network that is not there.
 const MASKED: &[&str] = &[
