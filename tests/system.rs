@@ -4,7 +4,6 @@ use crate::common::{Fleet, Run, contents, differences, picture};
 use std::path::{Path, PathBuf};
 use steadfast::fact::{self, Answer, Facts, Query};
 use steadfast::host::Reply;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const NONCE: &str = "0a1b2c3d4e5f";
 /// What a login itself writes.
@@ -50,10 +49,20 @@ fn what_waits_is_told_and_nothing_is_written() {
     assert_eq!(check.code, 2, "{}{}", check.out, check.err);
     assert_eq!(differences(&before, &picture(&fleet.root("h1"), LOGS)), Vec::<String>::new());
     let told = check.flat();
-    for part in ["security upgrades", "1: cron", "last upgrade", "200 days ago → at most 90 days ago", "unattended-upgrades is not installed"] {
+    for part in [
+        "security upgrades",
+        "1: cron",
+        "last upgrade",
+        "200 days ago → at most 90 days ago",
+        "unattended-upgrades is not installed",
+    ] {
         assert!(told.contains(part), "{part} is not in\n{}", check.out);
     }
-    assert!(!told.contains("must start anew") && !told.contains("lists:") && !told.contains("functions from"), "{}", check.out);
+    assert!(
+        !told.contains("must start anew") && !told.contains("lists:") && !told.contains("functions from"),
+        "{}",
+        check.out
+    );
     assert!(told.contains("openssh-next") && !told.contains("at least 1:9.2p1"), "{}", check.out);
 
     let later = "touch /run/reboot-required; touch -d '-3 days' /var/lib/apt/lists; t=$(date -d '-1 day' '+%F %T')
@@ -81,7 +90,9 @@ fn a_hardened_system_is_silent_and_can_go_back() {
   - {id: made, mount_option: {path: /var/tmp, options: [nodev, nosuid, noexec], tmpfs: true}}
   - {id: audit, auditd_rules: {sets: [identity, sudoers, time, login, modules, perm_mod, access, deletion, mounts, exec, network-change, mac, privileged], immutable: true}}
 ";
-        let live = || fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl is-active apt-daily-upgrade.timer; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out;
+        let live = || {
+            fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl is-active apt-daily-upgrade.timer; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out
+        };
         assert_eq!(run(&fleet, &["check"], steps).code, 2);
         let before = (contents(&fleet.root("h1"), OURS), live());
         let applied = run(&fleet, &["apply", "-y"], steps);
@@ -92,7 +103,11 @@ fn a_hardened_system_is_silent_and_can_go_back() {
              unattended-upgrade --dry-run -v 2>&1 | grep -i 'allowed origins'; grep -c 'arch=b32' /etc/audit/audit.rules; tail -n 1 /etc/audit/audit.rules; findmnt --verify 2>&1 | grep -c error",
         );
         assert!(truth.out.starts_with("3\nactive\nactive\n"), "{release} {}{}", truth.out, truth.err);
-        assert!(truth.out.contains(&format!("origin=Debian,codename={release}-security,label=Debian-Security")), "{}", truth.out);
+        assert!(
+            truth.out.contains(&format!("origin=Debian,codename={release}-security,label=Debian-Security")),
+            "{}",
+            truth.out
+        );
         assert!(!truth.out.contains("label=Debian,") && !truth.out.contains("label=Debian'"), "{}", truth.out);
         assert!(truth.out.contains("\n-e 2\n"), "{}", truth.out);
         let again = run(&fleet, &["apply", "-y"], steps);
@@ -106,7 +121,8 @@ fn a_hardened_system_is_silent_and_can_go_back() {
         let now = (contents(&fleet.root("h1"), OURS), live());
         // apt keeps its own record of what was installed and purged above, systemd of its timers and of its services'
         // private directories.
-        let own = ["/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/lib/systemd/timers", "/var/tmp/systemd-private"];
+        let own =
+            ["/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/lib/systemd/timers", "/var/tmp/systemd-private"];
         let differ = differences(&before.0, &now.0).into_iter();
         let differ: Vec<String> = differ.filter(|path| !own.iter().any(|dir| path.starts_with(dir))).collect();
         assert_eq!(differ, Vec::<String>::new(), "{release}");
@@ -169,94 +185,24 @@ fn a_cut_answer_about_updates_is_never_wrong() {
     }
 }
 
-/// A storage like S3 on this end of the lab's network: it takes objects at addresses that its one key has signed.
+/// A storage like S3 on this end of the lab's network; it knows one key.
 async fn storage(address: &str, root: PathBuf) -> std::net::SocketAddr {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
+    service.set_auth(s3s::auth::SimpleAuth::from_single("AKIALAB", "right-secret-key"));
+    let service = service.build();
     let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
     let bound = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let root = root.clone();
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = service.clone();
             tokio::spawn(async move {
-                let code = take(&mut socket, &root).await.unwrap_or(400);
-                let answer = format!("HTTP/1.1 {code} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                let _ = socket.write_all(answer.as_bytes()).await;
+                let http = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(socket), service).await;
             });
         }
     });
     bound
-}
-
-/// One request; the answer's code.
-async fn take(socket: &mut tokio::net::TcpStream, root: &Path) -> Option<u16> {
-    let mut said = Vec::new();
-    let end = loop {
-        if let Some(at) = said.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at + 4;
-        }
-        let read = socket.read_buf(&mut said).await.ok()?;
-        (read > 0).then_some(())?;
-    };
-    let head = String::from_utf8(said[..end].to_vec()).ok()?;
-    let mut first = head.lines().next()?.split(' ');
-    let (method, target) = (first.next()?, first.next()?);
-    let header = |name: &str| {
-        let value = |line: &str| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
-        head.lines().skip(1).find_map(value)
-    };
-    let (path, query) = target.split_once('?')?;
-    if !signed(method, path, query, &header("host")?, "right-secret-key") {
-        return Some(403);
-    }
-    if header("expect").is_some() {
-        socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
-    }
-    let length: usize = header("content-length")?.parse().ok()?;
-    let mut body = said[end..].to_vec();
-    while body.len() < length {
-        (socket.read_buf(&mut body).await.ok()? > 0).then_some(())?;
-    }
-    let file = root.join(path.trim_start_matches('/'));
-    std::fs::create_dir_all(file.parent()?).ok()?;
-    std::fs::write(file, body).ok()?;
-    Some(200)
-}
-
-/// Whether an address was signed by the key, as AWS describes it (Signature Version 4, in the query). Of the time only the
-/// day is looked at.
-fn signed(method: &str, path: &str, query: &str, host: &str, secret: &str) -> bool {
-    use hmac::{Hmac, KeyInit, Mac};
-    use sha2::{Digest, Sha256};
-    let mac = |key: &[u8], text: &str| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-        mac.update(text.as_bytes());
-        mac.finalize().into_bytes().to_vec()
-    };
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
-    let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
-    pairs.sort_unstable();
-    let scope = value("X-Amz-Credential").replace("%2F", "/");
-    let scope = scope.split_once('/').map_or("", |(_, scope)| scope);
-    let canonical = format!("{method}\n{path}\n{}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD", pairs.join("&"));
-    let digest = hex(&Sha256::digest(canonical.as_bytes()));
-    let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{digest}", value("X-Amz-Date"));
-    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
-    hex(&mac(&key, &text)) == value("X-Amz-Signature")
-}
-
-/// The example of AWS's own documentation, so that the storage above is not of one mind with the signer by mistake.
-#[test]
-fn the_storage_checks_signatures_as_aws_does() {
-    let query = |signature: &str| {
-        format!("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}")
-    };
-    let right = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
-    let of = |path: &str, query: &str, secret: &str| signed("GET", path, query, "examplebucket.s3.amazonaws.com", secret);
-    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    assert!(of("/test.txt", &query(right), secret));
-    assert!(!of("/other.txt", &query(right), secret));
-    assert!(!of("/test.txt", &query(right), "another"));
-    assert!(!of("/test.txt", &query(&right.replace('a', "b")), secret));
 }
 
 /// Every object below a directory.
@@ -269,6 +215,7 @@ fn objects(root: &Path) -> Vec<String> {
 async fn logs_are_shipped_by_addresses_that_a_storage_accepts() {
     let fleet = Fleet::up(1);
     let kept = tempfile::tempdir().unwrap();
+    std::fs::create_dir(kept.path().join("audit")).unwrap();
     let at = storage(&format!("{}.1", fleet.0.subnet), kept.path().to_owned()).await;
     let book = fleet.0.dir().join("ship.yml");
     let text = format!(

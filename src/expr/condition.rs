@@ -1,65 +1,26 @@
 //! A `when:`: CEL that gives true or false.
 
 use super::Scope;
+use super::ask::{self, Ask, Placed, Reply};
 use super::place::{Pin, unknown_name, word};
-use crate::fault::{Fault, Place, Result, nearest};
-use cel::common::ast::{EntryExpr, Expr};
+use super::walk::Walk;
+use crate::fault::{Fault, Place, Result};
+use cel::extractors::Arguments;
 use cel::objects::{Key, Map};
-use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value};
+use cel::{Context, Env, ExecutionError, Program, Value};
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 2048;
-/// How deep `all`, `exists`, `map` and `filter` may stand in each other: the time they take grows as a power of it.
-const MAX_LOOPS: usize = 2;
-
-/// How deep brackets may stand in each other, and how deep an expression may be. CEL's reader goes down its stack for
-/// each level, brackets at some 100 KiB a level, so it gets a stack of its own; deciding is on the caller's.
+/// How often a condition is worked out anew because an answer led to a further question.
+const MAX_ROUNDS: usize = 16;
+/// How deep brackets may stand in each other. CEL's reader goes down its stack for each level, brackets at some 100 KiB a
+/// level, so it gets a stack of its own; deciding is on the caller's.
 const MAX_BRACKETS: usize = 16;
-const MAX_DEPTH: usize = 24;
 const STACK: usize = 32 << 20;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-
-/// Names of the language, not of variables.
-const TYPES: &[&str] = &[
-    "bool",
-    "bytes",
-    "double",
-    "dyn",
-    "google",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "optional",
-    "optional_type",
-    "string",
-    "type",
-    "uint",
-];
-
-/// What can be called, operators aside.
-const FUNCTIONS: &[&str] = &[
-    "bool",
-    "bytes",
-    "contains",
-    "double",
-    "duration",
-    "endsWith",
-    "int",
-    "matches",
-    "size",
-    "startsWith",
-    "string",
-    "timestamp",
-    "type",
-    "uint",
-];
-
-/// The macros, which the parser replaces.
-const MACROS: &[&str] = &["all", "exists", "exists_one", "filter", "has", "map"];
 
 /// A parsed condition.
 #[derive(Debug, Clone)]
@@ -70,6 +31,29 @@ pub struct Condition {
     /// Outermost names with their places, each once, in order.
     names: Vec<(String, Place)>,
     fields: Vec<(String, String, Place)>,
+    asks: Vec<Placed>,
+    asking: bool,
+}
+
+/// What came of a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Truth {
+    Yes,
+    No,
+    /// It hangs on what the host says: on these questions that were not asked yet, or on one that cannot be told.
+    Open {
+        why: String,
+        unasked: Vec<Ask>,
+    },
+}
+
+/// What happened while a condition was worked out.
+#[derive(Debug, Default)]
+struct Log {
+    known: HashMap<Ask, Reply>,
+    unasked: Vec<Ask>,
+    unknown: Option<String>,
+    wrong: Option<String>,
 }
 
 impl Condition {
@@ -101,14 +85,13 @@ impl Condition {
 
     fn compile(pin: &Pin<'_>) -> Result<Self> {
         let program = Program::compile(pin.text).map_err(|errors| syntax(pin, &errors))?;
-        let mut walk =
-            Walk { pin, program: &program, depth: 0, bound: vec![], names: vec![], fields: vec![], faults: vec![] };
-        walk.expr(program.expression(), 0);
+        let walk = Walk::over(pin, &program);
         if let Some(fault) = walk.faults.into_iter().next() {
             return Err(fault);
         }
-        let (names, fields) = (walk.names, walk.fields);
-        Ok(Self { text: pin.text.into(), place: pin.place.clone(), program: Arc::new(program), names, fields })
+        let (names, fields, asks, asking) = (walk.names, walk.fields, walk.asks, walk.asking);
+        let (text, place) = (pin.text.into(), pin.place.clone());
+        Ok(Self { text, place, program: Arc::new(program), names, fields, asks, asking })
     }
 
     pub fn text(&self) -> &str {
@@ -130,24 +113,72 @@ impl Condition {
         &self.fields
     }
 
-    /// Whether it is true of these variables.
+    /// Whether it asks the host.
+    pub fn asks_host(&self) -> bool {
+        self.asking
+    }
+
+    /// The questions to the host that are known as they stand, with their places and those of their arguments.
+    pub fn asks(&self) -> impl Iterator<Item = &Placed> {
+        self.asks.iter()
+    }
+
+    /// Whether it is true of these variables, and of the host as far as it is known: what decides is enough, as in
+    /// `known || unknown`.
     ///
     /// # Errors
-    /// An unknown name (with the nearest), or a value that is neither true nor false.
-    pub fn holds(&self, scope: &Scope) -> Result<bool> {
+    /// An unknown name (with the nearest), a value that is neither true nor false, a question that cannot be asked.
+    pub fn decide(&self, scope: &Scope, host: &dyn Fn(&Ask) -> Reply) -> Result<Truth> {
         let mut context = Context::with_env(ENV.clone());
         for (name, place) in &self.names {
             let value = scope.get(name).ok_or_else(|| unknown_name(name, place, scope))?;
             context.add_variable_from_value(name.as_str(), as_cel(value));
         }
-        match self.program.execute(&context) {
-            Ok(Value::Bool(holds)) => Ok(holds),
+        let known = self.asks.iter().map(|(ask, ..)| (ask.clone(), host(ask)));
+        let log = Arc::new(Mutex::new(Log { known: known.collect(), ..Log::default() }));
+        if self.asking {
+            listen(&mut context, &log);
+        }
+        // Arguments that are worked out are known when they are met; what the host has said of them is put in then.
+        for _ in 0..MAX_ROUNDS {
+            let result = self.program.execute(&context);
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = std::mem::take(&mut log.known);
+            let seen = std::mem::replace(&mut *log, Log { known, ..Log::default() });
+            let new: Vec<(Ask, Reply)> = seen
+                .unasked
+                .iter()
+                .filter(|ask| !log.known.contains_key(*ask))
+                .map(|ask| (ask.clone(), host(ask)))
+                .collect();
+            if !new.is_empty() {
+                log.known.extend(new);
+                continue;
+            }
+            return self.truth(result, seen);
+        }
+        Err(Fault::new(format!("`{}` asks too much", self.text)).at(&self.place))
+    }
+
+    fn truth(&self, result: std::result::Result<Value, ExecutionError>, seen: Log) -> Result<Truth> {
+        if let Some(wrong) = seen.wrong {
+            return Err(Fault::new(wrong).at(&self.place));
+        }
+        match result {
+            Ok(Value::Bool(true)) => Ok(Truth::Yes),
+            Ok(Value::Bool(false)) => Ok(Truth::No),
             Ok(other) => {
                 Err(Fault::new(format!("a condition must be true or false, this one is a {}", other.type_of()))
                     .at(&self.place)
                     .hint("compare it: `x == \"…\"`, `size(x) > 0`, `has(x.y)`"))
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => match (seen.unknown, seen.unasked) {
+                (None, unasked) if unasked.is_empty() => Err(self.failed(&error)),
+                (unknown, unasked) => {
+                    let why = unknown.unwrap_or_else(|| "the host was not asked yet".into());
+                    Ok(Truth::Open { why, unasked })
+                }
+            },
         }
     }
 
@@ -173,6 +204,45 @@ impl Condition {
                 .why("its values do not fit its operators")
                 .hint("convert one side: `int(x)`, `double(x)`, `string(x)`"),
         }
+    }
+}
+
+/// Makes the questions to the host known to CEL: each answers from what is known, or writes down that it is not.
+fn listen(context: &mut Context<'_, '_>, log: &Arc<Mutex<Log>>) {
+    for function in ask::FUNCTIONS {
+        let log = Arc::clone(log);
+        let one = move |Arguments(args): Arguments| {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = || Err(ExecutionError::function_error(function.name, "is not known"));
+            let ask = match function.ask(&args) {
+                Ok(ask) => ask,
+                Err(why) => {
+                    log.wrong.get_or_insert(why);
+                    return open();
+                }
+            };
+            match log.known.get(&ask).cloned() {
+                Some(Reply::True) => Ok(Value::Bool(true)),
+                Some(Reply::False) => Ok(Value::Bool(false)),
+                Some(Reply::Text(text)) => Ok(Value::String(Arc::new(text))),
+                Some(Reply::Unknown(why)) => {
+                    log.unknown.get_or_insert(why);
+                    open()
+                }
+                Some(Reply::Wrong(why)) => {
+                    log.wrong.get_or_insert(why);
+                    open()
+                }
+                Some(Reply::Unasked) | None => {
+                    if !log.unasked.contains(&ask) {
+                        log.unasked.push(ask);
+                    }
+                    open()
+                }
+            }
+        };
+        // None of these names is one of CEL's own functions, which is all that could be in the way.
+        let _ = context.add_function(function.name, one);
     }
 }
 
@@ -214,116 +284,6 @@ fn syntax(pin: &Pin<'_>, errors: &cel::ParseErrors) -> Fault {
         return fault;
     };
     fault.hint(hint)
-}
-
-struct Walk<'a> {
-    pin: &'a Pin<'a>,
-    program: &'a Program,
-    depth: usize,
-    /// Variables of the loops around.
-    bound: Vec<String>,
-    names: Vec<(String, Place)>,
-    fields: Vec<(String, String, Place)>,
-    faults: Vec<Fault>,
-}
-
-impl Walk<'_> {
-    fn place(&self, id: u64, length: usize) -> Place {
-        match self.program.source_info().offset_for(id) {
-            Some((start, _)) => self.pin.characters(start as usize, length),
-            None => self.pin.place.clone(),
-        }
-    }
-
-    fn expr(&mut self, expr: &IdedExpr, loops: usize) {
-        if self.depth > MAX_DEPTH {
-            let fault = Fault::new("a condition too deep").at(self.pin.place);
-            self.faults.push(fault.hint("split it: `when:` may be a list, all of which must hold"));
-            return;
-        }
-        self.depth += 1;
-        self.inside(expr, loops);
-        self.depth -= 1;
-    }
-
-    fn inside(&mut self, expr: &IdedExpr, loops: usize) {
-        match &expr.expr {
-            Expr::Unspecified | Expr::Literal(_) => {}
-            Expr::Ident(name) => {
-                let known = self.bound.contains(name) || self.names.iter().any(|(known, _)| known == name);
-                if !known && !name.starts_with('@') && !TYPES.contains(&name.as_str()) {
-                    let place = self.place(expr.id, name.len());
-                    self.names.push((name.clone(), place));
-                }
-            }
-            Expr::Select(select) => {
-                if let Expr::Ident(name) = &select.operand.expr
-                    && !self.bound.contains(name)
-                {
-                    let at = word(self.pin.text, 0, &format!("{name}.{}", select.field));
-                    let place = at.map_or_else(
-                        || self.pin.place.clone(),
-                        |at| self.pin.at(at + name.len() + 1, select.field.len()),
-                    );
-                    self.fields.push((name.clone(), select.field.clone(), place));
-                }
-                self.expr(&select.operand, loops);
-            }
-            Expr::Call(call) => {
-                let name = call.func_name.as_str();
-                if name.starts_with(|c: char| c.is_ascii_alphabetic()) && !FUNCTIONS.contains(&name) && name != "in" {
-                    let place = self
-                        .pin
-                        .text
-                        .find(name)
-                        .map_or_else(|| self.pin.place.clone(), |at| self.pin.at(at, name.len()));
-                    let known = FUNCTIONS.iter().chain(MACROS).copied();
-                    let fault = Fault::new(format!("unknown function `{name}`")).at(&place);
-                    self.faults.push(match nearest(name, known.clone()) {
-                        Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                        None => fault.nearest(name, known),
-                    });
-                }
-                self.all(call.target.as_deref(), loops);
-                self.all(&call.args, loops);
-            }
-            Expr::List(list) => self.all(&list.elements, loops),
-            Expr::Map(map) => self.entries(&map.entries, loops),
-            Expr::Struct(of) => self.entries(&of.entries, loops),
-            Expr::Comprehension(inner) => {
-                if loops >= MAX_LOOPS {
-                    let what = format!("`all`, `exists`, `map` or `filter` more than {MAX_LOOPS} deep in each other");
-                    self.faults.push(Fault::new(what).at(self.pin.place));
-                    return;
-                }
-                self.expr(&inner.iter_range, loops);
-                self.expr(&inner.accu_init, loops);
-                let before = self.bound.len();
-                self.bound.extend([inner.iter_var.clone(), inner.accu_var.clone()]);
-                self.bound.extend(inner.iter_var2.clone());
-                for part in [&inner.loop_cond, &inner.loop_step, &inner.result] {
-                    self.expr(part, loops + 1);
-                }
-                self.bound.truncate(before);
-            }
-        }
-    }
-
-    fn all<'e>(&mut self, exprs: impl IntoIterator<Item = &'e IdedExpr>, loops: usize) {
-        exprs.into_iter().for_each(|expr| self.expr(expr, loops));
-    }
-
-    fn entries(&mut self, entries: &[cel::common::ast::IdedEntryExpr], loops: usize) {
-        for entry in entries {
-            match &entry.expr {
-                EntryExpr::StructField(field) => self.expr(&field.value, loops),
-                EntryExpr::MapEntry(entry) => {
-                    self.expr(&entry.key, loops);
-                    self.expr(&entry.value, loops);
-                }
-            }
-        }
-    }
 }
 
 /// Whole numbers become CEL's signed ones, so that they can be compared and added with those in the text.

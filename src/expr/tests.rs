@@ -24,7 +24,11 @@ fn vars() -> Scope {
 }
 
 fn decide(text: &str) -> Result<bool, Fault> {
-    Condition::parse(text, &whole(text))?.holds(&vars())
+    match Condition::parse(text, &whole(text))?.decide(&vars(), &|_| Reply::Unasked)? {
+        Truth::Yes => Ok(true),
+        Truth::No => Ok(false),
+        Truth::Open { why, .. } => Err(Fault::new(why)),
+    }
 }
 
 fn fill(text: &str) -> Result<String, Fault> {
@@ -86,6 +90,83 @@ fn conditions_that_cannot_be() {
         let place = fault.place().unwrap();
         let covered = &text[place.start..place.end];
         assert!(at.is_empty() || at.contains(covered) || covered.contains(at), "{text}: {covered:?} {told}");
+    }
+}
+
+/// What the host says in these tests: nginx is there, docker cannot be told, of the rest nothing is known.
+fn host(ask: &Ask) -> Reply {
+    match (ask.function, ask.args[0].as_str()) {
+        ("installed", "nginx") | ("listens", "443") => Reply::True,
+        ("installed", "apache2") => Reply::False,
+        ("installed", "docker") => Reply::Unknown("docker may not be read".into()),
+        ("sysctl", _) => Reply::Text("1".into()),
+        _ => Reply::Unasked,
+    }
+}
+
+#[test]
+fn conditions_ask_the_host() {
+    let open = |why: &str, unasked: &[&str]| {
+        let ask = |name: &&str| Ask { function: "installed", args: vec![(*name).to_owned()] };
+        Truth::Open { why: why.into(), unasked: unasked.iter().map(ask).collect() }
+    };
+    let cases = [
+        ("installed('nginx') && !installed(\"apache2\")", Truth::Yes),
+        ("installed('nginx') && listens(443) && sysctl('a.b') == '1'", Truth::Yes),
+        ("installed('docker')", open("docker may not be read", &[])),
+        ("!installed('docker')", open("docker may not be read", &[])),
+        ("installed('docker') || installed('nginx')", Truth::Yes),
+        ("installed('nginx') || installed('docker')", Truth::Yes),
+        ("installed('docker') && installed('apache2')", Truth::No),
+        ("installed('docker') && on", open("docker may not be read", &[])),
+        ("!on && installed('docker')", Truth::No),
+        ("installed('x')", open("the host was not asked yet", &["x"])),
+        ("installed('x') && installed('y')", open("the host was not asked yet", &["y", "x"])),
+        ("['apache2', 'nginx'].exists(p, installed(p))", Truth::Yes),
+        ("['apache2', 'x'].exists(p, installed(p))", open("the host was not asked yet", &["x"])),
+        ("installed(name + 'x')", open("the host was not asked yet", &["it'sx"])),
+    ];
+    for (text, wanted) in cases {
+        let found = Condition::parse(text, &whole(text)).unwrap().decide(&vars(), &host).unwrap();
+        let sorted = |truth: Truth| match truth {
+            Truth::Open { why, mut unasked } => {
+                unasked.sort();
+                Truth::Open { why, unasked }
+            }
+            other => other,
+        };
+        assert_eq!(sorted(found), sorted(wanted), "{text}");
+    }
+    let text = "installed('a') || listens(53, 'udp') || installed(name)";
+    let condition = Condition::parse(text, &whole(text)).unwrap();
+    assert!(condition.asks_host());
+    let asks: Vec<String> = condition.asks().map(|(ask, ..)| ask.to_string()).collect();
+    assert_eq!(asks, ["installed(\"a\")", "listens(53, \"udp\")"]);
+    assert_eq!(condition.names(), ["name"]);
+}
+
+#[test]
+fn questions_that_cannot_be_are_told_at_their_place() {
+    let cases = [
+        ("instaled('nginx')", "instaled", "did you mean `installed`"),
+        ("on && installed()", "installed", "takes one argument, found 0"),
+        ("installed('a', 'b')", "installed", "takes one argument, found 2"),
+        ("listens()", "listens", "takes 1 to 2 arguments"),
+        ("installed('a') && installed(5)", "5", "`installed` wants a text"),
+        ("listens('443')", "'443'", "`listens` wants a number"),
+        ("exists(['/a'])", "[", "`exists` wants a text"),
+        ("'a'.installed()", "installed", "asks the host, not a value"),
+        ("installed(sysctl('a.b'))", "sysctl", "cannot be what it is asked about"),
+        ("[sysctl('a.b')].exists(x, exists(x))", "sysctl", "a loop cannot go over what a host says"),
+        ("installed(os.major)", "", "`installed` wants a text, this is a int"),
+        ("installed(nam)", "nam", "did you mean `name`"),
+        ("sysctl('a.b')", "", "must be true or false"),
+    ];
+    for (text, at, says) in cases {
+        let fault = Condition::parse(text, &whole(text)).and_then(|c| c.decide(&vars(), &host)).unwrap_err();
+        let (told, place) = (fault.to_string(), fault.place().unwrap());
+        assert!(told.contains(says), "{text}: {told}");
+        assert!(at.is_empty() || &text[place.start..place.end] == at, "{text}: {place:?} {told}");
     }
 }
 
@@ -265,7 +346,8 @@ fn places_lead_back_into_the_file() {
     let source = Source::new("f.yml", text);
     let tree = crate::yaml::parse(&source).unwrap();
     let when = tree.get("k").unwrap();
-    let fault = Condition::parse(when.text().unwrap(), &when.place).unwrap().holds(&vars()).unwrap_err();
+    let fault =
+        Condition::parse(when.text().unwrap(), &when.place).unwrap().decide(&vars(), &|_| Reply::Unasked).unwrap_err();
     assert_eq!(fault.place().unwrap().to_string(), "f.yml:1:24");
     let body = tree.get("t").unwrap();
     let fault = Template::parse(body.text().unwrap(), &body.place).unwrap().render(&vars()).unwrap_err();
@@ -276,7 +358,7 @@ proptest::proptest! {
     #[test]
     fn no_text_makes_them_panic(text in "[a-c{}#/&|.(\\[)\\]\"'!=<>+?:,@~ \n\\\\ü0-2]{0,60}") {
         let place = whole(&text);
-        let _ = Condition::parse(&text, &place).map(|c| c.holds(&vars()));
+        let _ = Condition::parse(&text, &place).map(|c| c.decide(&vars(), &|_| Reply::Unasked));
         let _ = Template::parse(&text, &place).map(|t| (t.render(&vars()), t.value(&vars())));
     }
 }

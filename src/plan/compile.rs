@@ -6,7 +6,7 @@ use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
-use crate::playbook::{Batch, Made, Playbook, Step};
+use crate::playbook::{Batch, Made, Playbook, Step, Turn, question};
 use crate::secret;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -46,7 +46,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     let inventory_vars = inventory.hosts.iter().flat_map(|host| host.vars.values());
     inventory_vars.chain(options.extra.values()).for_each(secret::withhold_in);
     for playbook in playbooks {
-        let of_steps = playbook.steps.iter().flat_map(|step| step.vars.values());
+        let of_steps = playbook.steps.iter().flat_map(|step| step.defaults.values().chain(step.vars.values()));
         playbook.vars.values().chain(of_steps).for_each(secret::withhold_in);
     }
     // What the inventory says of a chosen host and cannot be done here (another become method, a vaulted address).
@@ -207,20 +207,37 @@ fn narrow(steps: &[Arc<Step>], inventory: &Inventory, faults: &mut Vec<Fault>) -
 
 fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook, closed: bool) -> Result<Body, Faults> {
     if step.uses.iter().any(|name| LATE.contains(&name.as_str())) {
-        return Ok(Body::Late);
+        let hope = step.ready.iter().map(|kind| Made { item: None, kind: Arc::clone(kind) }).collect();
+        return Ok(Body::Late { hope, asks: step.asks().into() });
     }
     if let (Some(kind), true) = (&step.ready, step.when.is_empty()) {
         return Ok(Body::Made(Arc::new([Made { item: None, kind: Arc::clone(kind) }])));
     }
-    let mut used = scope.with(&playbook.vars, &step.vars, &step.uses, None);
+    let mut used = scope.with(&playbook.vars, step, &step.uses, None);
     if closed && used.values().any(secret::refers) {
         used.values_mut().for_each(secret::stand_in);
         // What a placeholder does not fit is told once the secret is there.
-        return Ok(step.make(&used).map_or(Body::Late, |made| Body::Made(made.into())));
+        let late = || Body::Late { hope: Arc::new([]), asks: step.asks().into() };
+        return Ok(step.make(&used, &question::unasked).map_or_else(|_| late(), |turn| filled(step, turn)));
     }
-    let made = step.make(&used);
-    let made = made.or_else(|_| step.make(&scope.whole(&playbook.vars, &step.vars, None)))?;
-    Ok(Body::Made(made.into()))
+    let turn = step.make(&used, &question::unasked);
+    let turn = turn.or_else(|_| step.make(&scope.whole(&playbook.vars, step, None), &question::unasked))?;
+    Ok(filled(step, turn))
+}
+
+/// What is known before the host is read.
+fn filled(step: &Step, turn: Turn) -> Body {
+    match turn {
+        Turn::Made(made) => Body::Made(made),
+        Turn::Left(left) => Body::Left(left),
+        Turn::Open { unasked, hope, .. } => {
+            let mut asks = step.asks();
+            asks.extend(unasked);
+            asks.sort();
+            asks.dedup();
+            Body::Late { hope, asks: asks.into() }
+        }
+    }
 }
 
 /// Cuts the hosts into batches; the last size repeats.
@@ -258,6 +275,7 @@ fn cycle(plan: &Plan, circle: &[(usize, Why)]) -> Faults {
             Why::Needs => format!("`{next}` needs this"),
             Why::OnChange => format!("`{next}` follows when this changes"),
             Why::Object(object) => format!("`{next}` uses {object}, which this decides"),
+            Why::Condition(object) => format!("`{next}` asks in its `when` about {object}, which this decides"),
         };
         let place = &plan.tasks[*task].step.place;
         fault = if n == 0 { fault.at(place).why(says) } else { fault.also(place, says) };

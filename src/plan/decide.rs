@@ -1,12 +1,12 @@
 //! From facts to what a task would change. Pure: asks nobody.
 
-use super::Why;
+use super::{Plan, Why};
 use crate::act::Act;
 use crate::fact::{Facts, Gap};
 use crate::graph::Graph;
-use crate::playbook::Made;
+use crate::playbook::{Left, Made, Turn};
 use crate::step::{Row, Setting};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a task would do.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +25,8 @@ pub enum Decision {
     Blind,
     /// It can never become true on this host, with the reason.
     Impossible(String),
-    /// Its condition does not hold here.
-    Skipped,
+    /// It is not for this host, with the reason.
+    Skipped(Left),
 }
 
 /// What differs in one of a task's kinds.
@@ -76,9 +76,6 @@ impl Decision {
 
 /// Decides one task. `tainted_by` is an earlier task that will change the host before this one's turn.
 pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decision {
-    if made.is_empty() {
-        return Decision::Skipped;
-    }
     if let Some(after) = tainted_by.filter(|_| made.iter().any(|one| one.kind.opaque())) {
         return Decision::Pending { after };
     }
@@ -112,6 +109,8 @@ pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decisi
 #[derive(Debug, Default)]
 pub struct Taint {
     by: HashMap<usize, usize>,
+    /// Those that change something themselves.
+    changed: HashSet<usize>,
 }
 
 impl Taint {
@@ -126,27 +125,56 @@ impl Taint {
         before.find(|(before, why)| **why == Why::OnChange && self.by.contains_key(before)).map(|(before, _)| before)
     }
 
+    /// The first task whose change may alter what a task's conditions ask: one that decides a thing asked about, or that
+    /// is written to come before.
+    pub fn doubts(&self, graph: &Graph<Why>, task: usize) -> Option<usize> {
+        let before = graph.before(task).into_iter();
+        let mut counts = before.filter(|(before, why)| match why {
+            Why::Condition(_) => self.changed.contains(before),
+            Why::Needs | Why::OnChange => true,
+            Why::Object(_) => false,
+        });
+        counts.find_map(|(before, _)| self.by.get(&before).copied())
+    }
+
     /// Says that a task is done, and whether it changed (or will change) the host.
     pub fn pass(&mut self, graph: &Graph<Why>, task: usize, changed: bool) {
+        if changed {
+            self.changed.insert(task);
+        }
         if let Some(first) = self.of(graph, task).or_else(|| changed.then_some(task)) {
             self.by.insert(task, first);
         }
     }
 }
 
-/// Decides all tasks of a host from one reading, in order. `made` gives the kinds of each task.
-pub fn judge<'a>(
-    graph: &Graph<Why>,
+/// Decides a task as it turned out to be.
+pub fn decide_turn(turn: &Turn, facts: &Facts, tainted_by: Option<usize>) -> Decision {
+    match turn {
+        Turn::Made(made) => decide(made, facts, tainted_by),
+        Turn::Left(left) => Decision::Skipped(left.clone()),
+        Turn::Open { why, .. } => Decision::Unknown(why.clone()),
+    }
+}
+
+/// Decides all tasks of a host from one reading, in order. `turn` gives what each task is, or why it cannot be filled in;
+/// with `true`, while what its conditions ask is in doubt.
+pub fn judge(
+    plan: &Plan,
     order: &[usize],
     facts: &Facts,
-    made: impl Fn(usize) -> &'a [Made],
+    turn: impl Fn(usize, bool) -> Result<Turn, String>,
 ) -> Vec<(usize, Decision)> {
+    let graph = &plan.graph;
     let mut taint = Taint::default();
     let one = |task: &usize| {
-        let kinds = made(*task);
-        let decision = match taint.follows(graph, *task) {
-            Some(after) if !kinds.is_empty() => Decision::Pending { after },
-            _ => decide(kinds, facts, taint.of(graph, *task)),
+        let doubts = taint.doubts(graph, *task).filter(|_| plan.tasks[*task].step.asks_host());
+        let decision = match (turn(*task, doubts.is_some()), doubts, taint.follows(graph, *task)) {
+            (Err(why), ..) => Decision::Impossible(why),
+            (Ok(Turn::Open { .. }), Some(after), _) | (Ok(Turn::Made(_)), _, Some(after)) => {
+                Decision::Pending { after }
+            }
+            (Ok(turn), ..) => decide_turn(&turn, facts, taint.of(graph, *task)),
         };
         taint.pass(graph, *task, decision.will_change());
         (*task, decision)

@@ -1,13 +1,13 @@
 //! Steps of one host that would shut each other's way in.
 
-use super::{Body, Plan};
+use super::Plan;
 use crate::fault::Fault;
 use crate::step::Claim;
 
 /// A step that closes the port which another brings a way in to.
 pub fn shut(plan: &Plan, claims: &[(usize, Claim)], faults: &mut Vec<Fault>) {
     // Of a step that waits for what the host is, perhaps there will be none.
-    let sure = |task: &usize| !matches!(plan.tasks[*task].body, Body::Late);
+    let sure = |task: &usize| !plan.tasks[*task].is_late();
     for (wall, but) in claims.iter().filter_map(|(task, claim)| match claim {
         Claim::Shuts { but } if sure(task) => Some((task, but)),
         _ => None,

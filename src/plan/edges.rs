@@ -4,6 +4,7 @@ use super::{Body, Plan, Why, doors};
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
+use crate::playbook::question;
 use crate::step::{Claim, Object};
 use globset::{Glob, GlobMatcher};
 use std::collections::{HashMap, HashSet};
@@ -143,7 +144,7 @@ fn follow_ups(plan: &Plan, faults: &mut Vec<Fault>) {
     let mut can: HashMap<&str, bool> = HashMap::new();
     for task in &plan.tasks {
         if let Body::Made(made) = &task.body {
-            let able = made.is_empty() || made.iter().any(|one| one.kind.follow_up().is_some());
+            let able = made.iter().any(|one| one.kind.follow_up().is_some());
             can.insert(&task.step.id, able);
         }
     }
@@ -166,7 +167,13 @@ fn shape(plan: &Plan, range: Range<usize>) -> Option<Vec<usize>> {
     plan.tasks[range]
         .iter()
         .map(|task| match (&task.body, &task.step.ready) {
-            (Body::Made(made), Some(_)) if made.len() == 1 => Some(std::sync::Arc::as_ptr(&task.step) as usize),
+            (Body::Made(_), Some(_)) => Some(std::sync::Arc::as_ptr(&task.step) as usize),
+            // What it asks must be as written. A step's address is even.
+            (Body::Late { asks, .. }, Some(_)) => {
+                let written = task.step.asks();
+                let same = asks.iter().all(|ask| written.contains(ask));
+                same.then_some(std::sync::Arc::as_ptr(&task.step) as usize + 1)
+            }
             _ => None,
         })
         .collect()
@@ -183,9 +190,9 @@ struct Owner<'a> {
 /// Edges between owners and readers of the same object on one host, as offsets in the range; two owners that disagree
 /// are a fault.
 fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(usize, usize, Why)> {
-    let start = range.start;
+    let Range { start, end } = range;
     let claims: Vec<(usize, Claim)> =
-        range.flat_map(|n| of(plan, n).into_iter().map(move |claim| (n, claim))).collect();
+        (start..end).flat_map(|n| of(plan, n).into_iter().map(move |claim| (n, claim))).collect();
     let owners: Vec<Owner> = claims
         .iter()
         .filter_map(|(task, claim)| match claim {
@@ -205,7 +212,8 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
     }
     disagreements(plan, &exact, &globs, faults);
     doors::shut(plan, &claims, faults);
-    let mut edges = Vec::new();
+    // Before all others, for of two reasons the first is kept.
+    let mut edges = asked(plan, start..end, &exact, &globs, &owners);
     let mut edge = |first: usize, then: usize, object: &Object| {
         if first != then {
             edges.push((first - start, then - start, Why::Object(object.to_string())));
@@ -234,12 +242,38 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
 }
 
 fn of(plan: &Plan, task: usize) -> Vec<Claim> {
-    let task = &plan.tasks[task];
-    match (&task.body, &task.step.ready) {
-        (Body::Made(made), _) => made.iter().flat_map(|one| one.kind.claims()).collect(),
-        (Body::Late, Some(kind)) => kind.claims(),
-        (Body::Late, None) => Vec::new(),
+    plan.tasks[task].hope().iter().flat_map(|one| one.kind.claims()).collect()
+}
+
+/// The edges to tasks whose conditions ask about what others own. Two that both own it stay as they are: several steps
+/// may each keep a line of a file that they ask for.
+fn asked(
+    plan: &Plan,
+    range: Range<usize>,
+    exact: &HashMap<&Object, Vec<&Owner>>,
+    globs: &[(GlobMatcher, &Owner)],
+    owners: &[Owner],
+) -> Vec<(usize, usize, Why)> {
+    let mut edges = Vec::new();
+    for task in range.clone() {
+        for object in plan.tasks[task].asks().iter().filter_map(question::object) {
+            let mut first: Vec<usize> = exact.get(&object).into_iter().flatten().map(|owner| owner.task).collect();
+            if let Object::Path(path) = &object {
+                first.extend(globs.iter().filter(|(glob, _)| glob.is_match(path)).map(|(_, owner)| owner.task));
+                let asked = Glob::new(path).ok().filter(|_| is_glob(path)).map(|glob| glob.compile_matcher());
+                let inside = |owner: &&Owner| match (owner.object, &asked) {
+                    (Object::Path(owned), Some(asked)) => asked.is_match(owned),
+                    _ => false,
+                };
+                first.extend(owners.iter().filter(inside).map(|owner| owner.task));
+            }
+            if !first.contains(&task) {
+                let why = || Why::Condition(object.to_string());
+                edges.extend(first.into_iter().map(|first| (first - range.start, task - range.start, why())));
+            }
+        }
     }
+    edges
 }
 
 fn disagreements(
@@ -255,7 +289,7 @@ fn disagreements(
         let all: Vec<&Owner> = owners.iter().copied().chain(matching.map(|(_, owner)| *owner)).collect();
         for (n, second) in all.iter().enumerate() {
             // Of two that wait for what the host is, perhaps only one will be there.
-            let late = |owner: &Owner| matches!(plan.tasks[owner.task].body, Body::Late);
+            let late = |owner: &Owner| plan.tasks[owner.task].is_late();
             let clash = |first: &&&Owner| {
                 first.field == second.field && first.value != second.value && !late(first) && !late(second)
             };

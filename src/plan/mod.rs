@@ -3,12 +3,12 @@
 //! `compile` chooses hosts and steps, `edges` finds the order, `decide` says from facts what each task would change.
 //! A task is a step on a host. Nothing here touches a host.
 
-use crate::expr::{Scope, Template};
-use crate::fact::{Os, Query};
+use crate::expr::{Ask, Scope, Template};
+use crate::fact::{Facts, Query};
 use crate::fault::Faults;
 use crate::graph::Graph;
 use crate::inventory::Connection;
-use crate::playbook::{Budget, Made, Step};
+use crate::playbook::{Budget, Left, Made, Step, Turn, question};
 use std::sync::Arc;
 
 mod back;
@@ -22,7 +22,7 @@ mod scope;
 
 pub use back::{Back, back};
 pub use compile::{Options, compile, hosts_of, wanted_steps};
-pub use decide::{Decision, Part, Taint, decide, judge};
+pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};
 
@@ -73,10 +73,13 @@ pub struct Task {
 /// What a task consists of.
 #[derive(Debug, Clone)]
 pub enum Body {
-    /// Everything is filled in; a loop gives several, a condition that does not hold gives none.
+    /// Everything is filled in; a loop gives several.
     Made(Arc<[Made]>),
-    /// It depends on what the host is, so it is filled in when that was read.
-    Late,
+    /// It is not for this host.
+    Left(Left),
+    /// It depends on what the host says, so it is told when that was read: these questions are asked with all others.
+    /// Perhaps it will be `hope`.
+    Late { hope: Arc<[Made]>, asks: Arc<[Ask]> },
 }
 
 /// Why one task comes before another.
@@ -88,6 +91,8 @@ pub enum Why {
     OnChange,
     /// The later one reads or stands in what the earlier one owns.
     Object(String),
+    /// The later one's condition asks about what the earlier one owns.
+    Condition(String),
 }
 
 impl Plan {
@@ -103,7 +108,7 @@ impl Plan {
         if !Template::is_one(&step.title) {
             return step.title.clone();
         }
-        let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, &step.vars, None);
+        let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, step, None);
         step.titled(&scope).unwrap_or_else(|_| step.title.clone())
     }
 
@@ -120,26 +125,53 @@ impl Plan {
 }
 
 impl Task {
-    /// All it asks of its host, as far as that is known: a step whose condition has yet to be told asks already.
-    pub fn queries(&self) -> Vec<Query> {
-        match (&self.body, &self.step.ready) {
-            (Body::Made(made), _) => made.iter().flat_map(|one| one.kind.facts()).collect(),
-            (Body::Late, Some(kind)) => kind.facts(),
-            (Body::Late, None) => Vec::new(),
+    /// What it is or may become, as far as that is known without the host.
+    pub fn hope(&self) -> &[Made] {
+        match &self.body {
+            Body::Made(made) => made,
+            Body::Late { hope, .. } => hope,
+            Body::Left(_) => &[],
         }
     }
 
-    /// Fills in a late task, now that the host is known.
+    /// What its conditions ask of the host.
+    pub fn asks(&self) -> &[Ask] {
+        if let Body::Late { asks, .. } = &self.body { asks } else { &[] }
+    }
+
+    /// Whether it is told only when the host was read.
+    pub fn is_late(&self) -> bool {
+        matches!(self.body, Body::Late { .. })
+    }
+
+    /// All it asks of its host, as far as that is known: a step whose condition has yet to be told asks already.
+    pub fn queries(&self) -> Vec<Query> {
+        let kinds = self.hope().iter().flat_map(|one| one.kind.facts());
+        self.asks().iter().filter_map(question::query).chain(kinds).collect()
+    }
+
+    /// What it is on its host, now that this was read of it. With `doubt`, what its conditions ask is not known, because
+    /// an earlier task changes it.
     ///
     /// # Errors
     /// Names that do not exist, fields that do not fit.
-    pub fn make(&self, plan: &Plan, os: &Os) -> Result<Arc<[Made]>, Faults> {
+    pub fn turn(&self, plan: &Plan, facts: &Facts, doubt: bool) -> Result<Turn, Faults> {
         match &self.body {
-            Body::Made(made) => Ok(Arc::clone(made)),
-            Body::Late => {
+            Body::Made(made) => Ok(Turn::Made(Arc::clone(made))),
+            Body::Left(left) => Ok(Turn::Left(left.clone())),
+            Body::Late { hope, .. } => {
+                let os = match (facts.os(), self.step.uses.iter().any(|name| name == "os")) {
+                    (Ok(os), _) => Some(os),
+                    (Err(gap), true) => {
+                        let why = format!("what the host is could not be read: {gap:?}");
+                        return Ok(Turn::Open { why, unasked: vec![], hope: Arc::clone(hope) });
+                    }
+                    (Err(_), false) => None,
+                };
                 let vars = &plan.plays[self.play].vars;
-                let scope = plan.hosts[self.host].scope.with(vars, &self.step.vars, &self.step.uses, Some(os));
-                Ok(self.step.make(&scope)?.into())
+                let scope = plan.hosts[self.host].scope.with(vars, &self.step, &self.step.uses, os);
+                let host = |ask: &Ask| if doubt { question::unasked(ask) } else { question::reply(ask, facts) };
+                self.step.make(&scope, &host)
             }
         }
     }

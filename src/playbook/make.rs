@@ -2,8 +2,8 @@
 
 use super::pattern::{Pattern, as_node};
 use super::vars::Vars;
-use super::{Made, Step};
-use crate::expr::{Condition, Scope, Template};
+use super::{Left, Made, Step, Turn};
+use crate::expr::{Ask, Condition, Reply, Scope, Template, Truth};
 use crate::fault::{Fault, Faults, Place, Source};
 use crate::step;
 use crate::yaml::{Node, Value};
@@ -55,47 +55,135 @@ impl Each {
     }
 }
 
+/// What keeps a step's conditions from being told.
+#[derive(Default)]
+struct Open {
+    why: Option<String>,
+    unasked: Vec<Ask>,
+}
+
+impl Open {
+    fn add(&mut self, why: String, unasked: Vec<Ask>) {
+        self.why.get_or_insert(why);
+        self.unasked.extend(unasked);
+    }
+
+    fn is_so(&self) -> bool {
+        self.why.is_some()
+    }
+
+    fn turn(self, hope: Vec<Made>) -> Turn {
+        Turn::Open { why: self.why.unwrap_or_default(), unasked: self.unasked, hope: hope.into() }
+    }
+}
+
+impl Left {
+    fn by(condition: &Condition) -> Self {
+        Self { why: format!("`{}` does not hold", condition.text()) }
+    }
+}
+
 impl Step {
-    /// The kinds of this step for one host; empty where a condition does not hold.
+    /// This step for one host, as far as `host` answers what its conditions ask.
     ///
     /// # Errors
     /// Unknown names, templates that cannot be rendered, fields that do not fit once filled in.
-    pub fn make(&self, scope: &Scope) -> Result<Vec<Made>, Faults> {
+    pub fn make(&self, scope: &Scope, host: &dyn Fn(&Ask) -> Reply) -> Result<Turn, Faults> {
         let mut scope = scope.clone();
         let mut done = HashSet::new();
         // A variable may be fit to be filled in only where the conditions hold: so conditions come first, one by one.
         let of_item = |condition: &&Condition| {
             self.each.is_some() && self.within.closure(condition.names()).iter().any(|n| n == ITEM)
         };
-        for condition in self.when.iter().filter(|condition| !of_item(condition)) {
-            self.fill(&mut scope, &condition.names(), &mut done)?;
-            if !condition.holds(&scope)? {
-                return Ok(vec![]);
+        let (of_items, of_step): (Vec<&Condition>, Vec<&Condition>) = self.when.iter().partition(of_item);
+        let mut open = Open::default();
+        if let Some(left) = self.hold(&of_step, &mut scope, &mut done, host, &mut open)? {
+            return Ok(Turn::Left(left));
+        }
+        if open.is_so() {
+            // What cannot be filled in perhaps need not be: that is told once the host has answered.
+            let hope = self.kinds(&mut scope, &mut done, &of_items, host, &mut open).ok().and_then(Result::ok);
+            return Ok(open.turn(hope.unwrap_or_default()));
+        }
+        Ok(match self.kinds(&mut scope, &mut done, &of_items, host, &mut open)? {
+            Ok(made) if open.is_so() => open.turn(made),
+            Ok(made) => Turn::Made(made.into()),
+            Err(left) => Turn::Left(left),
+        })
+    }
+
+    /// The questions of its conditions that are known as they stand.
+    pub fn asks(&self) -> Vec<Ask> {
+        self.when.iter().flat_map(Condition::asks).map(|(ask, ..)| ask.clone()).collect()
+    }
+
+    /// Whether its conditions ask the host.
+    pub fn asks_host(&self) -> bool {
+        self.when.iter().any(Condition::asks_host)
+    }
+
+    /// Goes through conditions: the reason of the first that does not hold. What cannot be told yet is kept in `open`.
+    fn hold(
+        &self,
+        conditions: &[&Condition],
+        scope: &mut Scope,
+        done: &mut HashSet<String>,
+        host: &dyn Fn(&Ask) -> Reply,
+        open: &mut Open,
+    ) -> Result<Option<Left>, Faults> {
+        for condition in conditions {
+            self.fill(scope, &condition.names(), done)?;
+            match condition.decide(scope, host)? {
+                Truth::Yes => {}
+                Truth::No => return Ok(Some(Left::by(condition))),
+                Truth::Open { why, unasked } => open.add(why, unasked),
             }
         }
+        Ok(None)
+    }
+
+    /// The kinds, one or for each item of the loop; or why there is none.
+    fn kinds(
+        &self,
+        scope: &mut Scope,
+        done: &mut HashSet<String>,
+        of_items: &[&Condition],
+        host: &dyn Fn(&Ask) -> Reply,
+        open: &mut Open,
+    ) -> Result<Result<Vec<Made>, Left>, Faults> {
         let Some(each) = &self.looped else {
-            if let Some(kind) = &self.ready {
-                return Ok(vec![Made { item: None, kind: Arc::clone(kind) }]);
-            }
-            return Ok(vec![Made { item: None, kind: self.kind_in(&mut scope, &mut done)? }]);
+            let kind = match &self.ready {
+                Some(kind) => Arc::clone(kind),
+                None => self.kind_in(scope, done)?,
+            };
+            return Ok(Ok(vec![Made { item: None, kind }]));
         };
         let loop_names: Vec<String> = each.names().into_iter().map(|(name, _)| name).collect();
-        self.fill(&mut scope, &loop_names, &mut done)?;
-        let conditions: Vec<&Condition> = self.when.iter().filter(of_item).collect();
-        let mut made = Vec::new();
-        let mut faults = Vec::new();
-        for item in each.items(&scope)? {
+        self.fill(scope, &loop_names, done)?;
+        let (mut made, mut faults, mut lefts) = (Vec::new(), Vec::new(), Vec::new());
+        for item in each.items(scope)? {
             let mut scope = scope.clone();
             scope.insert(ITEM.into(), item.clone());
-            match self.one(&mut scope, &mut done.clone(), &conditions) {
-                Ok(kind) => made.extend(kind.map(|kind| Made { item: Some(as_text(&item)), kind })),
+            let mut done = done.clone();
+            let held = self.hold(of_items, &mut scope, &mut done, host, open);
+            match held.and_then(|left| left.map_or_else(|| self.kind_in(&mut scope, &mut done).map(Ok), |l| Ok(Err(l))))
+            {
+                Ok(Ok(kind)) => made.push(Made { item: Some(as_text(&item)), kind }),
+                Ok(Err(left)) => lefts.push(left),
                 Err(more) => faults.extend(more.into_vec()),
             }
         }
         // Many items with one mistake have one mistake.
         let mut seen = HashSet::new();
         faults.retain(|fault| seen.insert(fault.to_string()));
-        Faults::some(faults).map_or(Ok(made), Err)
+        if let Some(faults) = Faults::some(faults) {
+            return Err(faults);
+        }
+        if made.is_empty() {
+            let empty = || Left { why: "its loop is over nothing".into() };
+            return Ok(Err(lefts.into_iter().next().unwrap_or_else(empty)));
+        }
+        Ok(Ok(made))
     }
 
     /// A step that no playbook wrote, with nothing to fill in; `origin` is where it comes from.
@@ -114,6 +202,7 @@ impl Step {
             control: None,
             become_root: None,
             health: None,
+            defaults: Scope::new(),
             vars: Scope::new(),
             kind,
             filled: Pattern::Fixed(body.clone()),
@@ -146,21 +235,6 @@ impl Step {
             Faults::some(faults).unwrap_or_else(|| Fault::new("a variable cannot be filled in").into())
         };
         self.within.fill(scope, names, done).map_err(at)
-    }
-
-    fn one(
-        &self,
-        scope: &mut Scope,
-        done: &mut HashSet<String>,
-        conditions: &[&Condition],
-    ) -> Result<Option<Arc<dyn step::Kind>>, Faults> {
-        for condition in conditions {
-            self.fill(scope, &condition.names(), done)?;
-            if !condition.holds(scope)? {
-                return Ok(None);
-            }
-        }
-        self.kind_in(scope, done).map(Some)
     }
 
     fn kind_in(&self, scope: &mut Scope, done: &mut HashSet<String>) -> Result<Arc<dyn step::Kind>, Faults> {

@@ -4,7 +4,7 @@
 //! references exist, conditions and templates parse, and every mistake of all files is told at once. Past that, no name
 //! might be wrong. `make` fills a step in for one host.
 
-use crate::expr::{Condition, Scope, Template};
+use crate::expr::{Ask, Condition, Scope, Template};
 use crate::fault::Place;
 use crate::step::Kind;
 use crate::yaml::Node;
@@ -20,6 +20,7 @@ mod load;
 mod make;
 mod names;
 mod pattern;
+pub mod question;
 mod raw;
 mod raw_step;
 mod resolve;
@@ -120,6 +121,8 @@ pub struct Step {
     pub become_root: Option<bool>,
     /// It judges the host once all others are done: what is not so within these seconds is a failure.
     pub health: Option<u64>,
+    /// Variables of the files that it stands in, which count where nobody says anything else.
+    pub defaults: Scope,
     /// Variables of the step and of the includes around it.
     pub vars: Scope,
     /// The word of its kind.
@@ -136,7 +139,7 @@ pub struct Step {
     looped: Option<Each>,
     /// The body, its templates parsed.
     filled: Pattern,
-    /// All variables written around it: the playbook's, the includes', its own.
+    /// All variables written around it: defaults, the playbook's, the includes', its own.
     within: Vars,
 }
 
@@ -164,6 +167,12 @@ pub struct Control {
     pub severity: Option<String>,
     #[serde(default)]
     pub refs: Vec<String>,
+    /// Why it matters.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// What it may break.
+    #[serde(default)]
+    pub breaks: Option<String>,
 }
 
 /// A step made for one host: a kind with everything filled in.
@@ -172,6 +181,24 @@ pub struct Made {
     /// The item's text for a looped step.
     pub item: Option<String>,
     pub kind: Arc<dyn Kind>,
+}
+
+/// What a step turned out to be on one host.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// It is for this host; a loop gives several.
+    Made(Arc<[Made]>),
+    /// It is not.
+    Left(Left),
+    /// Its conditions hang on what the host says: on `unasked`, or on what cannot be told, which is the reason then.
+    /// Perhaps it will be `hope`; nothing, where that cannot be filled in yet.
+    Open { why: String, unasked: Vec<Ask>, hope: Arc<[Made]> },
+}
+
+/// Why a step is not for a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub why: String,
 }
 
 /// The handbook page of playbooks themselves.

@@ -3,6 +3,7 @@
 use super::habits::with_habit;
 use super::make::{Each, ITEM};
 use super::pattern::{Pattern, closed_faults, is_open};
+use super::question;
 use super::raw::{Fields, KINDS_HINT, Text, head, named, told};
 use super::vars::Vars;
 use super::{Control, Need, Reference};
@@ -35,6 +36,8 @@ pub(super) struct Include {
 pub(super) struct Around {
     pub when: Vec<Condition>,
     pub tags: Vec<String>,
+    /// What included files say of their variables, the inventory and all else put aside; the outer file wins.
+    pub defaults: Vars,
     pub vars: Vars,
     pub become_root: Option<bool>,
 }
@@ -46,6 +49,7 @@ impl Around {
         Self {
             when: self.when.iter().chain(&inner.when).cloned().collect(),
             tags,
+            defaults: inner.defaults.with(&self.defaults),
             vars: self.vars.with(&inner.vars),
             become_root: inner.become_root.or(self.become_root),
         }
@@ -204,7 +208,10 @@ impl Fields<'_> {
     fn around(&mut self) -> Around {
         let mut when = Vec::new();
         for text in self.texts("when") {
-            when.extend(self.keep(Condition::parse(&text.text, &text.place)));
+            if let Some(condition) = self.keep(Condition::parse(&text.text, &text.place)) {
+                self.faults.extend(question::faults(&condition));
+                when.push(condition);
+            }
         }
         let mut tags: Vec<String> = Vec::new();
         for text in self.texts("tags") {
@@ -215,7 +222,7 @@ impl Fields<'_> {
             }
         }
         let vars = Vars::read(self.node.get("vars"), self.faults);
-        Around { when, tags, vars, become_root: self.value("become") }
+        Around { when, tags, defaults: Vars::default(), vars, become_root: self.value("become") }
     }
 
     fn each(&mut self, node: &Node) -> Option<Each> {

@@ -57,7 +57,7 @@ impl Site {
         let plan = &self.run.plan;
         let made = plan.tasks.iter().filter(|task| task.host == self.host).filter_map(|task| match &task.body {
             Body::Made(made) => Some(made),
-            Body::Late => None,
+            Body::Late { .. } | Body::Left(_) => None,
         });
         let old = plan.hosts[self.host].connection.port.unwrap_or(SSH);
         made.flat_map(|made| made.iter()).find_map(|one| one.kind.door()).filter(|port| *port != old)

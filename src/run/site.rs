@@ -2,11 +2,11 @@
 
 use super::Run;
 use crate::act::{Guard, Hold, Intent, Lease};
-use crate::event::{Moved, Outcome, Since, TaskDone, What};
+use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
-use crate::plan::{Decision, judge};
-use crate::playbook::Made;
+use crate::plan::{Decision, decide_turn, judge};
+use crate::playbook::{Made, Turn, question};
 use crate::step::{Claim, Disruption, Object, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,9 +18,12 @@ pub struct Site {
     pub(super) run: Arc<Run>,
     pub host: usize,
     lines: BTreeMap<bool, Arc<dyn Target>>,
-    made: HashMap<usize, Result<Arc<[Made]>, String>>,
+    /// What each task turned out to be, or why it cannot be filled in.
+    turns: HashMap<usize, Result<Turn, String>>,
     /// How many changes were begun on it.
     changes: u32,
+    /// Whether it was said what the host is.
+    seen: bool,
     /// The task over whose line the host was taken.
     leased: Option<usize>,
     /// The port by which lines are opened, where it is not the inventory's any more.
@@ -29,6 +32,9 @@ pub struct Site {
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
 const HOLD: u64 = 120;
+
+/// How often conditions and loops may lead to further questions.
+const MOST_ROUNDS: usize = 4;
 
 fn made_patience(made: &[Made]) -> u64 {
     made.iter().map(|one| one.kind.patience()).sum()
@@ -40,10 +46,11 @@ impl Site {
             run: Arc::clone(run),
             host,
             lines: BTreeMap::new(),
-            made: HashMap::new(),
+            turns: HashMap::new(),
             changes: 0,
             leased: None,
             door: None,
+            seen: false,
         }
     }
 
@@ -78,30 +85,76 @@ impl Site {
     pub async fn survey(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
         let plan = Arc::clone(&self.run.plan);
         let mut facts = self.read(tasks, |task| plan.tasks[task].queries()).await?;
-        let late: Vec<usize> =
-            tasks.iter().copied().filter(|task| matches!(plan.tasks[*task].body, crate::plan::Body::Late)).collect();
-        for task in tasks {
-            let made = match facts.os() {
-                Ok(os) => plan.tasks[*task].make(&plan, os).map_err(|faults| faults.to_string()),
-                Err(gap) => match &plan.tasks[*task].body {
-                    crate::plan::Body::Made(made) => Ok(Arc::clone(made)),
-                    crate::plan::Body::Late => Err(format!("what the host is could not be read: {gap:?}")),
-                },
-            };
-            self.made.insert(*task, made);
-        }
-        // What only now became known is asked in a second round.
-        let second: Vec<usize> = late.into_iter().filter(|task| plan.tasks[*task].step.ready.is_none()).collect();
-        if !second.is_empty() {
-            facts.update(self.read_made(&second).await?);
+        self.tell_what_it_is(&facts);
+        // What only now became known is asked in a second round; a third one is for conditions that lead to further ones.
+        let mut left = tasks.to_vec();
+        for _ in 0..MOST_ROUNDS {
+            left.iter().for_each(|task| self.turn(*task, &facts));
+            left.retain(|task| self.lacks(*task, &facts));
+            if left.is_empty() {
+                break;
+            }
+            facts.update(self.read_made(&left).await?);
         }
         Ok(facts)
     }
 
+    /// Tells from these facts what a task is.
+    pub fn turn(&mut self, task: usize, facts: &Facts) {
+        let turn = self.run.plan.tasks[task].turn(&self.run.plan, facts, false);
+        self.turns.insert(task, turn.map_err(|faults| faults.to_string()));
+    }
+
+    /// Whether a task, as it turned out, asks for what was not read yet.
+    pub fn lacks(&self, task: usize, facts: &Facts) -> bool {
+        self.queries(task).iter().any(|query| !facts.has(query))
+    }
+
+    /// All that a task asks, as it turned out: its conditions as well as its kinds.
+    pub fn queries(&self, task: usize) -> Vec<Query> {
+        let planned = &self.run.plan.tasks[task];
+        let kinds: &[Made] = match self.turns.get(&task) {
+            Some(Ok(Turn::Made(made) | Turn::Open { hope: made, .. })) => made,
+            Some(Ok(Turn::Left(_)) | Err(_)) | None => planned.hope(),
+        };
+        let further = match self.turns.get(&task) {
+            Some(Ok(Turn::Open { unasked, .. })) => unasked.as_slice(),
+            _ => &[],
+        };
+        let asked = planned.asks().iter().chain(further).filter_map(question::query);
+        asked.chain(kinds.iter().flat_map(|one| one.kind.facts())).collect()
+    }
+
+    fn tell_what_it_is(&mut self, facts: &Facts) {
+        if let Ok(os) = facts.os()
+            && !std::mem::replace(&mut self.seen, true)
+        {
+            let host = self.name();
+            let (os, version, kernel, arch) = (os.id.clone(), os.version.clone(), os.kernel.clone(), os.arch.clone());
+            self.run.voice.say(What::HostSeen { host, os, version, kernel, arch });
+        }
+    }
+
     /// Reads again what these tasks, filled in, ask.
     pub async fn read_made(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
-        let made: HashMap<usize, Arc<[Made]>> = tasks.iter().map(|task| (*task, self.made(*task))).collect();
-        self.read(tasks, |task| made[&task].iter().flat_map(|one| one.kind.facts()).collect()).await
+        let asked: HashMap<usize, Vec<Query>> = tasks.iter().map(|task| (*task, self.queries(*task))).collect();
+        self.read(tasks, |task| asked[&task].clone()).await
+    }
+
+    /// Reads again what a task asks, and tells anew what it is: a condition may have come true, or no longer hold.
+    pub async fn renew(&mut self, task: usize) -> Result<Facts, Loss> {
+        let mut facts = self.read_made(&[task]).await?;
+        if !self.run.plan.tasks[task].is_late() {
+            return Ok(facts);
+        }
+        for _ in 0..MOST_ROUNDS {
+            self.turn(task, &facts);
+            if !self.lacks(task, &facts) {
+                break;
+            }
+            facts.update(self.read_made(&[task]).await?);
+        }
+        Ok(facts)
     }
 
     async fn read(&mut self, tasks: &[usize], queries: impl Fn(usize) -> Vec<Query>) -> Result<Facts, Loss> {
@@ -121,33 +174,45 @@ impl Site {
         Ok(facts)
     }
 
-    /// The kinds of a task; none where they could not be filled in.
+    /// The kinds of a task, also those that it will perhaps have; none where it is not for this host.
     pub fn made(&self, task: usize) -> Arc<[Made]> {
-        match self.made.get(&task) {
-            Some(Ok(made)) => Arc::clone(made),
+        match self.turns.get(&task) {
+            Some(Ok(Turn::Made(made) | Turn::Open { hope: made, .. })) => Arc::clone(made),
             _ => Arc::new([]),
         }
     }
 
     /// Why a task could not be filled in.
     pub fn unmade(&self, task: usize) -> Option<&str> {
-        self.made.get(&task).and_then(|made| made.as_ref().err()).map(String::as_str)
+        self.turns.get(&task).and_then(|turn| turn.as_ref().err()).map(String::as_str)
+    }
+
+    /// Decides a task as it turned out to be.
+    pub fn decide(&self, task: usize, facts: &Facts) -> Decision {
+        match self.turns.get(&task) {
+            Some(Ok(turn)) => decide_turn(turn, facts, None),
+            Some(Err(why)) => Decision::Impossible(why.clone()),
+            None => Decision::Unknown("it was not read".into()),
+        }
+    }
+
+    /// What a task may be while what its condition asks is in doubt.
+    pub fn doubted(&self, task: usize, facts: &Facts) -> Arc<[Made]> {
+        match self.run.plan.tasks[task].turn(&self.run.plan, facts, true) {
+            Ok(Turn::Made(made) | Turn::Open { hope: made, .. }) => made,
+            Ok(Turn::Left(_)) | Err(_) => Arc::new([]),
+        }
     }
 
     /// Decides these tasks from one reading.
     pub fn judge(&self, tasks: &[usize], facts: &Facts) -> Vec<(usize, Decision)> {
-        const NONE: &[Made] = &[];
-        let made = |task: usize| match self.made.get(&task) {
-            Some(Ok(made)) => made.as_ref(),
-            _ => NONE,
-        };
-        let mut decisions = judge(&self.run.plan.graph, tasks, facts, made);
-        for (task, decision) in &mut decisions {
-            if let Some(why) = self.unmade(*task) {
-                *decision = Decision::Impossible(why.to_owned());
+        let plan = &self.run.plan;
+        judge(plan, tasks, facts, |task, doubt| {
+            if doubt {
+                return plan.tasks[task].turn(plan, facts, true).map_err(|faults| faults.to_string());
             }
-        }
-        decisions
+            self.turns.get(&task).cloned().unwrap_or_else(|| Err("it was not read".into()))
+        })
     }
 
     /// Says what a check found of a task.
@@ -162,9 +227,7 @@ impl Site {
                 Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
             }
             Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
-            Decision::Skipped => {
-                Outcome::Skipped { why: "its condition does not hold, or its loop is empty".into(), blocked: false }
-            }
+            Decision::Skipped(left) => Outcome::Skipped { why: left.why.clone(), blocked: false },
         };
         self.done(task, outcome, decision.rows());
     }
@@ -188,11 +251,11 @@ impl Site {
             host: self.name(),
             step: step.id.clone(),
             title: self.run.plan.title(task),
-            kind: step.kind,
+            kind: step.kind.into(),
             control: step.control.clone(),
-            place: step.place.clone(),
+            place: (&step.place).into(),
             outcome,
-            rows: rows.into(),
+            rows: rows.iter().map(Differs::from).collect(),
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
             undo: self.undo(task),
             access: self.access(task),

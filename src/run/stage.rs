@@ -72,7 +72,8 @@ impl Work<'_> {
     ) -> Result<(Outcome, Vec<Row>), Loss> {
         if self.fresh != Some(task) {
             self.refresh(site, task).await?;
-            match decide(made, &self.facts, None) {
+            match site.decide(task, &self.facts) {
+                Decision::Skipped(left) => return Ok((Outcome::Skipped { why: left.why, blocked: false }, vec![])),
                 Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
                 now if now != *planned => {
                     let why = "the host changed between the reading and the act".to_owned();
@@ -88,13 +89,11 @@ impl Work<'_> {
         let next =
             next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
         let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
-        queries.extend(
-            next.iter().flat_map(|next| site.made(*next).iter().flat_map(|one| one.kind.facts()).collect::<Vec<_>>()),
-        );
+        queries.extend(next.iter().flat_map(|next| site.queries(*next)));
         queries.sort();
         queries.dedup();
         self.fresh = None;
-        self.touched = true;
+        (self.touched, self.acted) = (true, Some(task));
         let guard = match site.guarded(task) {
             Some(seconds) => Some(self.guard(site, task, seconds).await?),
             None => {
@@ -163,8 +162,12 @@ impl Work<'_> {
         let follows = plan.graph.after(task).into_iter().filter(|after| {
             plan.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
         });
-        let marks = follows
-            .flat_map(|after| site.made(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
+        let may_be = |after: usize| {
+            let in_doubt = plan.tasks[after].step.asks_host();
+            if in_doubt { site.doubted(after, &self.facts) } else { site.made(after) }
+        };
+        let marks =
+            follows.flat_map(|after| may_be(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
         let mut acts: Vec<Act> = marks.map(|name| Act::MarkDue { name }).collect();
         let blind: Vec<Setting> = Vec::new();
         if *planned == Decision::Blind {

@@ -29,6 +29,8 @@ pub struct Work<'a> {
     pub(super) ends: HashMap<usize, Outcome>,
     /// Something was set since the host was surveyed.
     pub(super) touched: bool,
+    /// The last task that acted.
+    pub(super) acted: Option<usize>,
     /// Changes to the way in that wait for their proof.
     pub(super) open: Option<Open>,
     permit: Option<OwnedSemaphorePermit>,
@@ -44,6 +46,7 @@ impl<'a> Work<'a> {
             taint: Taint::default(),
             ends: HashMap::new(),
             touched: false,
+            acted: None,
             open: None,
             permit: None,
         }
@@ -105,7 +108,8 @@ impl<'a> Work<'a> {
     /// One task from its beginning to the word on it.
     async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
         let (outcome, rows) = self.one(site, task, next).await?;
-        self.taint.pass(&self.shared.run.plan.graph, task, !rows.is_empty() && outcome != Outcome::Manual);
+        let moved = (!rows.is_empty() && outcome != Outcome::Manual) || self.acted == Some(task);
+        self.taint.pass(&self.shared.run.plan.graph, task, moved);
         // It waits for its proof, or was told with the others that waited.
         if self.open.as_ref().is_some_and(|open| open.members.iter().any(|member| member.task == task)) {
             self.ends.insert(task, outcome);
@@ -131,12 +135,26 @@ impl<'a> Work<'a> {
             self.touched = false;
             self.facts.update(site.read_made(self.order).await?);
             for task in self.order {
-                let Some(end @ (Outcome::Unchanged | Outcome::Changed)) = self.ends.get(task) else { continue };
-                let now = decide(&site.made(*task), &self.facts, None);
-                if matches!(now, Decision::InSync | Decision::Skipped | Decision::Blind) {
+                let Some(end) = self.ends.get(task).cloned() else { continue };
+                let asks = self.shared.run.plan.tasks[*task].step.asks_host();
+                if !matches!(end, Outcome::Unchanged | Outcome::Changed)
+                    && !(asks && matches!(end, Outcome::Skipped { blocked: false, .. }))
+                {
                     continue;
                 }
-                let set_before = *end == Outcome::Changed;
+                if asks {
+                    site.turn(*task, &self.facts);
+                }
+                let now = site.decide(*task, &self.facts);
+                if matches!(now, Decision::InSync | Decision::Skipped(_) | Decision::Blind) {
+                    continue;
+                }
+                if matches!(end, Outcome::Skipped { .. }) && (last || self.unapproved(*task, &now).is_some()) {
+                    let why = "its condition did not hold, and does now that other steps have acted: apply again";
+                    site.done(*task, Outcome::Stale { why: why.into() }, now.rows());
+                    continue;
+                }
+                let set_before = end == Outcome::Changed;
                 if let Decision::Unknown(why) = now {
                     site.done(*task, Outcome::Unknown { why }, vec![]);
                 } else if last || set_before || *self.shared.run.settings.stop.borrow() {
@@ -165,22 +183,27 @@ impl<'a> Work<'a> {
         if let Some(why) = site.unmade(task) {
             return Ok((Outcome::Failed { why: why.to_owned() }, vec![]));
         }
-        let made = site.made(task);
         // A script can look at anything: nobody knows which change it would see.
-        let opaque = self.touched && made.iter().any(|one| one.kind.opaque());
+        let opaque = self.touched && site.made(task).iter().any(|one| one.kind.opaque());
         if opaque || self.taint.of(&plan.graph, task).is_some() {
             self.refresh(site, task).await?;
         }
-        let planned = decide(&made, &self.facts, None);
+        if plan.tasks[task].step.asks_host() {
+            // What was read along with the task before may have moved its condition.
+            site.turn(task, &self.facts);
+            if site.lacks(task, &self.facts) {
+                self.fresh = None;
+                self.refresh(site, task).await?;
+            }
+        }
+        let made = site.made(task);
+        let planned = site.decide(task, &self.facts);
         if let Some(stale) = self.unapproved(task, &planned) {
             return Ok((stale, planned.rows()));
         }
         match planned {
             Decision::InSync | Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
-            Decision::Skipped => Ok((
-                Outcome::Skipped { why: "its condition does not hold, or its loop is empty".into(), blocked: false },
-                vec![],
-            )),
+            Decision::Skipped(left) => Ok((Outcome::Skipped { why: left.why, blocked: false }, vec![])),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
             Decision::Manual(_) => match plan.tasks[task].step.health {
@@ -217,7 +240,7 @@ impl<'a> Work<'a> {
 
     pub(super) async fn refresh(&mut self, site: &mut Site, task: usize) -> Result<(), Loss> {
         if self.fresh != Some(task) {
-            self.facts.update(site.read_made(&[task]).await?);
+            self.facts.update(site.renew(task).await?);
             self.fresh = Some(task);
         }
         Ok(())
