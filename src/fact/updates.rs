@@ -105,7 +105,9 @@ fn read(section: &Whole<'_>) -> Result<Updates, String> {
         },
         pending: match (manager.as_str(), all("solved").first().map(String::as_str)) {
             ("dpkg", Some("0")) => pending(&lines),
-            ("dpkg", Some(code)) => Err(format!("apt cannot reckon what would be upgraded (apt-get -s ended with {code})")),
+            ("dpkg", Some(code)) => {
+                Err(format!("apt cannot reckon what would be upgraded (apt-get -s ended with {code})"))
+            }
             ("dpkg", None) => Err("there are no lists of packages, so what waits is not known".into()),
             ("rpm", _) => Err("dnf cannot be asked what waits without writing its caches".into()),
             ("apk", _) => Err("apk is not asked what waits".into()),
