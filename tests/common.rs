@@ -165,6 +165,11 @@ pub fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, S
     paths
 }
 
+/// Seconds of processor that this process has used: a bound on them holds on a busy machine as well.
+pub fn cpu_seconds() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec
+}
+
 /// The program on a terminal of its own.
 pub struct Terminal {
     child: Child,

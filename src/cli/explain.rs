@@ -1,6 +1,6 @@
 //! `explain`: handbook pages.
 
-use super::{fields, say};
+use super::{controls, fields, say};
 use crate::fault::{Fault, Faults};
 use crate::playbook::HANDBOOK;
 use crate::step::{KINDS, kind};
@@ -10,10 +10,17 @@ use crate::step::{KINDS, kind};
 pub struct Explain {
     /// A kind of step, as written in a playbook; or `playbook` for the language itself.
     kind: Option<String>,
+    /// The controls of playbooks instead, as a page in Markdown.
+    #[arg(long, value_name = "PLAYBOOK", num_args = 1.., conflicts_with = "kind")]
+    controls: Vec<std::path::PathBuf>,
 }
 
 impl Explain {
     pub fn run(self) -> Result<u8, Faults> {
+        if !self.controls.is_empty() {
+            say(&controls::page(&crate::playbook::load(&self.controls)?))?;
+            return Ok(0);
+        }
         let Some(name) = self.kind else {
             let width = KINDS.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
             let line = |entry: &crate::step::Entry| {

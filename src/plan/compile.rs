@@ -46,7 +46,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     let inventory_vars = inventory.hosts.iter().flat_map(|host| host.vars.values());
     inventory_vars.chain(options.extra.values()).for_each(secret::withhold_in);
     for playbook in playbooks {
-        let of_steps = playbook.steps.iter().flat_map(|step| step.vars.values());
+        let of_steps = playbook.steps.iter().flat_map(|step| step.defaults.values().chain(step.vars.values()));
         playbook.vars.values().chain(of_steps).for_each(secret::withhold_in);
     }
     // What the inventory says of a chosen host and cannot be done here (another become method, a vaulted address).
@@ -213,7 +213,7 @@ fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook, closed: bool) 
     if let (Some(kind), true) = (&step.ready, step.when.is_empty()) {
         return Ok(Body::Made(Arc::new([Made { item: None, kind: Arc::clone(kind) }])));
     }
-    let mut used = scope.with(&playbook.vars, &step.vars, &step.uses, None);
+    let mut used = scope.with(&playbook.vars, step, &step.uses, None);
     if closed && used.values().any(secret::refers) {
         used.values_mut().for_each(secret::stand_in);
         // What a placeholder does not fit is told once the secret is there.
@@ -221,7 +221,7 @@ fn body(step: &Arc<Step>, scope: &HostScope, playbook: &Playbook, closed: bool) 
         return Ok(step.make(&used, &question::unasked).map_or_else(|_| late(), |turn| filled(step, turn)));
     }
     let turn = step.make(&used, &question::unasked);
-    let turn = turn.or_else(|_| step.make(&scope.whole(&playbook.vars, &step.vars, None), &question::unasked))?;
+    let turn = turn.or_else(|_| step.make(&scope.whole(&playbook.vars, step, None), &question::unasked))?;
     Ok(filled(step, turn))
 }
 

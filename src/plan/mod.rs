@@ -108,7 +108,7 @@ impl Plan {
         if !Template::is_one(&step.title) {
             return step.title.clone();
         }
-        let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, &step.vars, None);
+        let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, step, None);
         step.titled(&scope).unwrap_or_else(|_| step.title.clone())
     }
 
@@ -169,7 +169,7 @@ impl Task {
                     (Err(_), false) => None,
                 };
                 let vars = &plan.plays[self.play].vars;
-                let scope = plan.hosts[self.host].scope.with(vars, &self.step.vars, &self.step.uses, os);
+                let scope = plan.hosts[self.host].scope.with(vars, &self.step, &self.step.uses, os);
                 let host = |ask: &Ask| if doubt { question::unasked(ask) } else { question::reply(ask, facts) };
                 self.step.make(&scope, &host)
             }

@@ -142,7 +142,7 @@ impl Plan {
             let when: Vec<&str> = step.when.iter().map(Condition::text).collect();
             let body = to_json(&step.body);
             parts.push(format!("{} {} {:?} {body} {:?} {when:?}", self.name(n), step.kind, task.body, step.vars));
-            parts.push(format!("{:?} {:?}", self.plays[task.play].vars, self.becomes_root(n)));
+            parts.push(format!("{:?} {:?} {:?}", step.defaults, self.plays[task.play].vars, self.becomes_root(n)));
         }
         parts.push(format!("{:?}", self.order));
         key.digest(parts.iter().map(String::as_bytes))

@@ -3,6 +3,7 @@
 use crate::expr::Scope;
 use crate::fact::Os;
 use crate::inventory;
+use crate::playbook::Step;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -29,10 +30,10 @@ impl HostScope {
 
     /// What a step with these playbook and step variables sees, as far as it uses it: a name that nobody asks for need
     /// not be copied for each of a thousand hosts.
-    pub fn with(&self, playbook: &Scope, step: &Scope, uses: &[String], os: Option<&Os>) -> Scope {
+    pub fn with(&self, playbook: &Scope, step: &Step, uses: &[String], os: Option<&Os>) -> Scope {
         let mut scope = Scope::new();
         for name in uses {
-            let layers = [&self.magic, &*self.groups, &*self.extra, step, playbook, &self.vars];
+            let layers = [&self.magic, &*self.groups, &*self.extra, &step.vars, playbook, &self.vars, &step.defaults];
             if let Some(value) = layers.iter().find_map(|layer| layer.get(name)) {
                 scope.insert(name.clone(), value.clone());
             }
@@ -44,8 +45,8 @@ impl HostScope {
     }
 
     /// All that a step could use, for saying what is near to a name that does not exist.
-    pub fn whole(&self, playbook: &Scope, step: &Scope, os: Option<&Os>) -> Scope {
-        let layers = [&self.vars, playbook, step, &*self.extra, &self.magic, &*self.groups];
+    pub fn whole(&self, playbook: &Scope, step: &Step, os: Option<&Os>) -> Scope {
+        let layers = [&step.defaults, &self.vars, playbook, &step.vars, &*self.extra, &self.magic, &*self.groups];
         let names: Vec<String> = layers.iter().flat_map(|layer| layer.keys().cloned()).collect();
         self.with(playbook, step, &names, os)
     }

@@ -141,7 +141,8 @@ impl Reader {
                 let nodes = tree.get("steps").map(|node| fields.steps(node)).unwrap_or_default();
                 // The file's own variables are defaults: what the `include:` says wins.
                 let defaults = Vars::read(tree.get("vars"), &mut self.faults);
-                let around = Around { vars: defaults.with(&around.vars), ..around.clone() };
+                let weakest = Vars::read(tree.get("defaults"), &mut self.faults).with(&around.defaults);
+                let around = Around { defaults: weakest, vars: defaults.with(&around.vars), ..around.clone() };
                 self.read_steps(&nodes, &path, &around, steps);
             }
             _ => {

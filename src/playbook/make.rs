@@ -202,6 +202,7 @@ impl Step {
             control: None,
             become_root: None,
             health: None,
+            defaults: Scope::new(),
             vars: Scope::new(),
             kind,
             filled: Pattern::Fixed(body.clone()),

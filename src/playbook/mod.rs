@@ -121,6 +121,8 @@ pub struct Step {
     pub become_root: Option<bool>,
     /// It judges the host once all others are done: what is not so within these seconds is a failure.
     pub health: Option<u64>,
+    /// Variables of the files that it stands in, which count where nobody says anything else.
+    pub defaults: Scope,
     /// Variables of the step and of the includes around it.
     pub vars: Scope,
     /// The word of its kind.
@@ -137,7 +139,7 @@ pub struct Step {
     looped: Option<Each>,
     /// The body, its templates parsed.
     filled: Pattern,
-    /// All variables written around it: the playbook's, the includes', its own.
+    /// All variables written around it: defaults, the playbook's, the includes', its own.
     within: Vars,
 }
 
@@ -165,6 +167,12 @@ pub struct Control {
     pub severity: Option<String>,
     #[serde(default)]
     pub refs: Vec<String>,
+    /// Why it matters.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// What it may break.
+    #[serde(default)]
+    pub breaks: Option<String>,
 }
 
 /// A step made for one host: a kind with everything filled in.

@@ -17,12 +17,13 @@ pub(super) const PLAY: &[&str] = &[
     "max_failed",
     "max_unreachable",
     "on_failure",
+    "defaults",
     "vars",
     "vars_files",
     "steps",
 ];
 /// The fields of an included file.
-pub(super) const INCLUDED: &[&str] = &["vars", "steps"];
+pub(super) const INCLUDED: &[&str] = &["defaults", "vars", "steps"];
 
 /// A playbook's head as written.
 pub(super) struct RawPlay {
@@ -32,6 +33,8 @@ pub(super) struct RawPlay {
     pub become_root: Option<bool>,
     pub serial: Vec<Batch>,
     pub budget: Budget,
+    /// Weaker than everything else, the inventory included.
+    pub defaults: Vars,
     pub vars: Vars,
     pub vars_files: Vec<Text>,
     pub steps: Vec<Node>,
@@ -90,6 +93,7 @@ impl RawPlay {
                 max_unreachable: fields.limit("max_unreachable"),
                 on_failure: fields.value("on_failure").unwrap_or_default(),
             },
+            defaults: Vars::read(node.get("defaults"), fields.faults),
             vars: Vars::read(node.get("vars"), fields.faults),
             vars_files: fields.texts("vars_files"),
             steps,

@@ -36,6 +36,8 @@ pub(super) struct Include {
 pub(super) struct Around {
     pub when: Vec<Condition>,
     pub tags: Vec<String>,
+    /// What included files say of their variables, the inventory and all else put aside; the outer file wins.
+    pub defaults: Vars,
     pub vars: Vars,
     pub become_root: Option<bool>,
 }
@@ -47,6 +49,7 @@ impl Around {
         Self {
             when: self.when.iter().chain(&inner.when).cloned().collect(),
             tags,
+            defaults: inner.defaults.with(&self.defaults),
             vars: self.vars.with(&inner.vars),
             become_root: inner.become_root.or(self.become_root),
         }
@@ -219,7 +222,7 @@ impl Fields<'_> {
             }
         }
         let vars = Vars::read(self.node.get("vars"), self.faults);
-        Around { when, tags, vars, become_root: self.value("become") }
+        Around { when, tags, defaults: Vars::default(), vars, become_root: self.value("become") }
     }
 
     fn each(&mut self, node: &Node) -> Option<Each> {

@@ -26,7 +26,8 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> (Vec<Playbook
         let mut steps = Vec::with_capacity(drafts.len());
         for (draft, around) in drafts {
             references(&draft, n, &known, &mut faults);
-            let own = !around.vars.is_empty();
+            let around = Around { defaults: around.defaults.with(&raw.defaults), ..around };
+            let own = !around.vars.is_empty() || !around.defaults.is_empty();
             let step = step(*draft, around, &raw.vars, &mut taken, &mut faults);
             let circle = own.then(|| step.within.circle()).flatten();
             faults.extend(circle.filter(|fault| fault.place().is_none_or(|place| told.insert(spot(place)))));
@@ -136,7 +137,7 @@ fn step(
     taken: &mut HashMap<String, usize>,
     faults: &mut Vec<Fault>,
 ) -> Step {
-    let within = play.with(&around.vars);
+    let within = around.defaults.with(play).with(&around.vars);
     let mut names: Vec<(String, Place)> =
         around.when.iter().flat_map(|condition| condition.places().to_vec()).collect();
     names.extend(draft.looped.iter().flat_map(super::make::Each::names));
@@ -164,6 +165,7 @@ fn step(
         control: draft.control,
         health: draft.health,
         become_root: around.become_root,
+        defaults: around.defaults.raw(),
         vars: around.vars.raw(),
         kind: draft.kind,
         body: draft.body,

@@ -52,7 +52,7 @@ pub fn schema() -> Value {
                 {"type": "array", "items": {"$ref": "#/$defs/step"}},
                 {
                     "type": "object",
-                    "properties": {"vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
+                    "properties": {"defaults": {"$ref": "#/$defs/vars"}, "vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
                     "required": ["steps"],
                     "additionalProperties": false
                 }
@@ -94,6 +94,7 @@ fn playbook() -> Value {
             "description": "What follows when a host fails: no further batch (stop), the next one (continue), or its changes are taken back (rollback).",
             "enum": ["stop", "continue", "rollback"]
         },
+        "defaults": {"$ref": "#/$defs/vars"},
         "vars": {"$ref": "#/$defs/vars"},
         "vars_files": texts("Files of variables beside the playbook; `vars` wins over them."),
         "steps": {"$ref": "#/$defs/steps"}
@@ -153,7 +154,9 @@ fn step(kinds: Map<String, Value>) -> Value {
             "properties": {
                 "id": text("The control's id."),
                 "severity": text("How bad it is when it is not true."),
-                "refs": {"type": "array", "items": {"type": ["string", "number"]}, "description": "Standards and their numbers."}
+                "refs": {"type": "array", "items": {"type": ["string", "number"]}, "description": "Standards and their numbers."},
+                "why": text("Why it matters."),
+                "breaks": text("What it may break.")
             },
             "required": ["id"],
             "additionalProperties": false

@@ -8,11 +8,19 @@
 //!   directory: {path: /var/log/audit, mode: "0750", owner: root, group: root}
 //! ```
 //!
+//! `max_mode` is the most that may be allowed: bits beyond it are taken away, what is stricter already stays so, and so do
+//! the bits for inherited groups and deletion. With `if_present: true` a path may be a glob: what matches and is a directory is looked after.
+//!
+//! ```yaml
+//! - id: homes
+//!   directory: {path: "/home/*", max_mode: "0750", if_present: true}
+//! ```
+//!
 //! Drift is told by field: `exists`, `mode`, `owner`, `group`.
 //!
 //! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
-use super::file::held;
+use super::file::{doubt, excluded, held, is_glob};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Entry, EntryKind, Facts, Gap, Query};
@@ -24,11 +32,17 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
-    /// One path or several, absolute, without globs.
+    /// One path or several, absolute; globs where nothing is made.
     path: Many,
     /// Permission bits; a new directory has 0755 unless told.
     #[serde(default)]
     mode: Option<Mode>,
+    /// Permission bits that it may have at most.
+    #[serde(default)]
+    max_mode: Option<Mode>,
+    /// Globs of names (or whole paths) to leave out.
+    #[serde(default)]
+    exclude: Many,
     /// The owner's name.
     #[serde(default)]
     owner: Option<String>,
@@ -46,12 +60,22 @@ pub struct Directory {
 impl Check for Directory {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
-        let bad = |path: &&String| !path.starts_with('/') || super::file::is_glob(path) || path.len() < 2;
+        let globs = self.if_present && self.state == Presence::Present;
+        let bad = |path: &&String| !path.starts_with('/') || (is_glob(path) && !globs) || path.len() < 2;
         if let Some(path) = self.path.0.iter().find(bad) {
             let place = &body.get("path").unwrap_or(body).place;
-            faults.push(Fault::new(format!("`{path}` is no absolute path without a glob")).at(place));
+            let fault = Fault::new(format!("`{path}` is no absolute path without a glob")).at(place);
+            faults.push(fault.hint("a glob needs `if_present: true`, for nothing can be made of it"));
         }
-        let sets = self.mode.is_some() || self.owner.is_some() || self.group.is_some();
+        if let Some(bad) = self.exclude.0.iter().find(|glob| globset::Glob::new(glob).is_err()) {
+            let place = &body.get("exclude").unwrap_or(body).place;
+            faults.push(Fault::new(format!("`{bad}` is no glob")).at(place));
+        }
+        if self.max_mode.is_some() && self.mode.is_some() {
+            let place = &body.get("max_mode").unwrap_or(body).place;
+            faults.push(Fault::new("say `mode` or `max_mode`, not both").at(place));
+        }
+        let sets = self.mode.is_some() || self.max_mode.is_some() || self.owner.is_some() || self.group.is_some();
         if self.state == Presence::Absent && sets {
             let place = &body.get("state").unwrap_or(body).place;
             faults.push(Fault::new("a directory that is absent has no mode or owner").at(place));
@@ -66,19 +90,37 @@ impl Directory {
     }
 
     fn mode_or(&self, entry: Option<&Entry>) -> Option<Mode> {
-        self.mode.or_else(|| entry.is_none().then_some(Mode(0o755)))
+        let most = |entry: &Entry| self.max_mode.map(|most| Mode(entry.mode & (most.0 | 0o7000)));
+        self.mode.or_else(|| entry.map_or(Some(self.max_mode.unwrap_or(Mode(0o755))), most))
+    }
+
+    /// Rows for all directories that a glob matches.
+    fn matched(&self, path: &str, found: &Facts, rows: &mut Vec<Row>) -> Result<(), Gap> {
+        let directories = found.stat(path)?.iter().filter(|entry| entry.kind == EntryKind::Directory);
+        for entry in directories.filter(|entry| !excluded(&self.exclude, &entry.path)) {
+            if let Some(doubt) = doubt(entry) {
+                return Err(Gap::Unknown(format!("{}: {}", doubt.object, doubt.found)));
+            }
+            held(&entry.path, Some(entry), self.mode_or(Some(entry)), self.owner.as_deref(), self.group.as_deref(), rows);
+        }
+        Ok(())
     }
 }
 
 impl Kind for Directory {
     fn facts(&self) -> Vec<Query> {
         let parent = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned()).filter(|p| !p.is_empty());
+        let parent = |path: &str| parent(path).filter(|_| !is_glob(path));
         self.paths().flat_map(|path| [Some(path.to_owned()), parent(path)]).flatten().map(Query::Stat).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let mut rows = Vec::new();
         for path in self.paths() {
+            if is_glob(path) {
+                self.matched(path, found, &mut rows)?;
+                continue;
+            }
             let entry = found.stat(path)?.first();
             if let Some(other) = entry.filter(|entry| entry.kind != EntryKind::Directory) {
                 let what = if other.kind == EntryKind::Symlink { "a symbolic link" } else { "no directory" };
@@ -123,6 +165,7 @@ impl Kind for Directory {
             let object = || Object::Path(path.to_owned());
             let state = if self.state == Presence::Absent { "absent" } else { "present" };
             claims.push(Claim::owns(object(), "exists", state));
+            claims.extend(self.max_mode.map(|_| Claim::Reads(object())));
             claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
             for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
                 claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));

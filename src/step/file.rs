@@ -17,6 +17,13 @@
 //!   file: {path: /etc/motd, content: "Authorised use only.\n", mode: "0644", owner: root, group: root}
 //! ```
 //!
+//! `max_mode` is the most that may be allowed: bits beyond it are taken away, and what is stricter already stays so.
+//!
+//! ```yaml
+//! - id: logs
+//!   file: {path: ["/var/log/*.log", "/var/log/*/*.log"], max_mode: "0640"}
+//! ```
+//!
 //! Drift is told by field: `content`, `mode`, `owner`, `group`, or `exists` where the file should not be there. A path
 //! without a glob that does not exist, and has no `content`, is missing: an earlier step may bring it; with
 //! `if_present: true` it needs nothing. A match whose name is not UTF-8, or that a user's link leads to, is left alone and
@@ -47,6 +54,9 @@ pub struct File {
     /// Permission bits.
     #[serde(default)]
     mode: Option<Mode>,
+    /// Permission bits that it may have at most.
+    #[serde(default)]
+    max_mode: Option<Mode>,
     /// The owner's name.
     #[serde(default)]
     owner: Option<String>,
@@ -76,12 +86,15 @@ impl Check for File {
         if self.content.is_some() && (self.path.0.len() != 1 || self.path.0.iter().any(|path| is_glob(path))) {
             wrong("path", "`content` needs exactly one path without a glob", "make a step for each file, or a `loop`");
         }
-        let sets = self.content.is_some() || self.mode.is_some() || self.owner.is_some() || self.group.is_some();
+        let sets = self.content.is_some() || self.mode.is_some() || self.max_mode.is_some() || self.owner.is_some() || self.group.is_some();
         if self.state == Presence::Absent && sets {
             wrong("state", "a file that is absent has no content, mode or owner", "take the other fields away");
         }
         if self.state == Presence::Present && !sets {
             wrong("path", "this looks after nothing", "say `content`, `mode`, `owner`, `group` or `state: absent`");
+        }
+        if self.max_mode.is_some() && (self.mode.is_some() || self.content.is_some()) {
+            wrong("max_mode", "`max_mode` is for files that are there, without `mode` and `content`", "say `mode` alone");
         }
         if let Some(bad) = self.exclude.0.iter().find(|glob| Glob::new(glob).is_err()) {
             wrong("exclude", &format!("`{bad}` is no glob"), "for example \"*.pub\"");
@@ -90,15 +103,20 @@ impl Check for File {
     }
 }
 
+/// Whether a path, or its last name, is among those that are left out.
+pub(super) fn excluded(globs: &Many, path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let globs = globs.0.iter().filter_map(|glob| Glob::new(glob).ok());
+    globs.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(name) || glob.is_match(path))
+}
+
 pub(super) fn is_glob(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
 impl File {
     fn excluded(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let globs = self.exclude.0.iter().filter_map(|glob| Glob::new(glob).ok());
-        globs.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(name) || glob.is_match(path))
+        excluded(&self.exclude, path)
     }
 
     /// What is at the paths, without what is left out.
@@ -122,7 +140,8 @@ impl File {
 
     /// Rows for mode and owner of what is there.
     fn held(&self, entry: &Entry, rows: &mut Vec<Row>) {
-        held(&entry.path, Some(entry), self.mode, self.owner.as_deref(), self.group.as_deref(), rows);
+        let mode = self.mode.or_else(|| self.max_mode.map(|most| Mode(entry.mode & most.0)));
+        held(&entry.path, Some(entry), mode, self.owner.as_deref(), self.group.as_deref(), rows);
     }
 }
 
@@ -248,6 +267,7 @@ impl Kind for File {
             if let Some(content) = &self.content {
                 claims.push(Claim::owns(object(), "content", content));
             }
+            claims.extend(self.max_mode.map(|_| Claim::Reads(object())));
             if let Some(mode) = self.mode {
                 claims.push(Claim::owns(object(), "mode", mode.to_string()));
             }

@@ -1,4 +1,4 @@
-//! One setting in a file of settings: `KEY value`, `key = value`, with sections or without.
+//! Settings in a file of settings: `KEY value`, `key = value`, with sections or without.
 //!
 //! The first line that sets the key gets the value, further ones that set it go away; where none does, the setting is
 //! added at the end of its section (in a configuration of sshd before the first `Match`, and a line inside of one is
@@ -15,6 +15,14 @@
 //!   key_value: {path: /etc/systemd/journald.conf, section: Journal, key: Storage, value: persistent, separator: "="}
 //! ```
 //!
+//! ```yaml
+//! - id: faillock
+//!   key_value: {path: /etc/security/faillock.conf, separator: " = ", values: {deny: 4, unlock_time: 900}}
+//! ```
+//!
+//! `values` sets several keys of one file in one change. A file that does not exist is missing, unless `create: true` makes it or
+//! `if_present: true` says that it needs nothing then.
+//!
 //! Drift is told as the whole `content` of the file; `--diff` shows the lines.
 //!
 //! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
@@ -27,6 +35,7 @@ use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A setting in a file.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -35,10 +44,14 @@ pub struct KeyValue {
     /// The file, absolute.
     path: String,
     /// The setting's name.
-    key: String,
+    #[serde(default)]
+    key: Option<String>,
     /// Its value; needed unless it should be absent.
     #[serde(default)]
     value: Option<String>,
+    /// Several keys with their values, instead of `key` and `value`.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
     /// The section of an ini file, without brackets.
     #[serde(default)]
     section: Option<String>,
@@ -54,6 +67,9 @@ pub struct KeyValue {
     /// A file that does not exist is made.
     #[serde(default)]
     create: bool,
+    /// A file that does not exist needs nothing.
+    #[serde(default)]
+    if_present: bool,
     /// Permission bits of a file that is made; 0644 unless told.
     #[serde(default)]
     mode: Option<Mode>,
@@ -68,21 +84,33 @@ fn blank() -> String {
 }
 
 impl Check for KeyValue {
-    const SECRET: &'static [&'static str] = &["value"];
+    const SECRET: &'static [&'static str] = &["value", "values"];
 
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let place = |field: &str| &body.get(field).unwrap_or(body).place;
         let lines = |text: &str| text.contains(['\n', '\r']);
-        if self.key.trim() != self.key || self.key.is_empty() || lines(&self.key) || self.key.starts_with(['#', ';', '[']) {
-            faults.push(Fault::new("this cannot be a key").at(place("key")));
+        let several = !self.values.is_empty();
+        if self.key.is_some() == several {
+            let fault = Fault::new("say either `key`, or `values` of several keys").at(&body.place);
+            faults.push(fault.hint("`key: UMASK` with `value: \"027\"`, or `values: {deny: 4, unlock_time: 900}`"));
         }
-        if self.value.as_deref().is_some_and(lines) {
-            faults.push(Fault::new("a value cannot hold the end of a line").at(place("value")));
+        let field = if several { "values" } else { "key" };
+        let bad = |key: &str| key.trim() != key || key.is_empty() || lines(key) || key.starts_with(['#', ';', '[']);
+        if self.key.iter().chain(self.values.keys()).any(|key| bad(key)) {
+            faults.push(Fault::new("this cannot be a key").at(place(field)));
         }
-        if (self.state == Presence::Present) != self.value.is_some() {
+        if self.value.iter().chain(self.values.values()).any(|value| lines(value)) {
+            let field = if several { "values" } else { "value" };
+            faults.push(Fault::new("a value cannot hold the end of a line").at(place(field)));
+        }
+        let valued = self.value.is_some() || several;
+        if (self.state == Presence::Present) != valued || (several && self.value.is_some()) {
             let fault = Fault::new("a setting has a `value`, or is `state: absent`").at(&body.place);
             faults.push(fault.hint("say exactly one of the two"));
+        }
+        if self.create && self.if_present {
+            faults.push(Fault::new("`create` and `if_present` contradict each other").at(place("if_present")));
         }
         if !self.path.starts_with('/') {
             faults.push(Fault::new("a path must be absolute").at(place("path")));
@@ -92,11 +120,17 @@ impl Check for KeyValue {
 }
 
 impl KeyValue {
-    /// The value that a line gives to our key.
-    fn value_of<'a>(&self, line: &'a str) -> Option<&'a str> {
+    /// The keys with the values that they should have; none where they should be absent.
+    fn settings(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let one = self.key.as_deref().map(|key| (key, self.value.as_deref()));
+        one.into_iter().chain(self.values.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))))
+    }
+
+    /// The value that a line gives to a key.
+    fn value_of<'a>(&self, key: &str, line: &'a str) -> Option<&'a str> {
         let line = line.trim_start();
-        let (head, rest) = line.split_at_checked(self.key.len())?;
-        let same = if self.ignore_case { head.eq_ignore_ascii_case(&self.key) } else { head == self.key };
+        let (head, rest) = line.split_at_checked(key.len())?;
+        let same = if self.ignore_case { head.eq_ignore_ascii_case(key) } else { head == key };
         let mark = self.separator.trim();
         let rest = if mark.is_empty() {
             (rest.is_empty() || rest.starts_with(char::is_whitespace)).then_some(rest)
@@ -119,6 +153,11 @@ impl KeyValue {
     }
 
     fn wanted(&self, text: &str) -> String {
+        self.settings().fold(text.to_owned(), |text, (key, right)| self.with(&text, key, right))
+    }
+
+    /// The text with one setting as it should be.
+    fn with(&self, text: &str, key: &str, right: Option<&str>) -> String {
         let lines: Vec<&str> = text.lines().collect();
         let mut section: Option<&str> = None;
         let mut first = None;
@@ -135,17 +174,16 @@ impl KeyValue {
                 if self.section.is_some() && (!bare.is_empty() || end.is_none()) {
                     end = Some(n + 1);
                 }
-                ours[n] = n < whole && self.value_of(line).is_some();
+                ours[n] = n < whole && self.value_of(key, line).is_some();
                 first = first.or(ours[n].then_some(n));
             }
         }
-        let right = self.value.as_deref();
         let mut out: Vec<String> = Vec::new();
-        let setting = right.map(|value| format!("{}{}{value}", self.key, self.separator));
+        let setting = right.map(|value| format!("{key}{}{value}", self.separator));
         for (n, line) in lines.iter().enumerate() {
             match (&setting, first == Some(n)) {
                 // A line that says the same in another way stays as it is.
-                (Some(_), true) if self.value_of(line) == right => out.push((*line).to_owned()),
+                (Some(_), true) if self.value_of(key, line) == right => out.push((*line).to_owned()),
                 (Some(setting), true) => out.push(setting.clone()),
                 _ if ours[n] => {}
                 _ => out.push((*line).to_owned()),
@@ -178,7 +216,7 @@ impl Kind for KeyValue {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
-        let absent = self.state == Presence::Absent;
+        let absent = self.state == Presence::Absent || self.if_present;
         change(&self.path, found, self.create && !absent, self.mode, |text| self.wanted(text.unwrap_or_default()), absent)
     }
 
@@ -192,9 +230,11 @@ impl Kind for KeyValue {
 
     fn claims(&self) -> Vec<Claim> {
         let section = self.section.as_ref().map(|section| format!("[{section}] ")).unwrap_or_default();
-        let key = if self.ignore_case { self.key.to_lowercase() } else { self.key.clone() };
-        let value = self.value.clone().unwrap_or_else(|| "absent".into());
-        vec![Claim::owns(Object::Path(self.path.clone()), format!("{section}{key}"), value)]
+        let claim = |(key, value): (&str, Option<&str>)| {
+            let key = if self.ignore_case { key.to_lowercase() } else { key.to_owned() };
+            Claim::owns(Object::Path(self.path.clone()), format!("{section}{key}"), value.unwrap_or("absent"))
+        };
+        self.settings().map(claim).collect()
     }
 }
 
@@ -205,13 +245,15 @@ mod tests {
     fn one(section: Option<&str>, key: &str, value: Option<&str>, separator: &str) -> KeyValue {
         KeyValue {
             path: "/f".into(),
-            key: key.into(),
+            key: Some(key.into()),
             value: value.map(Into::into),
+            values: BTreeMap::new(),
             section: section.map(Into::into),
             separator: separator.into(),
             ignore_case: false,
             state: if value.is_some() { Presence::Present } else { Presence::Absent },
             create: false,
+            if_present: false,
             mode: None,
             check: None,
         }
@@ -232,6 +274,11 @@ mod tests {
         assert_eq!(port.wanted("A 1\nMatch User x\n MaxAuthTries 9\n"), "A 1\nMaxAuthTries 3\nMatch User x\n MaxAuthTries 9\n");
         assert_eq!(port.wanted("match all\n A 1\n"), "MaxAuthTries 3\nmatch all\n A 1\n");
         assert_eq!(port.wanted("MaxAuthTries 6\nMatch all\n"), "MaxAuthTries 3\nMatch all\n");
+        let values = [("deny", "4"), ("audit", "1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let several = KeyValue { key: None, values: values.into(), ..one(None, "", Some(""), " = ") };
+        let several = KeyValue { value: None, ..several };
+        assert_eq!(several.wanted("# deny = 3\ndeny = 9\n"), "# deny = 3\ndeny = 4\naudit = 1\n");
+        assert_eq!(several.wanted("audit=1\ndeny=4\n"), "audit=1\ndeny=4\n", "nothing to do");
         assert_eq!(one(None, "x", None, "=").wanted("a=1\nx = 2\nxy=3\n"), "a=1\nxy=3\n");
     }
 }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Drift is told as the whole `content` of the file; `--diff` shows the lines. A file that does not exist is missing,
-//! unless `create: true`. `check` names a command that must accept the file once it is in place; if it does not, the
+//! unless `create: true` makes it or `if_present: true` says that it needs nothing then. `check` names a command that must accept the file once it is in place; if it does not, the
 //! former file comes back.
 //!
 //! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
@@ -45,6 +45,9 @@ pub struct Line {
     /// A file that does not exist is made.
     #[serde(default)]
     create: bool,
+    /// A file that does not exist needs nothing.
+    #[serde(default)]
+    if_present: bool,
     /// Permission bits of a file that is made; 0644 unless told.
     #[serde(default)]
     mode: Option<Mode>,
@@ -80,6 +83,9 @@ impl Check for Line {
         {
             let fault = Fault::new("`line` does not match `match`, so each run would add it again").at(place("match"));
             faults.push(fault.hint("write an expression that the new line matches as well"));
+        }
+        if self.create && self.if_present {
+            faults.push(Fault::new("`create` and `if_present` contradict each other").at(place("if_present")));
         }
         if !self.path.starts_with('/') {
             faults.push(Fault::new("a path must be absolute").at(place("path")));
@@ -132,7 +138,7 @@ impl Kind for Line {
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         change(&self.path, found, self.create && self.state == Presence::Present, self.mode, |text| {
             if text.is_none() && self.state == Presence::Absent { String::new() } else { self.wanted(text.unwrap_or_default()) }
-        }, self.state == Presence::Absent)
+        }, self.state == Presence::Absent || self.if_present)
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
