@@ -5,15 +5,22 @@ use crate::fault::Place;
 use crate::host::LossKind;
 use crate::playbook::Control;
 use crate::secret::redact;
-use crate::step::{Disruption, Row, Undo};
-use serde::Serialize;
+use crate::step::{Disruption, Undo};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
+
+mod differs;
+mod time;
+
+pub use differs::{Differs, Digest, Seen};
+pub use time::{date, rfc3339};
 
 /// The version of this language; told first in every stream.
 pub const VERSION: u32 = 1;
 
 /// One fact of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {
     /// From 1, without gaps.
     pub seq: u64,
@@ -24,16 +31,22 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum What {
     Version {
         version: u32,
-        steadfast: &'static str,
+        steadfast: Cow<'static, str>,
     },
     RunStarted {
         run: String,
         mode: Mode,
+        /// Who runs it, and where.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        who: String,
+        /// A keyed digest of all that the plan means, where something may be changed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        plan: String,
         hosts: Vec<String>,
         playbooks: Vec<String>,
         steps: usize,
@@ -53,6 +66,14 @@ pub enum What {
     HostConnected {
         host: String,
         ms: u64,
+    },
+    /// What the host is, in brief.
+    HostSeen {
+        host: String,
+        os: String,
+        version: String,
+        kernel: String,
+        arch: String,
     },
     HostLost {
         host: String,
@@ -82,6 +103,18 @@ pub enum What {
     },
 }
 
+impl Mode {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
 impl What {
     /// As it may be told: without secrets, whole before anything is cut or broken into lines.
     #[must_use]
@@ -90,11 +123,18 @@ impl What {
         match self {
             Self::HostLost { host, kind, why } => Self::HostLost { host, kind, why: clean(why) },
             Self::Note { host, text } => Self::Note { host, text: clean(text) },
+            Self::HostSeen { host, os, version, kernel, arch } => Self::HostSeen {
+                host,
+                os: clean(os),
+                version: clean(version),
+                kernel: clean(kernel),
+                arch: clean(arch),
+            },
             Self::Stopped { why, hosts } => Self::Stopped { why: clean(why), hosts },
             Self::TaskDone(done) => Self::TaskDone(Box::new(TaskDone {
                 title: clean(done.title),
                 outcome: done.outcome.veiled(),
-                rows: done.rows.iter().map(Row::veiled).collect(),
+                rows: done.rows.iter().map(Differs::veiled).collect(),
                 ..*done
             })),
             other => other,
@@ -103,7 +143,7 @@ impl What {
 }
 
 /// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     Check,
@@ -113,34 +153,49 @@ pub enum Mode {
 }
 
 /// The end of one task.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskDone {
     pub host: String,
     pub step: String,
     pub title: String,
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Cow<'static, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
-    #[serde(serialize_with = "place")]
-    pub place: Place,
+    pub place: Spot,
     #[serde(flatten)]
     pub outcome: Outcome,
     /// What differed (check) or was changed (apply).
-    #[serde(serialize_with = "rows")]
-    pub rows: Arc<[Row]>,
+    pub rows: Arc<[Differs]>,
     pub disruption: Disruption,
     pub undo: Undo,
     pub access: bool,
     /// Who moved, where it differs and was true once: somebody on the host, or the playbook.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
     /// A keyed digest of what the step wants, for the memory of the controller alone.
     #[serde(skip)]
     pub meaning: String,
 }
 
+/// A place in a file, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spot {
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl From<&Place> for Spot {
+    fn from(place: &Place) -> Self {
+        let (line, column) = place.line_column();
+        Self { file: place.source.name.clone(), line, column }
+    }
+}
+
 /// Since when something differs that a run had left as it was wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     pub moved: Moved,
     /// The last run that found or made it true.
@@ -148,7 +203,7 @@ pub struct Since {
 }
 
 /// What is no longer as it was then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moved {
     /// The step wants the same, so somebody changed the host.
@@ -158,7 +213,7 @@ pub enum Moved {
 }
 
 /// How a task ended, with the reason where there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
     /// True already.
@@ -200,6 +255,19 @@ impl Outcome {
         }
     }
 
+    /// What it means for whoever asks whether a rule is kept.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unchanged | Self::Changed => Class::Good,
+            Self::Drift | Self::Manual => Class::Differs,
+            Self::Failed { .. } | Self::Reverted { .. } => Class::Broken,
+            Self::Pending { .. } | Self::Unknown { .. } | Self::Stale { .. } | Self::Skipped { blocked: true, .. } => {
+                Class::Open
+            }
+            Self::Skipped { .. } => Class::Aside,
+        }
+    }
+
     /// The same without secrets in its reason.
     fn veiled(self) -> Self {
         let clean = |why: String| redact(&why).into_owned();
@@ -226,8 +294,24 @@ impl Outcome {
     }
 }
 
+/// The outcomes, as an auditor sorts them. The worst comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// It does not apply.
+    Aside,
+    /// As it should be.
+    Good,
+    /// Nobody can say.
+    Open,
+    /// Not as it should be.
+    Differs,
+    /// It was tried and did not come out.
+    Broken,
+}
+
 /// How many of each.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
 pub struct Summary {
     pub hosts: usize,
     pub unreachable: usize,
@@ -288,21 +372,4 @@ impl Summary {
             0
         }
     }
-}
-
-fn place<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
-    let (line, column) = place.line_column();
-    serde_json::json!({"file": place.source.name, "line": line, "column": column}).serialize(serializer)
-}
-
-/// Rows for machines: contents of files as size and digest, never as bytes.
-fn rows<S: serde::Serializer>(rows: &Arc<[Row]>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(rows.iter().map(|row| {
-        serde_json::json!({
-            "object": row.object,
-            "field": row.field,
-            "found": row.found.brief(),
-            "wanted": row.wanted.brief(),
-        })
-    }))
 }

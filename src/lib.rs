@@ -3,7 +3,7 @@
 //! The map, lowest floor first; a room uses rooms on lower floors only:
 //! - `fault` an error with its place and what to do; `yaml` a text as a tree with places; `graph` order alone;
 //!   `expr` conditions and templates.
-//! - `host` the only way to touch a machine.
+//! - `host` the only way to touch a machine; `probe` what it looks like from outside.
 //! - `fact` what can be read; `act` what can be done.
 //! - `target` a host as questions and effects.
 //! - `step` what can be true, one file a kind.
@@ -25,6 +25,7 @@ pub mod inventory;
 pub mod lab;
 pub mod plan;
 pub mod playbook;
+pub mod probe;
 pub mod report;
 pub mod run;
 pub mod secret;

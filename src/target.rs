@@ -7,6 +7,7 @@ use crate::fact::{Facts, Query};
 use crate::host::{Later, Loss};
 use std::time::Duration;
 
+mod handshake;
 mod remote;
 pub mod world;
 

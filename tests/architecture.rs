@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["secret"],
     &["yaml", "graph"],
     &["expr"],
-    &["host"],
+    &["host", "probe"],
     &["fact"],
     &["act"],
     &["target"],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use steadfast::lab::{self, Lab, Options};
@@ -63,9 +63,13 @@ impl Fleet {
     }
 
     pub fn of(release: &str, hosts: usize) -> Self {
+        Self::dressed(release, hosts, None)
+    }
+
+    pub fn dressed(release: &str, hosts: usize, dress: Option<PathBuf>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}{}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
-        let options = Options { name, hosts, release: release.into() };
+        let options = Options { name, hosts, release: release.into(), dress };
         Self(lab::up(&options, &|_| {}).unwrap_or_else(|fault| panic!("a fleet is needed: {fault}")))
     }
 
@@ -159,6 +163,11 @@ pub fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, S
     paths.extend(after.keys().filter(|path| !before.contains_key(*path)).cloned());
     paths.sort();
     paths
+}
+
+/// Seconds of processor that this process has used: a bound on them holds on a busy machine as well.
+pub fn cpu_seconds() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec
 }
 
 /// The program on a terminal of its own.

@@ -131,10 +131,8 @@ fn a_default_is_weaker_than_the_inventory_and_the_playbook() {
         "part.yml",
         "defaults: {a: part, b: part, c: part, d: part, e: '{{ a }} again'}\nsteps:\n  - file: {path: \"/nowhere/{{ a }}/{{ b }}/{{ c }}/{{ d }}/{{ e }}\", mode: '0600'}\n",
     );
-    let book = write(
-        "book.yml",
-        "hosts: all\ndefaults: {b: book, c: book}\nvars: {d: vars}\nsteps:\n  - include: part.yml\n",
-    );
+    let book =
+        write("book.yml", "hosts: all\ndefaults: {b: book, c: book}\nvars: {d: vars}\nsteps:\n  - include: part.yml\n");
     let hosts = write("hosts.yml", "all: {hosts: {localhost: {ansible_connection: local, c: host, d: host}}}\n");
     let told = steadfast(&["check", &book, "-i", &hosts]);
     assert!(told.out.contains("/nowhere/part/book/host/vars/part again"), "{}{}", told.out, told.err);

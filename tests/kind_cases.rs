@@ -7,11 +7,15 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Login, Module, Mount, Os,
-    Password, Pending, Query, Said, Socket, Unit, Updates, User,
+    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Hidden, Holder,
+    Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Said, Server, Socket, Super, Swept, Tls,
+    TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
 };
 use steadfast::fault::Source;
+use steadfast::host::{Offer, Version};
+use steadfast::probe::Reach;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
 use steadfast::yaml::{parse, to_json};
 
@@ -92,8 +96,8 @@ fn entry(found: &Json) -> Entry {
         group: or(&found["group"], "root"),
         size: 0,
         mtime: 0,
-        links: 1,
-        doubt: None,
+        links: found["links"].as_u64().unwrap_or(1),
+        doubt: found["doubt"].as_str().map(Into::into),
     }
 }
 
@@ -111,13 +115,61 @@ fn updates(found: &Json) -> Updates {
         upgraded: time("upgraded"),
         lists: time("lists"),
         pending: part("pending").map(|all| all.as_array().unwrap_or(&vec![]).iter().map(pending).collect()),
-        reboot: if found["reboot_unknown"].is_null() { Ok(found["reboot"].as_str().map(Into::into)) } else { Err(text(&found["reboot_unknown"])) },
+        reboot: if found["reboot_unknown"].is_null() {
+            Ok(found["reboot"].as_str().map(Into::into))
+        } else {
+            Err(text(&found["reboot_unknown"]))
+        },
     }
 }
 
 fn effective(found: &Json) -> Effective {
     let values = |value: &Json| if value.is_array() { texts(value) } else { vec![text(value)] };
     Effective(found.as_object().unwrap().iter().map(|(key, value)| (key.clone(), values(value))).collect())
+}
+
+/// What a server takes of each offer, as `[TLS 1.2, weak]`; `plain` is no TLS at all.
+fn handshakes(takes: &Json) -> Vec<(Offer, TlsSaid)> {
+    let takes = texts(takes);
+    let one = |offer: Offer| {
+        let version = match offer {
+            Offer::Version(version) => version,
+            Offer::Weak => Version::Tls12,
+        };
+        let word = if offer == Offer::Weak { "weak".to_owned() } else { version.to_string() };
+        let cipher = if offer == Offer::Weak { 0x000a } else { 0xc02f };
+        let takes = takes.contains(&word);
+        (offer, if takes { TlsSaid::Takes { version, cipher, compresses: false } } else { TlsSaid::Refuses })
+    };
+    if takes == ["plain"] { vec![(Offer::ALL[0], TlsSaid::Plain)] } else { Offer::ALL.into_iter().map(one).collect() }
+}
+
+/// Files by their paths (`links` leads some elsewhere, `unread` cannot be read), servers by what they take.
+fn tls(found: &Json) -> Tls {
+    let server =
+        |path: &str| PLACES.iter().find(|(_, place)| path.starts_with(place)).map_or("dh", |(server, _)| server);
+    let file = |path: &str, text: Option<String>| TlsFile {
+        server: if text.as_ref().is_some_and(|text| text.starts_with("-----BEGIN DH")) { "dh" } else { server(path) }
+            .into(),
+        path: path.into(),
+        real: or(&found["links"][path], path),
+        text,
+    };
+    let told = found["files"].as_object().into_iter().flatten().map(|(path, content)| file(path, Some(text(content))));
+    let mut files: Vec<TlsFile> = told.chain(texts(&found["unread"]).iter().map(|path| file(path, None))).collect();
+    files.sort();
+    let mut hands = Vec::new();
+    for hand in found["hands"].as_array().into_iter().flatten() {
+        let one = |(offer, said)| Hand {
+            server: text(&hand["server"]),
+            address: or(&hand["address"], "0.0.0.0"),
+            port: hand["port"].as_u64().unwrap() as u16,
+            offer,
+            said: (hand["silent"] != true).then_some(said),
+        };
+        hands.extend(handshakes(&hand["takes"]).into_iter().map(one));
+    }
+    Tls { files, hands, lack: found["lack"].as_str().map(Into::into) }
 }
 
 /// The answer to one question, from what the case tells.
@@ -128,6 +180,15 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         Query::Nft(table) => {
             family("nft")?;
             Answer::Nft(facts["nft"][table].as_str().map(Into::into))
+        }
+        Query::Database(engine) => {
+            family("database")?;
+            let server = |server: &Json| Server {
+                name: or(&server["name"], engine.word()),
+                version: or(&server["version"], "7.0.15"),
+                told: list(&server["told"]).iter().map(texts).collect(),
+            };
+            Answer::Database(list(&facts["database"]).iter().map(server).collect())
         }
         Query::Login => Answer::Login(facts["login"].as_object().map(|login| Login {
             from: text(&login["from"]).parse().unwrap(),
@@ -227,6 +288,14 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
                 })
                 .collect(),
         ),
+        Query::Tls { .. } => {
+            family("tls")?;
+            Answer::Tls(tls(&facts["tls"]))
+        }
+        Query::Handshakes(_) => {
+            family("handshakes")?;
+            Answer::Handshakes(handshakes(&facts["handshakes"]))
+        }
         Query::Sockets => {
             family("sockets")?;
             let socket = |socket: &Json| Socket {
@@ -238,7 +307,80 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             };
             Answer::Sockets(list(&facts["sockets"]).iter().map(socket).collect())
         }
+        Query::Listeners => {
+            family("sockets")?;
+            Answer::Listeners(listeners(facts))
+        }
+        Query::Outside(ports) => {
+            family("outside")?;
+            let open = texts(&facts["outside"]);
+            let all = ports.iter().map(ToString::to_string).chain(open.iter().cloned());
+            let reach = |port: &str| if open.iter().any(|one| one == port) { Reach::Open } else { Reach::Silent };
+            Answer::Outside(all.map(|port| (port.parse().unwrap(), reach(&port))).collect())
+        }
+        Query::Sweep(sought) => {
+            family("sweep")?;
+            let entries = list(&facts["sweep"]).iter().map(entry).filter(|entry| sought.is(entry)).collect();
+            Answer::Sweep(Swept { entries, lack: facts["sweep_lack"].as_str().map(Into::into) })
+        }
+        Query::UnitFiles => {
+            family("unit")?;
+            Answer::UnitFiles(Arc::new(unit_files(facts)))
+        }
+        Query::Elements(table) => {
+            family("nft")?;
+            Answer::Elements(steadfast::fact::elements(facts["nft"][table].as_str().unwrap_or_default()))
+        }
+        Query::Leftover(name) => Answer::Leftover(texts(&facts["leftover"][name])),
     })
+}
+
+fn listeners(facts: &Json) -> Listeners {
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let port = |told: &Json| told["port"].as_u64().unwrap() as u16;
+    let holder = |told: &Json| Holder {
+        name: text(&told["name"]),
+        pid: 1,
+        exe: told["exe"].as_str().map(Into::into),
+        package: told["package"].as_str().map(Into::into),
+    };
+    let listener = |told: &Json| Listener {
+        protocol: or(&told["protocol"], "tcp"),
+        address: or(&told["address"], "0.0.0.0"),
+        port: port(told),
+        holders: list(&told["holders"]).iter().map(holder).collect(),
+    };
+    let hidden = |told: &Json| Hidden {
+        protocol: or(&told["protocol"], "tcp"),
+        address: or(&told["address"], "0.0.0.0"),
+        port: port(told),
+        from: text(&told["from"]),
+    };
+    Listeners {
+        all: list(&facts["listeners"]).iter().map(listener).collect(),
+        hidden: list(&facts["hidden"]).iter().map(hidden).collect(),
+        veil: facts["veil"].as_str().map(Into::into),
+    }
+}
+
+fn unit_files(facts: &Json) -> UnitFiles {
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let unit = |told: &Json| UnitFile {
+        name: text(&told["name"]),
+        file: or(&told["file"], "enabled"),
+        preset: text(&told["preset"]),
+        active: or(&told["active"], "inactive"),
+        also: texts(&told["also"]),
+    };
+    let super_server = |(path, content): (&String, &Json)| Super {
+        path: path.clone(),
+        lines: text(content).lines().map(Into::into).collect(),
+    };
+    let supers = facts["supers"].as_object().cloned().unwrap_or_default();
+    UnitFiles {
+        units: list(&facts["unit_files"]).iter().map(unit).collect(),
+        supers: supers.iter().map(super_server).collect(),
+    }
 }
 
 fn facts(kind: &dyn Kind, told: &Json) -> Facts {
@@ -346,10 +488,18 @@ fn every_kind_has_its_cases() {
         "sshd",
         "ssh_port",
         "firewall",
+        "redis",
+        "mysql",
+        "postgresql",
         "sudo_rule",
         "pam",
+        "tls",
         "command",
         "expect",
+        "ports",
+        "sweep",
+        "services",
+        "blocklist",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

@@ -1,23 +1,24 @@
 //! What is told of a run: true numbers, and nothing raw of what a host said.
 
 use std::sync::Arc;
-use steadfast::event::{Event, Mode, Outcome, Summary, TaskDone, What};
+use steadfast::event::{Differs, Event, Mode, Outcome, Summary, TaskDone, What};
 use steadfast::fault::{Fault, Place, Source};
 use steadfast::host::LossKind;
-use steadfast::report::{Live, Style, Text, fault::render};
+use steadfast::report::{Live, Report, Style, fault::render};
 use steadfast::step::{Disruption, Row, Undo, Val};
 
 fn done(host: &str, step: &str, outcome: Outcome, rows: Vec<Row>) -> TaskDone {
     let source = Source::new("p.yml", "x");
+    let place = &Place { source, start: 0, end: 1 };
     TaskDone {
         host: host.into(),
         step: step.into(),
         title: format!("title of {step}"),
-        kind: "file",
+        kind: "file".into(),
         control: None,
-        place: Place { source, start: 0, end: 1 },
+        place: place.into(),
         outcome,
-        rows: Arc::from(rows),
+        rows: rows.iter().map(Differs::from).collect(),
         disruption: Disruption::None,
         undo: Undo::Exact,
         access: false,
@@ -33,6 +34,8 @@ fn events(mode: Mode, hosts: &[&str], tasks: Vec<TaskDone>, lost: Option<&str>) 
     let mut all = vec![What::RunStarted {
         run: "r".into(),
         mode,
+        who: "op@controller".into(),
+        plan: String::new(),
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         playbooks: vec!["p.yml".into()],
         steps: 1,
@@ -50,9 +53,7 @@ fn events(mode: Mode, hosts: &[&str], tasks: Vec<TaskDone>, lost: Option<&str>) 
 }
 
 fn told(events: &[Event], diff: bool) -> String {
-    let mut text = Text::default();
-    events.iter().for_each(|event| text.take(event));
-    text.tell(Style { color: false, width: 100, diff, verbose: 1 })
+    Report::of(events).text(Style { color: false, width: 100, diff, verbose: 1 })
 }
 
 fn last(mode: Mode, outcomes: &[Outcome]) -> String {

@@ -559,7 +559,7 @@ struct OneHost {
 impl OneHost {
     #[expect(clippy::print_stderr, reason = "who runs the tests must see what was not tested")]
     fn up(name: &str) -> Option<Self> {
-        let options = steadfast::lab::Options { name: name.into(), hosts: 1, release: "bookworm".into() };
+        let options = steadfast::lab::Options { name: name.into(), hosts: 1, release: "bookworm".into(), dress: None };
         match steadfast::lab::up(&options, &|_| {}) {
             Ok(lab) => Some(Self { lab }),
             Err(fault) if std::env::var_os("CI").is_none() => {

@@ -49,10 +49,20 @@ fn what_waits_is_told_and_nothing_is_written() {
     assert_eq!(check.code, 2, "{}{}", check.out, check.err);
     assert_eq!(differences(&before, &picture(&fleet.root("h1"), LOGS)), Vec::<String>::new());
     let told = check.flat();
-    for part in ["security upgrades", "1: cron", "last upgrade", "200 days ago → at most 90 days ago", "unattended-upgrades is not installed"] {
+    for part in [
+        "security upgrades",
+        "1: cron",
+        "last upgrade",
+        "200 days ago → at most 90 days ago",
+        "unattended-upgrades is not installed",
+    ] {
         assert!(told.contains(part), "{part} is not in\n{}", check.out);
     }
-    assert!(!told.contains("must start anew") && !told.contains("lists:") && !told.contains("functions from"), "{}", check.out);
+    assert!(
+        !told.contains("must start anew") && !told.contains("lists:") && !told.contains("functions from"),
+        "{}",
+        check.out
+    );
     assert!(told.contains("openssh-next") && !told.contains("at least 1:9.2p1"), "{}", check.out);
 
     let later = "touch /run/reboot-required; touch -d '-3 days' /var/lib/apt/lists; t=$(date -d '-1 day' '+%F %T')
@@ -80,7 +90,9 @@ fn a_hardened_system_is_silent_and_can_go_back() {
   - {id: made, mount_option: {path: /var/tmp, options: [nodev, nosuid, noexec], tmpfs: true}}
   - {id: audit, auditd_rules: {sets: [identity, sudoers, time, login, modules, perm_mod, access, deletion, mounts, exec, network-change, mac, privileged], immutable: true}}
 ";
-        let live = || fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl is-active apt-daily-upgrade.timer; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out;
+        let live = || {
+            fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl is-active apt-daily-upgrade.timer; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out
+        };
         assert_eq!(run(&fleet, &["check"], steps).code, 2);
         let before = (contents(&fleet.root("h1"), OURS), live());
         let applied = run(&fleet, &["apply", "-y"], steps);
@@ -91,7 +103,11 @@ fn a_hardened_system_is_silent_and_can_go_back() {
              unattended-upgrade --dry-run -v 2>&1 | grep -i 'allowed origins'; grep -c 'arch=b32' /etc/audit/audit.rules; tail -n 1 /etc/audit/audit.rules; findmnt --verify 2>&1 | grep -c error",
         );
         assert!(truth.out.starts_with("3\nactive\nactive\n"), "{release} {}{}", truth.out, truth.err);
-        assert!(truth.out.contains(&format!("origin=Debian,codename={release}-security,label=Debian-Security")), "{}", truth.out);
+        assert!(
+            truth.out.contains(&format!("origin=Debian,codename={release}-security,label=Debian-Security")),
+            "{}",
+            truth.out
+        );
         assert!(!truth.out.contains("label=Debian,") && !truth.out.contains("label=Debian'"), "{}", truth.out);
         assert!(truth.out.contains("\n-e 2\n"), "{}", truth.out);
         let again = run(&fleet, &["apply", "-y"], steps);
@@ -104,7 +120,8 @@ fn a_hardened_system_is_silent_and_can_go_back() {
         assert_eq!(back.code, 0, "{release} {}{}", back.out, back.err);
         let now = (contents(&fleet.root("h1"), OURS), live());
         // apt keeps its own record of what was installed and purged above.
-        let apts = |path: &String| ["/var/lib/dpkg", "/var/lib/apt", "/var/cache"].iter().any(|dir| path.starts_with(dir));
+        let apts =
+            |path: &String| ["/var/lib/dpkg", "/var/lib/apt", "/var/cache"].iter().any(|dir| path.starts_with(dir));
         let differ: Vec<String> = differences(&before.0, &now.0).into_iter().filter(|path| !apts(path)).collect();
         assert_eq!(differ, Vec::<String>::new(), "{release}");
         assert_eq!(now.1, before.1, "{release}");
@@ -219,7 +236,8 @@ steps:
     );
     std::fs::write(&book, text).unwrap();
     let run = |words: &[&str], secret: &str| {
-        let all = [words, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat();
+        let (book, inventory) = (book.display().to_string(), fleet.inventory());
+        let all = [words, &[&book, "-i", &inventory]].concat();
         crate::common::told(&fleet.call(&all).env("STORAGE_SECRET", secret).output().unwrap())
     };
     // A storage that refuses is told, and nothing counts as shipped.

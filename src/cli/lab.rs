@@ -3,6 +3,7 @@
 use super::{say, say_error};
 use crate::fault::Faults;
 use crate::lab::{self, Lab as Hosts, Options};
+use std::path::PathBuf;
 
 /// Throw-away real hosts: Debian with systemd and sshd, in containers on this machine. Needs root.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,9 @@ enum Command {
         /// Debian release: bullseye, bookworm or trixie.
         #[arg(long, default_value = "bookworm")]
         release: String,
+        /// A directory whose script `dress` changes a copy of the release's base once, for hosts of another kind.
+        #[arg(long, value_name = "DIR")]
+        dress: Option<PathBuf>,
         #[arg(long, default_value = "lab")]
         name: String,
     },
@@ -49,10 +53,12 @@ enum Command {
         name: String,
         host: String,
     },
-    /// Build the base of a release without making hosts.
+    /// Build the base of a release without making hosts, and print where it is.
     Base {
         #[arg(long, default_value = "bookworm")]
         release: String,
+        #[arg(long, value_name = "DIR")]
+        dress: Option<PathBuf>,
     },
     /// Take a lab away, with everything that belongs to it.
     Down {
@@ -68,8 +74,8 @@ impl Lab {
     pub fn run(self) -> Result<u8, Faults> {
         let progress = |sentence: &str| say_error(sentence);
         match self.command {
-            Command::Up { hosts, release, name } => {
-                let lab = lab::up(&Options { name, hosts, release }, &progress)?;
+            Command::Up { hosts, release, dress, name } => {
+                let lab = lab::up(&Options { name, hosts, release, dress }, &progress)?;
                 let inventory = lab.inventory();
                 let text = std::fs::read_to_string(&inventory).unwrap_or_default();
                 progress(&inventory.display().to_string());
@@ -89,7 +95,10 @@ impl Lab {
                 let lab = Hosts::open(&name)?;
                 lab::start(&lab, lab.host(&host)?)?;
             }
-            Command::Base { release } => lab::base(&release, &progress)?,
+            Command::Base { release, dress } => {
+                let base = lab::base(&release, dress.as_deref(), &progress)?;
+                say(&format!("{}\n", base.display()))?;
+            }
             Command::Down { name, all } => {
                 for name in if all { lab::names() } else { vec![name] } {
                     lab::down(&name)?;

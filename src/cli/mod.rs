@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+mod audit;
 mod controls;
 mod explain;
 mod fields;
@@ -14,6 +15,7 @@ mod graph;
 mod inventory;
 mod lab;
 mod load;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -64,8 +66,14 @@ enum Command {
     Resume(resume::Resume),
     /// Show which run holds a host, and take it away from it.
     Unlock(unlock::Unlock),
-    /// The runs that this controller remembers.
+    /// The runs that this controller remembers; what differs between two; hosts that nobody has looked at.
     Runs(runs::Runs),
+    /// What is remembered of a run.
+    Show(report::Show),
+    /// Tell again what a run came to, in any format.
+    Report(report::Report),
+    /// The chain of runs: sign it, see that nothing in it was changed.
+    Audit(audit::Audit),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
     /// The graph of tasks, as dot, mermaid or json.
@@ -74,7 +82,7 @@ enum Command {
     Inventory(inventory::Inventory),
     /// The handbook page of a kind of step, or the list of all.
     Explain(explain::Explain),
-    /// The JSON Schema of playbooks or inventories, for editors.
+    /// The JSON Schema of playbooks or inventories, for editors, or of JSON reports.
     Schema(schema::Schema),
     /// Throw-away real hosts to try playbooks on.
     Lab(lab::Lab),
@@ -181,6 +189,9 @@ pub fn main() -> u8 {
         Command::Resume(command) => command.run(look),
         Command::Unlock(command) => command.run(look),
         Command::Runs(command) => command.run(),
+        Command::Show(command) => command.run(look),
+        Command::Report(command) => command.run(look),
+        Command::Audit(command) => command.run(),
         Command::Secret(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),

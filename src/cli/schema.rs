@@ -1,8 +1,8 @@
-//! `schema`: JSON Schemas for editors.
+//! `schema`: JSON Schemas for editors, and for who reads reports.
 
 use super::say;
 use crate::fault::Faults;
-use crate::{inventory, playbook};
+use crate::{inventory, playbook, report};
 
 /// A JSON Schema, to standard output.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,8 @@ pub struct Schema {
 enum Of {
     Playbook,
     Inventory,
+    /// What `--report json:PATH` writes.
+    Report,
 }
 
 impl Schema {
@@ -23,6 +25,7 @@ impl Schema {
         let schema = match self.of {
             Of::Playbook => playbook::schema(),
             Of::Inventory => inventory::schema(),
+            Of::Report => report::schema(),
         };
         say(&format!("{schema:#}\n"))?;
         Ok(0)

@@ -1,5 +1,6 @@
 //! One run from its first event to its report, for every command that runs something.
 
+use super::report::{deliver, one_on_stdout, past as before};
 use super::terminal::{approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
@@ -9,7 +10,7 @@ use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
-use crate::report::{Live, Style, Text, line};
+use crate::report::{Live, Report, Style, line, with_diffs};
 use crate::run::{Decisions, Journal, Opener, Past, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub struct Session<'a> {
     pub id: Option<String>,
     /// The last run with the hosts that failed in it.
     failed: Mutex<(String, BTreeSet<String>)>,
+    /// What the last run told, where a report of it is wanted.
+    heard: Mutex<Option<(Report, Vec<Event>)>>,
     stop: watch::Receiver<bool>,
     password: Option<Secret>,
 }
@@ -38,6 +41,7 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Asks for the password where that is wanted, and begins to hear interrupts.
     pub fn new(way: &'a Way, told: Told, guard: Option<u64>, call: Call) -> Result<Self, Faults> {
+        one_on_stdout(&way.report, way.json)?;
         let password = if way.ask_become_pass { Some(ask_hidden("password of sudo")?) } else { None };
         let call = Call { user: way.user.clone(), private_key: way.private_key.clone(), ..call };
         Ok(Self {
@@ -48,6 +52,7 @@ impl<'a> Session<'a> {
             over: None,
             id: None,
             failed: Mutex::default(),
+            heard: Mutex::default(),
             stop: interrupts(),
             password,
         })
@@ -55,20 +60,33 @@ impl<'a> Session<'a> {
 
     /// Shows what would be done, asks, and does it: exactly what was shown.
     pub async fn ask_and_apply(&self, plan: &Arc<Graph>, mode: Mode) -> Result<u8, Faults> {
-        let (decisions, exit) = self.look(plan, Mode::Plan).await?;
+        let (decisions, exit) = self.shown(plan, Mode::Plan).await?;
         // Nothing to do, or nothing that can be done: the plan's own verdict stands.
         if !decisions.values().any(crate::plan::Decision::will_change) || !matches!(exit, 2..=4) {
-            return Ok(exit);
+            return self.deliver().map(|()| exit);
         }
         if !approve("Apply this plan?")? {
             say_error("not applied");
-            return Ok(exit);
+            return self.deliver().map(|()| exit);
         }
         self.apply(plan, mode, Some(Approved::of(Key::default(), plan, &decisions))).await
     }
 
-    /// Reads and tells.
+    /// Reads and tells, and writes the reports that are wanted.
     pub async fn look(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Decisions, u8), Faults> {
+        let found = self.shown(plan, mode).await?;
+        self.deliver().map(|()| found)
+    }
+
+    /// Writes the reports that are wanted of the last run.
+    fn deliver(&self) -> Result<(), Faults> {
+        match self.heard.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((report, events)) => deliver(&self.way.report, &report, &events),
+            None => Ok(()),
+        }
+    }
+
+    async fn shown(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Decisions, u8), Faults> {
         self.one(plan, mode, async |run: &Arc<Run>| run.check().await).await
     }
 
@@ -80,8 +98,11 @@ impl<'a> Session<'a> {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = (run.id.clone(), failed);
             Decisions::new()
         };
-        let exit = self.one(plan, mode, work).await?.1;
-        if mode == Mode::Apply { self.take_back(plan, exit).await } else { Ok(exit) }
+        let mut exit = self.one(plan, mode, work).await?.1;
+        if mode == Mode::Apply {
+            exit = self.take_back(plan, exit).await?;
+        }
+        self.deliver().map(|()| exit)
     }
 
     /// Where a playbook says `on_failure: rollback`, takes back what the run changed on the hosts that failed.
@@ -105,7 +126,15 @@ impl<'a> Session<'a> {
             run.apply(None).await;
             Decisions::new()
         };
-        self.one(&back, Mode::Rollback, work).await?;
+        // The report that is wanted is the apply's, which tells that it was taken back.
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (_, code) = self.one(&back, Mode::Rollback, work).await?;
+        if let Some((mut report, events)) = heard {
+            let ended = if code == 0 { "was taken back".into() } else { format!("was to be taken back (exit {code})") };
+            let note = |host: &Host| (host.name.clone(), format!("what this run changed here {ended}"));
+            report.notes.extend(back.hosts.iter().map(note));
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((report, events));
+        }
         // Something was reverted, whatever else there is to say of it.
         Ok(5)
     }
@@ -156,17 +185,29 @@ impl<'a> Session<'a> {
         let (run, events) = self.run(plan, opener);
         let memory = self.remember(&run, mode)?;
         let (keep, mut kept) = mpsc::unbounded_channel();
-        let told = tokio::spawn(listen(events, self.way.json, keep));
+        let ear = Ear {
+            run: run.id.clone(),
+            json: self.way.json,
+            diff: self.way.diff,
+            whole: self.way.report.iter().any(super::report::Wanted::of_events),
+            memory: memory.as_ref().and_then(|_| Store::open().ok()),
+            keep,
+        };
+        let told = tokio::spawn(ear.listen(events));
         run.announce(mode);
         let decisions = work(&run).await;
         lines.close().await;
         let (summary, exit) = run.conclude(mode, self.way.report_only, began);
-        if let Some(store) = &memory {
-            store.end(&run.id, exit, summary.changed + summary.reverted + summary.failed + summary.unknown, now())?;
-        }
         let id = run.id.clone();
         drop(run);
-        let text = told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
+        let (mut report, events) =
+            told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
+        if let Some(store) = &memory {
+            store.end(&id, exit, &summary, now())?;
+            // What cannot be sealed now is sealed with the next run.
+            let closed = store.seal(&id).and_then(|()| store.age(now()));
+            closed.unwrap_or_else(|fault| tracing::warn!(%fault, "the run is not sealed"));
+        }
         let mut left = Vec::new();
         while let Some(task) = kept.recv().await {
             left.push(task);
@@ -177,16 +218,29 @@ impl<'a> Session<'a> {
             _ => {}
         }
         if !self.way.json {
-            let terminal = std::io::stdout().is_terminal();
-            let style = Style {
-                color: self.told.color && terminal,
-                width: width(),
-                diff: self.way.diff,
-                verbose: self.told.verbose,
-            };
-            say(&text.tell(style))?;
+            self.tell(&report)?;
+        }
+        if !self.way.report.is_empty() {
+            if let Some(store) = &memory {
+                report.past = store.run(&id).and_then(|record| before(store, &record))?;
+            }
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((report, events));
         }
         Ok((decisions, exit))
+    }
+
+    /// The report for people: to standard output, unless another one goes there.
+    fn tell(&self, report: &Report) -> Result<(), Faults> {
+        let aside = self.way.report.iter().any(super::report::Wanted::is_out);
+        let terminal = if aside { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let color = self.told.color && terminal;
+        let style = Style { color, width: width(), diff: self.way.diff, verbose: self.told.verbose };
+        let text = report.text(style);
+        if aside {
+            say_error(&text);
+            return Ok(());
+        }
+        say(&text)
     }
 
     fn run(&self, plan: &Arc<Graph>, opener: Ssh) -> (Arc<Run>, mpsc::UnboundedReceiver<Event>) {
@@ -221,12 +275,6 @@ impl<'a> Session<'a> {
 
     /// Writes down that a run begins. What only looks may look without a memory.
     fn remember(&self, run: &Run, mode: Mode) -> Result<Option<Store>, Faults> {
-        let word = match mode {
-            Mode::Check => "check",
-            Mode::Plan => "plan",
-            Mode::Apply => "apply",
-            Mode::Rollback => "rollback",
-        };
         let plan = &run.plan;
         let call = Call {
             hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
@@ -234,7 +282,7 @@ impl<'a> Session<'a> {
             process: crate::store::process(),
             ..self.call.clone()
         };
-        let begun = Store::open().and_then(|store| store.begin(&run.id, word, &call, now()).map(|()| store));
+        let begun = Store::open().and_then(|store| store.begin(&run.id, mode.word(), &call, now()).map(|()| store));
         match begun {
             Ok(store) => Ok(Some(store)),
             Err(fault) if matches!(mode, Mode::Check | Mode::Plan) => {
@@ -274,31 +322,63 @@ fn past() -> Past {
     })
 }
 
-/// Hears all events to the last: progress to standard error, NDJSON to standard output, the rest for the report.
-/// What a run left true goes to `keep`: host, step, digest of what it wants.
-async fn listen(
-    mut events: mpsc::UnboundedReceiver<Event>,
+/// Who hears all events to the last.
+struct Ear {
+    run: String,
+    /// The events go to standard output.
     json: bool,
+    /// Contents are told as diffs.
+    diff: bool,
+    /// The events themselves are wanted at the end.
+    whole: bool,
+    memory: Option<Store>,
+    /// Where to say what the run left true: host, step, digest of what it wants.
     keep: mpsc::UnboundedSender<(String, String, String)>,
-) -> Result<Text, Faults> {
-    let mut text = Text::default();
-    let mut live =
-        Live::new(std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"));
-    while let Some(event) = events.recv().await {
+}
+
+impl Ear {
+    /// Progress to standard error, NDJSON to standard output, all of it to the history, the rest for the report.
+    async fn listen(self, mut events: mpsc::UnboundedReceiver<Event>) -> Result<(Report, Vec<Event>), Faults> {
+        let mut report = Report::default();
+        let mut whole = Vec::new();
+        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let mut live = Live::new(terminal);
+        let mut forgets = false;
+        let mut some = Vec::new();
+        // Those that came together are written down together.
+        while events.recv_many(&mut some, 256).await > 0 {
+            let heard: Vec<Event> =
+                some.drain(..).map(|event| if self.diff { with_diffs(event) } else { event }).collect();
+            for event in &heard {
+                self.left(event);
+                if let Some(progress) = live.take(event).filter(|_| !self.json) {
+                    say_error(&progress);
+                }
+                if self.json {
+                    say(&format!("{}\n", line(event)))?;
+                }
+                report.take(event);
+            }
+            if let Some(fault) = self.memory.as_ref().filter(|_| !forgets).and_then(|m| m.tell(&self.run, &heard).err())
+            {
+                // A run that goes on is worth more than its memory.
+                say_error(&format!("what happens is not remembered: {fault}"));
+                forgets = true;
+            }
+            if self.whole {
+                whole.extend(heard);
+            }
+        }
+        live.clear();
+        Ok((report, whole))
+    }
+
+    /// Keeps what a task left true.
+    fn left(&self, event: &Event) {
         if let What::TaskDone(done) = &event.what
             && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
         {
-            let _ = keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
-        }
-        if let Some(progress) = live.take(&event).filter(|_| !json) {
-            say_error(&progress);
-        }
-        if json {
-            say(&format!("{}\n", line(&event)))?;
-        } else {
-            text.take(&event);
+            let _ = self.keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
         }
     }
-    live.clear();
-    Ok(text)
 }

@@ -1,5 +1,6 @@
 //! What every command that runs something can be told: how hosts are reached, how the run is shown, how it is guarded.
 
+use super::report::{Wanted, wanted};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct Way {
     /// Events as NDJSON on standard output, instead of the report.
     #[arg(long)]
     pub json: bool,
+    /// Write a report as FORMAT:PATH (json, ndjson, junit, sarif, md, html, csv, oscal; `-` is standard output); may be given
+    /// again.
+    #[arg(long, value_name = "FORMAT:PATH", value_parser = wanted)]
+    pub report: Vec<Wanted>,
     /// Seconds to wait for a host that another run holds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub lock_timeout: u64,

@@ -58,7 +58,8 @@ fn refused(lines: &[String]) -> String {
 fn parse(lines: &[String]) -> Option<Audit> {
     let at = lines.iter().position(|line| line == "rules")?;
     let (status, rules) = (&lines[..at], &lines[at + 1..]);
-    let value = |name: &str| status.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+    let value =
+        |name: &str| status.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
     let rules = rules.iter().filter(|rule| rule.starts_with('-')).cloned().collect();
     Some(Audit { enabled: value("enabled")?, failure: value("failure")?, backlog: value("backlog_limit")?, rules })
 }

@@ -5,17 +5,22 @@
 //! steps. A family is one file: its reading script, its parser, and recorded answers of real systems as tests.
 //! What a host answers is data and stays data: it never becomes shell text, a template or a local path.
 
-use std::collections::BTreeMap;
+use crate::probe::Reach;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod accounts;
 mod apt_config;
 mod audit;
+pub mod database;
 pub mod due;
+mod element;
 mod file;
 mod guard;
 mod journal;
+mod leftover;
 mod lines;
+mod listener;
 mod login;
 mod module;
 mod mount;
@@ -29,18 +34,24 @@ mod socket;
 mod sshd;
 mod stat;
 pub mod state;
+mod sweep;
 mod sysctl;
+pub mod tls;
 mod unit;
+mod unit_file;
 mod updates;
 mod words;
 
 pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
+pub use database::{Engine, Server};
 pub use due::mark;
+pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::Open;
 pub use journal::{BASE, Entry as JournalEntry, Touched};
+pub use listener::{Hidden, Holder, Listener, Listeners};
 pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
@@ -51,7 +62,10 @@ pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
 pub use state::{Family, Thing};
+pub use sweep::{Found as Swept, Sought};
+pub use tls::{Hand, Said as TlsSaid, Tls, TlsFile};
 pub use unit::Unit;
+pub use unit_file::{Super, UnitFile, UnitFiles};
 pub use updates::{Pending, Updates};
 
 /// One question to a host.
@@ -76,10 +90,16 @@ pub enum Query {
     Sshd { user: Option<String> },
     /// A table of the packet filter, by its name in the family `inet`.
     Nft(String),
+    /// Servers of databases, as they are set up and as they run.
+    Database(Engine),
     /// The login that we came in by.
     Login,
     /// Every listening socket.
     Sockets,
+    /// Servers that speak TLS: their files and, with the oldest version that they may take, handshakes.
+    Tls { least: Option<crate::host::Version> },
+    /// What a TLS server says to handshakes that come from the controller.
+    Handshakes(crate::host::Door),
     /// Users and groups, with lock and password state where that may be read.
     Accounts,
     /// What is mounted where, with which options.
@@ -100,6 +120,18 @@ pub enum Query {
     Guards,
     /// A read-only script of the playbook's author, run by `sh`.
     Shell(String),
+    /// Everything that listens, seen twice, with the programs and packages behind it.
+    Listeners,
+    /// These tcp ports and all that listen, called from the controller: what the host looks like from outside.
+    Outside(BTreeSet<u16>),
+    /// Things of this sort on all local file systems.
+    Sweep(Sought),
+    /// Every unit that the boot or another unit can start, and what the super-servers start.
+    UnitFiles,
+    /// Processes of a unit that live though it is off.
+    Leftover(String),
+    /// What is in the sets of a table of the packet filter in the family `inet`.
+    Elements(String),
 }
 
 /// One answer, of the same family as its query.
@@ -119,9 +151,13 @@ pub enum Answer {
     Sshd(Effective),
     /// The table as text that can be loaded again; `None`: there is none.
     Nft(Option<String>),
+    /// None: not installed.
+    Database(Vec<Server>),
     /// `None`: not by ssh.
     Login(Option<Login>),
     Sockets(Vec<Socket>),
+    Tls(Tls),
+    Handshakes(Vec<(crate::host::Offer, TlsSaid)>),
     Accounts(Arc<Accounts>),
     Mounts(Vec<Mount>),
     Updates(Updates),
@@ -132,6 +168,13 @@ pub enum Answer {
     Journal(Vec<JournalEntry>),
     Guards(Vec<Open>),
     Shell(Said),
+    Listeners(Listeners),
+    Outside(BTreeMap<u16, Reach>),
+    Sweep(Swept),
+    UnitFiles(Arc<UnitFiles>),
+    /// Their names with their numbers.
+    Leftover(Vec<String>),
+    Elements(Vec<Element>),
 }
 
 /// Why a step cannot be decided now.
@@ -178,7 +221,10 @@ accessors! {
     module(name: &str) = Query::Module(name.into()) => Module -> Module;
     sshd(user: Option<&str>) = Query::Sshd { user: user.map(Into::into) } => Sshd -> Effective;
     nft(table: &str) = Query::Nft(table.into()) => Nft -> Option<String>;
+    database(engine: &Engine) = Query::Database(engine.clone()) => Database -> Vec<Server>;
     login() = Query::Login => Login -> Option<Login>;
+    tls(least: Option<crate::host::Version>) = Query::Tls { least } => Tls -> Tls;
+    handshakes(door: &crate::host::Door) = Query::Handshakes(door.clone()) => Handshakes -> Vec<(crate::host::Offer, TlsSaid)>;
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;
@@ -190,6 +236,12 @@ accessors! {
     journal(run: &str) = Query::Journal(run.into()) => Journal -> Vec<JournalEntry>;
     guards() = Query::Guards => Guards -> Vec<Open>;
     shell(script: &str) = Query::Shell(script.into()) => Shell -> Said;
+    listeners() = Query::Listeners => Listeners -> Listeners;
+    outside(ports: &BTreeSet<u16>) = Query::Outside(ports.clone()) => Outside -> BTreeMap<u16, Reach>;
+    sweep(sought: Sought) = Query::Sweep(sought) => Sweep -> Swept;
+    unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
+    elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
+    leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }
 
 impl Facts {

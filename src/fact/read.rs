@@ -12,11 +12,12 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, due, file, guard, journal, lines, login, module, mount, nft, os, package, shell, socket, sshd, stat,
-    state, sysctl, unit, updates,
+    accounts, apt_config, audit, database, due, element, file, guard, journal, leftover, lines, listener, login,
+    module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One family's part of a reading.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +40,25 @@ pub struct Reading {
 }
 
 impl Reading {
+    fn of(queries: Vec<Query>, asks: &[Ask], nonce: &str) -> Self {
+        let asking: Vec<Asking> = asks.iter().flat_map(|ask| ask(&queries)).collect();
+        let mut script = format!("N={nonce}\n{{\n{HEAD}");
+        for section in &asking {
+            script.push_str(&format!("o {}\n{}\n", section.word, section.script.trim_end()));
+        }
+        script.push_str("} </dev/null 2>/dev/null\n");
+        let words = asking.into_iter().map(|section| section.word).collect();
+        Self { script, nonce: nonce.to_owned(), queries, words }
+    }
+
     /// The POSIX shell text.
     pub fn script(&self) -> &str {
         &self.script
+    }
+    /// How long it may take, where that is usual for all others.
+    pub fn patience(&self, usual: Duration) -> Duration {
+        let walks = matches!(self.queries.first(), Some(Query::Sweep(_)));
+        if walks { usual.max(Duration::from_secs(sweep::PATIENCE)) } else { usual }
     }
     pub fn queries(&self) -> &[Query] {
         &self.queries
@@ -74,8 +91,10 @@ const ASK: &[Ask] = &[
     module::ask,
     accounts::ask,
     socket::ask,
+    tls::ask,
     sshd::ask,
     nft::ask,
+    database::ask,
     login::ask,
     updates::ask,
     apt_config::ask,
@@ -83,6 +102,10 @@ const ASK: &[Ask] = &[
     state::ask,
     journal::ask,
     guard::ask,
+    listener::ask,
+    unit_file::ask,
+    leftover::ask,
+    element::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
 ];
@@ -98,8 +121,10 @@ const ANSWER: &[Fill] = &[
     module::answer,
     accounts::answer,
     socket::answer,
+    tls::answer,
     sshd::answer,
     nft::answer,
+    database::answer,
     login::answer,
     updates::answer,
     apt_config::answer,
@@ -107,6 +132,11 @@ const ANSWER: &[Fill] = &[
     state::answer,
     journal::answer,
     guard::answer,
+    listener::answer,
+    unit_file::answer,
+    leftover::answer,
+    element::answer,
+    sweep::answer,
     stat::answer,
     file::answer,
 ];
@@ -123,23 +153,23 @@ u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x;
 [ -n "$u" ] || u=$(id -u)
 "#;
 
-/// The reading scripts for these queries: the first holds all families, each further one a single shell query.
+/// The reading scripts for these queries: one holds all families, one the walk over all file systems, each further one
+/// a single shell query.
 pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     let nonce: String = nonce.chars().filter(char::is_ascii_alphanumeric).collect();
     let mut all: Vec<Query> = queries.to_vec();
     all.sort();
     all.dedup();
+    // What is seen from outside is not the host's to tell.
+    all.retain(|query| !matches!(query, Query::Outside(_) | Query::Handshakes(_)));
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
+    // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.
+    let (sweeps, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Sweep(_)));
     let mut readings = Vec::new();
-    if !families.is_empty() {
-        let asking: Vec<Asking> = ASK.iter().flat_map(|ask| ask(&families)).collect();
-        let mut text = format!("N={nonce}\n{{\n{HEAD}");
-        for section in &asking {
-            text.push_str(&format!("o {}\n{}\n", section.word, section.script.trim_end()));
+    for (queries, asks) in [(families, ASK), (sweeps, &[sweep::ask as Ask])] {
+        if !queries.is_empty() {
+            readings.push(Reading::of(queries, asks, &nonce));
         }
-        text.push_str("} </dev/null 2>/dev/null\n");
-        let words = asking.into_iter().map(|section| section.word).collect();
-        readings.push(Reading { script: text, nonce, queries: families, words });
     }
     for query in shells {
         let Query::Shell(text) = &query else { continue };

@@ -69,12 +69,12 @@ fn read(sections: &Sections<'_>) -> Result<Vec<Socket>, String> {
     Ok(sockets)
 }
 
-fn misread(line: &str) -> String {
+pub fn misread(line: &str) -> String {
     format!("a socket is not understood: {}", line.chars().take(100).collect::<String>())
 }
 
 /// `tcp LISTEN 0 128 [::]:22 [::]:* users:(("sshd",pid=1,fd=3))`
-fn from_ss(line: &str) -> Option<Socket> {
+pub fn from_ss(line: &str) -> Option<Socket> {
     let mut words = line.split_whitespace();
     let protocol = words.next().filter(|word| matches!(*word, "tcp" | "udp"))?;
     let local = words.nth(3)?;
@@ -93,7 +93,7 @@ fn from_ss(line: &str) -> Option<Socket> {
 
 /// `/proc/net/tcp6:   0: 00000000000000000000000000000000:0016 0000…:0000 0A …`; the kernel's table names no program.
 /// A state that is another protocol's gives nothing.
-fn from_proc(line: &str) -> Option<Option<Socket>> {
+pub fn from_proc(line: &str) -> Option<Option<Socket>> {
     let (table, rest) = line.strip_prefix("/proc/net/")?.split_once(':')?;
     let mut words = rest.split_whitespace();
     let (local, state) = (words.nth(1)?, words.nth(1)?);

@@ -147,7 +147,7 @@ c $r"#,
 }
 
 /// Raw mode, links, size, time, numbers and names of the owner and group, path. Names of people hold no slash.
-const FORMAT: &str = "%f %h %s %Y %u %g %U/%G%n//";
+pub const FORMAT: &str = "%f %h %s %Y %u %g %U/%G%n//";
 
 /// What one `stat` told.
 pub struct Found<'a> {
@@ -276,7 +276,7 @@ fn malformed() -> String {
     "stat said what is not understood".to_owned()
 }
 
-fn entry(record: &[u8]) -> Option<(&[u8], Entry)> {
+pub fn entry(record: &[u8]) -> Option<(&[u8], Entry)> {
     let mut fields = record.splitn(7, |b| *b == b' ');
     let mut next = || std::str::from_utf8(fields.next()?).ok();
     let mode = u32::from_str_radix(next()?, 16).ok()?;

@@ -33,7 +33,8 @@ pub struct Pending {
 const WORD: &str = "updates";
 
 /// What apt's solver may not do here: take the lock, or keep a cache.
-const SOLVE: &str = "apt-get -s -qq -o Debug::NoLocking=1 -o Dir::Cache::pkgcache=/proc/steadfast/none --ignore-hold dist-upgrade";
+const SOLVE: &str =
+    "apt-get -s -qq -o Debug::NoLocking=1 -o Dir::Cache::pkgcache=/proc/steadfast/none --ignore-hold dist-upgrade";
 
 pub fn ask(queries: &[Query]) -> Vec<Asking> {
     if !queries.contains(&Query::Updates) {
@@ -104,7 +105,9 @@ fn read(section: &Whole<'_>) -> Result<Updates, String> {
         },
         pending: match (manager.as_str(), all("solved").first().map(String::as_str)) {
             ("dpkg", Some("0")) => pending(&lines),
-            ("dpkg", Some(code)) => Err(format!("apt cannot reckon what would be upgraded (apt-get -s ended with {code})")),
+            ("dpkg", Some(code)) => {
+                Err(format!("apt cannot reckon what would be upgraded (apt-get -s ended with {code})"))
+            }
             ("dpkg", None) => Err("there are no lists of packages, so what waits is not known".into()),
             ("rpm", _) => Err("dnf cannot be asked what waits without writing its caches".into()),
             ("apk", _) => Err("apk is not asked what waits".into()),

@@ -18,8 +18,11 @@ impl Query {
             Self::Sshd { user: Some(user) } => format!("sshd's configuration for {user}"),
             Self::Sshd { user: None } => "sshd's configuration".into(),
             Self::Nft(table) => format!("packet filter table inet {table}"),
+            Self::Database(engine) => format!("the server of {}", engine.word()),
             Self::Login => "the login that we came in by".into(),
             Self::Sockets => "listening sockets".into(),
+            Self::Handshakes(door) => format!("handshakes with {}", door.shown()),
+            Self::Tls { .. } => "servers that speak TLS".into(),
             Self::Accounts => "users and groups".into(),
             Self::Mounts => "mounts".into(),
             Self::Updates => "how new the packages are".into(),
@@ -30,6 +33,12 @@ impl Query {
             Self::Journal(run) => format!("the journal of run {run}"),
             Self::Guards => "changes to the way in that nobody has proven".into(),
             Self::Shell(_) => "the step's own script".into(),
+            Self::Listeners => "listening sockets with their programs".into(),
+            Self::Outside(_) => "the ports seen from outside".into(),
+            Self::Sweep(sought) => format!("{} on all local file systems", sought.words()),
+            Self::UnitFiles => "the units that can start".into(),
+            Self::Elements(table) => format!("the sets of table inet {table}"),
+            Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }
 }
@@ -79,6 +88,10 @@ fn still(answer: &Answer) -> Answer {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();
             sockets.dedup();
+        }
+        Answer::Elements(elements) => elements.iter_mut().for_each(|one| one.left = None),
+        Answer::Listeners(listeners) => {
+            listeners.all.iter_mut().for_each(|one| one.holders.iter_mut().for_each(|holder| holder.pid = 0));
         }
         _ => {}
     }

@@ -135,6 +135,14 @@ impl Lines {
         super::proof::by_files(login, &self.opener.settings, &self.opener.runtime).await
     }
 
+    /// The name or address that a host has for those who call it without ssh.
+    ///
+    /// # Errors
+    /// It is reached through another host, or ssh cannot tell.
+    pub async fn address(&self, login: &Login) -> Result<String, String> {
+        super::outside::address(login, &self.opener.settings).await
+    }
+
     /// A line to this machine.
     ///
     /// # Errors

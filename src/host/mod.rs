@@ -6,20 +6,26 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 mod agent;
 mod frame;
+mod hello;
 mod lines;
 mod loader;
 mod local;
 mod master;
+mod outside;
 mod place;
+mod probe;
 mod proof;
 mod script;
 mod show;
+pub mod sign;
 mod ssh;
 mod ssh_config;
 mod wire;
 
 pub use frame::CAP;
+pub use hello::{ENOUGH, Heard, Offer, Version, heard, hello};
 pub use lines::{Become, Lines, Login, Settings};
+pub use probe::{Door, Start, probe};
 pub use script::{run_editor, run_inventory_script, run_secret_program};
 pub use show::show;
 pub use wire::{Streams, Terms, Wire};
@@ -67,7 +73,7 @@ pub struct Loss {
 }
 
 /// The classes of losing a host, each a word of its own in reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// Nobody listens at the port, or no route leads there.

@@ -6,15 +6,32 @@ use rustix::fs::{FlockOperation, flock};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Part of a base's name: another recipe is another base.
-const RECIPE: u32 = 2;
+/// Counts what the digest of a recipe does not see.
+const RECIPE: &str = "3";
 
 /// What a small server has; `rpcbind` stands for the service that nobody wants.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,iproute2,procps,nftables,cron,\
                         python3,kmod,login,passwd,acl,attr,rpcbind";
 
 /// Fetched but not installed, so that a host without a network can install them.
-const AT_HAND: &[&str] = &["tree", "unattended-upgrades", "telnet", "busybox", "libpam-pwquality", "auditd", "rsyslog-gnutls", "curl"];
+const AT_HAND: &[&str] = &[
+    "tree",
+    "unattended-upgrades",
+    "telnet",
+    "busybox",
+    "libpam-pwquality",
+    "auditd",
+    "rsyslog-gnutls",
+    "curl",
+    "nginx-light",
+    "openssl",
+    "vsftpd",
+    "haproxy",
+    "apache2",
+    "redis-server",
+    "mariadb-server",
+    "postgresql",
+];
 
 /// Units that a host in a container does not need, or that would reach for a network that is not there.
 const MASKED: &[&str] = &[
@@ -68,9 +85,16 @@ ExecStart=/usr/lib/steadfast-lab/view
 WantedBy=sysinit.target
 ";
 
+/// Part of a base's name: another recipe is another base.
+fn recipe() -> String {
+    use sha2::{Digest, Sha256};
+    let parts = [&[RECIPE, PACKAGES, VIEW, VIEW_UNIT], AT_HAND, MASKED].concat();
+    Sha256::digest(parts.join("\n")).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Where the base of a release is.
 pub fn path(release: &str) -> PathBuf {
-    super::directory().join("base").join(format!("{release}-{RECIPE}"))
+    super::directory().join("base").join(format!("{release}-{}", recipe()))
 }
 
 /// Builds the base of a release, unless it is there.

@@ -45,7 +45,7 @@ fn mount(lab: &Lab, host: &LabHost) -> Result<()> {
     let dir = lab.host_dir(host);
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
-        base_path(&lab.release).display(),
+        lab.base.clone().unwrap_or_else(|| base_path(&lab.release)).display(),
         dir.join("upper").display(),
         dir.join("work").display()
     );

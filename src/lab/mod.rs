@@ -6,6 +6,7 @@
 
 mod base;
 mod cgroup;
+mod dress;
 mod host;
 mod net;
 mod tool;
@@ -18,7 +19,16 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-pub use base::build as base;
+/// The base of a release, as a directory dresses it if one is named; built unless it is there. Gives its place.
+///
+/// # Errors
+/// An unknown release, or what a tool or the script said.
+pub fn base(release: &str, dress: Option<&Path>, progress: Progress) -> Result<PathBuf> {
+    match dress {
+        Some(dir) => dress::build(release, dir, progress),
+        None => base::build(release, progress).map(|()| base::path(release)),
+    }
+}
 
 /// Hears what is going on, one sentence at a time.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
@@ -31,6 +41,8 @@ pub struct Options {
     pub hosts: usize,
     /// A Debian release: bullseye, bookworm or trixie.
     pub release: String,
+    /// A directory whose script `dress` makes of the release's base what the hosts shall be.
+    pub dress: Option<PathBuf>,
 }
 
 /// A lab as it is on disk.
@@ -38,6 +50,9 @@ pub struct Options {
 pub struct Lab {
     pub name: String,
     pub release: String,
+    /// The tree below all disks, where it is not the plain one of the release.
+    #[serde(default)]
+    pub base: Option<PathBuf>,
     /// `10.90.N`: the first three numbers of every address.
     pub subnet: String,
     pub hosts: Vec<LabHost>,
@@ -182,7 +197,7 @@ pub fn up(options: &Options, progress: Progress) -> Result<Lab> {
     if options.hosts == 0 || options.hosts > 200 {
         return Err(Fault::new("a lab has 1 to 200 hosts"));
     }
-    base::build(&options.release, progress)?;
+    let tree = base(&options.release, options.dress.as_deref(), progress)?;
     let _lock = lock()?;
     let dir = Lab::dir_of(&options.name);
     if dir.exists() {
@@ -190,7 +205,7 @@ pub fn up(options: &Options, progress: Progress) -> Result<Lab> {
             .hint(format!("`steadfast lab down --name {}` takes it away", options.name)));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| cannot("make", &dir, &e))?;
-    match raise(options, progress, _lock) {
+    match raise(options, tree, progress, _lock) {
         Ok(lab) => Ok(lab),
         Err(fault) => {
             // A half-made lab is of no use, and its remains would be in the way of the next.
@@ -200,12 +215,13 @@ pub fn up(options: &Options, progress: Progress) -> Result<Lab> {
     }
 }
 
-fn raise(options: &Options, progress: Progress, lock: fs::File) -> Result<Lab> {
+fn raise(options: &Options, tree: PathBuf, progress: Progress, lock: fs::File) -> Result<Lab> {
     let subnet = net::free_subnet()?;
     let host = |n: usize| LabHost { name: format!("h{n}"), address: format!("{subnet}.{}", n + 10) };
     let lab = Lab {
         name: options.name.clone(),
         release: options.release.clone(),
+        base: Some(tree),
         hosts: (1..=options.hosts).map(host).collect(),
         subnet,
         password: tool::random_word()?,

@@ -12,6 +12,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
     ("ssh-keygen", "openssh-client"),
 ];
 

@@ -1,6 +1,6 @@
 //! The graph as text: dot, mermaid, json.
 
-use super::{Body, Plan, Why};
+use super::{Plan, Why};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -69,7 +69,7 @@ fn as_json(plan: &Plan) -> String {
                 "kind": task.step.kind,
                 "title": task.step.title,
                 "place": task.step.place.to_string(),
-                "filled_in": matches!(task.body, Body::Made(_)),
+                "filled_in": !task.is_late(),
             })
         })
         .collect();

@@ -33,8 +33,7 @@ impl HostScope {
     pub fn with(&self, playbook: &Scope, step: &Step, uses: &[String], os: Option<&Os>) -> Scope {
         let mut scope = Scope::new();
         for name in uses {
-            let layers =
-                [&self.magic, &*self.groups, &*self.extra, &step.vars, playbook, &self.vars, &step.defaults];
+            let layers = [&self.magic, &*self.groups, &*self.extra, &step.vars, playbook, &self.vars, &step.defaults];
             if let Some(value) = layers.iter().find_map(|layer| layer.get(name)) {
                 scope.insert(name.clone(), value.clone());
             }
@@ -47,8 +46,7 @@ impl HostScope {
 
     /// All that a step could use, for saying what is near to a name that does not exist.
     pub fn whole(&self, playbook: &Scope, step: &Step, os: Option<&Os>) -> Scope {
-        let layers =
-            [&step.defaults, &self.vars, playbook, &step.vars, &*self.extra, &self.magic, &*self.groups];
+        let layers = [&step.defaults, &self.vars, playbook, &step.vars, &*self.extra, &self.magic, &*self.groups];
         let names: Vec<String> = layers.iter().flat_map(|layer| layer.keys().cloned()).collect();
         self.with(playbook, step, &names, os)
     }

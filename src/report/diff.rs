@@ -1,5 +1,6 @@
 //! Two contents of a file as a unified diff.
 
+use crate::event::{Differs, Event, What};
 use similar::{ChangeTag, TextDiff};
 use std::time::Duration;
 
@@ -25,4 +26,34 @@ pub fn lines_between(found: &[u8], wanted: &[u8]) -> Option<(usize, usize)> {
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before, after);
     let count = |tag| diff.iter_all_changes().filter(|change| change.tag() == tag).count();
     Some((count(ChangeTag::Insert), count(ChangeTag::Delete)))
+}
+
+/// Contents beyond this size, in bytes, are not compared for every host.
+const LARGE: usize = 256 << 10;
+/// Lines of a diff that an event takes along.
+const LINES: usize = 400;
+
+/// The event with its contents as diffs, for everybody who hears it after this.
+pub fn with_diffs(mut event: Event) -> Event {
+    if let What::TaskDone(done) = &mut event.what
+        && done.rows.iter().any(|row| row.found.data().is_some() || row.wanted.data().is_some())
+    {
+        done.rows = done.rows.iter().map(|row| Differs { diff: diff(row), ..row.clone() }).collect();
+    }
+    event
+}
+
+fn diff(row: &Differs) -> Option<Vec<String>> {
+    let (found, wanted) = (row.found.data(), row.wanted.data());
+    found.or(wanted)?;
+    if [found, wanted].into_iter().flatten().any(|side| side.len() > LARGE) {
+        return Some(vec!["too large to be shown".into()]);
+    }
+    let mut lines = unified(found, wanted);
+    if lines.len() > LINES {
+        let more = lines.len() - LINES;
+        lines.truncate(LINES);
+        lines.push(format!("and {more} more lines"));
+    }
+    Some(lines)
 }

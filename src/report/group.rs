@@ -1,8 +1,7 @@
 //! Puts together what is the same on many hosts, so that 480 equal hosts take one line and 3 odd ones are named.
 
 use super::safe::line;
-use crate::event::{Outcome, TaskDone};
-use crate::step::Row;
+use crate::event::{Differs, Outcome, TaskDone};
 
 /// Hosts on which one step ended in the same way with the same rows.
 #[derive(Debug, Clone)]
@@ -12,7 +11,7 @@ pub struct Group {
 }
 
 /// Groups the ends of tasks; steps stay in the order in which they were first told, odd outcomes after common ones.
-pub fn group(tasks: &[TaskDone]) -> Vec<Group> {
+pub fn group(tasks: &[&TaskDone]) -> Vec<Group> {
     let mut steps: Vec<&str> = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
     let mut index: std::collections::HashMap<(String, Key), usize> = std::collections::HashMap::new();
@@ -25,7 +24,7 @@ pub fn group(tasks: &[TaskDone]) -> Vec<Group> {
             Some(at) => groups[*at].hosts.push(task.host.clone()),
             None => {
                 index.insert(key, groups.len());
-                groups.push(Group { task: task.clone(), hosts: vec![task.host.clone()] });
+                groups.push(Group { task: (*task).clone(), hosts: vec![task.host.clone()] });
             }
         }
     }
@@ -50,7 +49,7 @@ impl Key {
             Outcome::Pending { after } => Some(after.rsplit('/').next().unwrap_or(after).to_owned()),
             other => other.why().map(ToOwned::to_owned),
         };
-        let row = |row: &Row| {
+        let row = |row: &Differs| {
             (row.object.clone(), row.field.clone(), row.found.brief().to_string(), row.wanted.brief().to_string())
         };
         let why = why.into_iter().chain(since).reduce(|a, b| a + &b);

@@ -1,15 +1,21 @@
 //! What is told of a run: folds over events. A report never runs anything.
 
+mod changes;
+mod coverage;
 mod diff;
 pub mod fault;
+mod fold;
+mod format;
 mod group;
-mod json;
 mod live;
 mod safe;
 mod text;
 mod verdict;
 
-pub use json::line;
+pub use changes::{Change, Changed, changes};
+pub use diff::with_diffs;
+pub use fold::{Past, Point, Report};
+pub use format::{FORMATS, Format, line, render, schema};
 pub use live::Live;
 pub use safe::line as safe_line;
-pub use text::{Style, Text};
+pub use text::Style;

@@ -18,6 +18,13 @@ pub(super) fn lines(text: &str, most: usize) -> String {
     shown.chars().map(one).collect()
 }
 
+/// Whether a character hides, reorders or joins, or shows nothing; control characters are another matter.
+pub(super) fn is_odd(c: char) -> bool {
+    is_hidden(c)
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
 /// Characters without a shape of their own that are no control characters.
 fn is_hidden(c: char) -> bool {
     matches!(

@@ -1,14 +1,14 @@
 //! The report for people: grouped, odd ones by name, what to do next at the end.
 
 use super::diff::{lines_between, unified};
+use super::fold::{End, Report};
 use super::group::{Group, group, name_hosts};
 use super::safe;
 use super::verdict::{counts, verdict};
-use crate::event::{Event, Mode, Moved, Outcome, Since, Summary, TaskDone, What};
-use crate::host::LossKind;
-use crate::step::{Row, Undo, Val};
+use crate::event::{Differs, Mode, Moved, Outcome, Seen, Since};
+use crate::step::Undo;
 use anstyle::{AnsiColor, Style as Ansi};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// How a report looks.
@@ -23,56 +23,12 @@ pub struct Style {
     pub verbose: u8,
 }
 
-/// Gathers events, then tells them.
-#[derive(Debug, Default)]
-pub struct Text {
-    mode: Option<Mode>,
-    playbooks: Vec<String>,
-    hosts: Vec<String>,
-    steps: usize,
-    tasks: Vec<TaskDone>,
-    /// Where the word on a step of a host stands in `tasks`.
-    at: HashMap<(String, String), usize>,
-    lost: Vec<(String, LossKind, String)>,
-    stopped: Vec<(String, Vec<String>)>,
-    notes: Vec<(String, String)>,
-    end: Option<(Summary, u8, bool, u64)>,
-}
-
-impl Text {
-    /// Takes one event.
-    pub fn take(&mut self, event: &Event) {
-        match &event.what {
-            What::RunStarted { mode, hosts, playbooks, steps, .. } => {
-                (self.mode, self.hosts, self.playbooks, self.steps) =
-                    (Some(*mode), hosts.clone(), playbooks.clone(), *steps);
-            }
-            What::TaskDone(done) => {
-                let at = *self.at.entry((done.host.clone(), done.step.clone())).or_insert(self.tasks.len());
-                match self.tasks.get_mut(at) {
-                    Some(former) => *former = (**done).clone(),
-                    None => self.tasks.push((**done).clone()),
-                }
-            }
-            What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
-            What::Note { host, text } => self.notes.push((host.clone(), text.clone())),
-            What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
-            What::RunDone { summary, exit, interrupted, ms } => {
-                self.end = Some((summary.clone(), *exit, *interrupted, *ms));
-            }
-            _ => {}
-        }
-    }
-
-    /// The whole report.
-    pub fn tell(&self, style: Style) -> String {
+impl Report {
+    /// The whole report, for people.
+    pub fn text(&self, style: Style) -> String {
         let mut page = Page { out: String::new(), style };
         self.head(&mut page);
-        // Hosts answer in any order; the report keeps the inventory's.
-        let mut tasks = self.tasks.clone();
-        let place: BTreeMap<&str, usize> = self.hosts.iter().enumerate().map(|(n, h)| (h.as_str(), n)).collect();
-        tasks.sort_by_key(|task| place.get(task.host.as_str()).copied());
-        let groups = group(&tasks);
+        let groups = group(&self.tasks());
         let verbose = style.verbose > 0;
         let shown = |outcome: &Outcome| match outcome {
             Outcome::Unchanged => verbose,
@@ -93,12 +49,7 @@ impl Text {
     }
 
     fn head(&self, page: &mut Page) {
-        let mode = match self.mode {
-            Some(Mode::Apply) => "apply",
-            Some(Mode::Plan) => "plan",
-            Some(Mode::Rollback) => "rollback",
-            _ => "check",
-        };
+        let mode = self.mode.map_or("check", Mode::word);
         let what = format!("steadfast {mode}");
         let (hosts, steps) = (count(self.hosts.len(), "host"), count(self.steps, "step"));
         let head = format!(
@@ -138,10 +89,7 @@ impl Text {
 
     /// One line for hosts that did equally, then the sum and what to do next.
     fn recap(&self, page: &mut Page) {
-        let mut by_host: BTreeMap<&str, Summary> = BTreeMap::new();
-        for task in &self.tasks {
-            by_host.entry(&task.host).or_default().count(&task.outcome);
-        }
+        let by_host = self.by_host();
         let mut alike: Vec<(String, Vec<String>)> = Vec::new();
         for host in &self.hosts {
             let lost = self.lost.iter().any(|(name, ..)| name == host);
@@ -163,7 +111,11 @@ impl Text {
         for (name, (words, _)) in names.iter().zip(&alike) {
             page.line(&format!("  {name}{}  {words}", " ".repeat(width.saturating_sub(wide(name)))));
         }
-        let Some((summary, exit, interrupted, ms)) = &self.end else { return };
+        let Some(End { summary, exit, interrupted, ms }) = &self.end else {
+            page.line("");
+            let line = page.paint(RED, "not ended");
+            return page.line(&format!("{line}: it goes on, or was broken off; this is what is known of it"));
+        };
         page.line("");
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let seconds = *ms as f64 / 1000.0;
@@ -204,8 +156,8 @@ fn wide(text: &str) -> usize {
 }
 
 /// A value in a few words: of a short text the one line that says something, else its size.
-fn brief(val: &Val) -> String {
-    let Val::Data(data) = val else { return val.to_string() };
+fn brief(val: &Seen) -> String {
+    let Seen::Data(data) = val else { return val.to_string() };
     let text = std::str::from_utf8(data).unwrap_or_default();
     let mut telling = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     match (telling.next(), telling.next()) {
@@ -299,17 +251,18 @@ impl Page {
         }
     }
 
-    fn row(&mut self, row: &Row) {
+    fn row(&mut self, row: &Differs) {
         let object = safe::line(&row.object, 200);
         let field = safe::line(&row.field, 80);
-        let data = |val: &Val| match val {
-            Val::Data(data) => Some(data.to_vec()),
-            _ => None,
+        let (found, wanted) = (row.found.data(), row.wanted.data());
+        let diff = match &row.diff {
+            _ if !self.style.diff => None,
+            None if found.is_some() || wanted.is_some() => Some(unified(found, wanted)),
+            known => known.clone(),
         };
-        let (found, wanted) = (data(&row.found), data(&row.wanted));
-        if self.style.diff && (found.is_some() || wanted.is_some()) {
+        if let Some(diff) = diff {
             self.line(&format!("              {object} {field}"));
-            for line in unified(found.as_deref(), wanted.as_deref()) {
+            for line in diff {
                 let ansi = match line.as_bytes().first() {
                     Some(b'+') => GREEN,
                     Some(b'-') => RED,

@@ -61,14 +61,19 @@ impl Ssh {
         }
     }
 
-    fn by<'a>(&'a self, lines: &'a Lines, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
+    fn by<'a>(
+        &'a self,
+        lines: &'a Arc<Lines>,
+        host: &'a Host,
+        as_root: bool,
+    ) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         Box::pin(async move {
             let login = self.login(host, as_root);
-            let line = match host.connection.local {
-                true => lines.local(&login.r#become).await?,
-                false => lines.open(&login).await?,
+            let target = match host.connection.local {
+                true => Remote::new(lines.local(&login.r#become).await?, PATIENCE),
+                false => Remote::new(lines.open(&login).await?, PATIENCE).seen_by(Arc::clone(lines), login),
             };
-            Ok(Arc::new(Remote::new(line, PATIENCE)) as Arc<dyn Target>)
+            Ok(Arc::new(target) as Arc<dyn Target>)
         })
     }
 }

@@ -117,13 +117,19 @@ impl Run {
 
     /// The first two events of every run.
     pub fn announce(&self, mode: Mode) {
-        self.voice.say(What::Version { version: crate::event::VERSION, steadfast: env!("CARGO_PKG_VERSION") });
+        self.voice.say(What::Version { version: crate::event::VERSION, steadfast: env!("CARGO_PKG_VERSION").into() });
         let mut steps: Vec<&str> = self.plan.tasks.iter().map(|task| task.step.id.as_str()).collect();
         steps.sort_unstable();
         steps.dedup();
         self.voice.say(What::RunStarted {
             run: self.id.clone(),
             mode,
+            who: self.settings.who.clone(),
+            plan: if matches!(mode, Mode::Apply | Mode::Rollback) {
+                self.plan.meaning(&self.settings.past.key)
+            } else {
+                String::new()
+            },
             hosts: self.plan.hosts.iter().map(|host| host.name.clone()).collect(),
             playbooks: self.plan.plays.iter().map(|play| play.file.clone()).collect(),
             steps: steps.len(),
@@ -173,31 +179,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub fn new_id() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let (seconds, ms) = (since.as_secs(), since.subsec_millis());
-    let (year, month, day) = date(seconds / 86_400);
+    let (year, month, day) = crate::event::date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let word = &crate::host::random_word()[..4];
     format!("{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}.{ms:03}-{word}")
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (the Gregorian calendar in eras of 400 years).
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    (era * 400 + year + u64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn days_are_dates() {
-        for (days, date) in
-            [(0, (1970, 1, 1)), (11_016, (2000, 2, 29)), (20_781, (2026, 11, 24)), (47_541, (2100, 3, 1))]
-        {
-            assert_eq!(super::date(days), date);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::act::{Guard, Hold, Intent, Lease};
-use crate::event::{Moved, Outcome, Since, TaskDone, What};
+use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, decide_turn, judge};
@@ -22,6 +22,8 @@ pub struct Site {
     turns: HashMap<usize, Result<Turn, String>>,
     /// How many changes were begun on it.
     changes: u32,
+    /// Whether it was said what the host is.
+    seen: bool,
     /// The task over whose line the host was taken.
     leased: Option<usize>,
     /// The port by which lines are opened, where it is not the inventory's any more.
@@ -48,6 +50,7 @@ impl Site {
             changes: 0,
             leased: None,
             door: None,
+            seen: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Site {
     pub async fn survey(&mut self, tasks: &[usize]) -> Result<Facts, Loss> {
         let plan = Arc::clone(&self.run.plan);
         let mut facts = self.read(tasks, |task| plan.tasks[task].queries()).await?;
+        self.tell_what_it_is(&facts);
         // What only now became known is asked in a second round; a third one is for conditions that lead to further ones.
         let mut left = tasks.to_vec();
         for _ in 0..MOST_ROUNDS {
@@ -109,7 +113,7 @@ impl Site {
     /// All that a task asks, as it turned out: its conditions as well as its kinds.
     pub fn queries(&self, task: usize) -> Vec<Query> {
         let planned = &self.run.plan.tasks[task];
-        let kinds = match self.turns.get(&task) {
+        let kinds: &[Made] = match self.turns.get(&task) {
             Some(Ok(Turn::Made(made) | Turn::Open { hope: made, .. })) => made,
             Some(Ok(Turn::Left(_)) | Err(_)) | None => planned.hope(),
         };
@@ -119,6 +123,16 @@ impl Site {
         };
         let asked = planned.asks().iter().chain(further).filter_map(question::query);
         asked.chain(kinds.iter().flat_map(|one| one.kind.facts())).collect()
+    }
+
+    fn tell_what_it_is(&mut self, facts: &Facts) {
+        if let Ok(os) = facts.os()
+            && !std::mem::replace(&mut self.seen, true)
+        {
+            let host = self.name();
+            let (os, version, kernel, arch) = (os.id.clone(), os.version.clone(), os.kernel.clone(), os.arch.clone());
+            self.run.voice.say(What::HostSeen { host, os, version, kernel, arch });
+        }
     }
 
     /// Reads again what these tasks, filled in, ask.
@@ -237,11 +251,11 @@ impl Site {
             host: self.name(),
             step: step.id.clone(),
             title: self.run.plan.title(task),
-            kind: step.kind,
+            kind: step.kind.into(),
             control: step.control.clone(),
-            place: step.place.clone(),
+            place: (&step.place).into(),
             outcome,
-            rows: rows.into(),
+            rows: rows.iter().map(Differs::from).collect(),
             disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
             undo: self.undo(task),
             access: self.access(task),

@@ -21,6 +21,7 @@
 //! | `sshd` | `keyword`, `equals`; `user` | sshd's value in effect, for this user's login |
 //! | `updates` | `max_age`, `security_pending`, `pending`, `reboot_required`, `lists_max_age`, `automatic` | the host is so new |
 //! | `shellshock` | none: `{}` | bash takes no functions from variables |
+//! | `tls` | `address`, `port`; `min_version`, `start`, `server_name` | from where steadfast runs, nothing older and no weak cipher is taken, and something newer is |
 //! | `shell` | `run`; `env`, `code`, `equals`, `matches`, `lacks` | the script ends so and says so |
 //!
 //! Versions are compared as dpkg does (`~` before nothing, epochs first) or as rpm does, by what rules on the host.
@@ -43,7 +44,7 @@
 //!
 //! Traps:
 //! - It is judged at its place in the playbook. What it finds through a file, package, unit or parameter that another
-//!   step owns comes after that step by itself; for `socket`, `mount`, `accounts` and `shell` write `needs`.
+//!   step owns comes after that step by itself; for `socket`, `mount`, `accounts`, `tls` and `shell` write `needs`.
 //! - `shell` only looks: it is run by `steadfast check` as well. Templates are refused in it; use `env`.
 
 use super::words::{Mode, env_faults, place};
@@ -60,6 +61,7 @@ mod pattern;
 mod script;
 mod system;
 mod updates;
+mod tls;
 mod version;
 
 /// One assertion.
@@ -90,6 +92,8 @@ pub enum Expect {
     Updates(updates::Updates),
     /// bash takes no functions from variables.
     Shellshock(updates::Shellshock),
+    /// What a TLS server takes, seen from outside.
+    Tls(tls::Tls),
     /// What a read-only script says.
     Shell(script::Shell),
 }
@@ -124,6 +128,7 @@ impl Expect {
             Self::Sshd(subject) => ("sshd", subject),
             Self::Updates(subject) => ("updates", subject),
             Self::Shellshock(subject) => ("shellshock", subject),
+            Self::Tls(subject) => ("tls", subject),
             Self::Shell(subject) => ("shell", subject),
         }
     }

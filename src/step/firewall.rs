@@ -1,19 +1,48 @@
-//! What may come in: everything that no rule allows is dropped, for IPv4 and IPv6 alike (nftables).
+//! What may come in, and what may go out: everything that no rule allows is dropped, for IPv4 and IPv6 alike (nftables).
 //!
 //! ```yaml
 //! - id: firewall
 //!   firewall:
 //!     policy: deny
+//!     sets: {admins: [10.0.0.0/8, "2001:db8::/32"]}
 //!     allow:
-//!       - {port: 22, from: [10.0.0.0/8, "2001:db8::/32"], rate: 10/minute}
-//!       - {port: [80, 443]}
+//!       - {port: 22, from: ["@admins", 192.0.2.7], rate: 10/minute}
+//!       - {port: [80, 443], total: 1.5 x 400/second, connections: 100}
 //!       - {port: 60000-61000, protocol: udp}
+//!     limit: {new: 2000/second, connections: 50000}
+//!     block: [tftp, 1900/udp]
+//!     log: 5/minute
+//! - id: nothing-goes-out-but
+//!   firewall:
+//!     allow: [{port: 22}]
+//!     egress: deny
+//!     allow_out:
+//!       - {port: 53, protocol: both}
+//!       - {port: [80, 443], to: 10.0.0.0/8}
 //! ```
 //!
 //! `port` is a number, a range or a list of them; `protocol` is `tcp` (the default), `udp` or `both`; without `from` everybody
-//! may come. `rate` is how many new connections one address may begin in a second, minute, hour or day (5 more at once);
-//! what is over is dropped. Always allowed are: the loopback interface, answers to what the host itself began, echo
-//! requests, what IPv6 needs to work (neighbours, routers, errors, multicast listeners), and answers of DHCP servers.
+//! may come. Addresses that are needed more than once get a name under `sets`. Always allowed are: the loopback
+//! interface, answers to what was begun, echo requests, what IPv6 needs to work (neighbours, routers, errors, multicast
+//! listeners), and DHCP.
+//!
+//! | limit | is |
+//! |---|---|
+//! | `rate` | new connections that one address may begin (5 more at once) |
+//! | `connections` | connections that one address may have at a time |
+//! | `total` | new connections (of tcp: SYNs) to these ports, of all addresses together |
+//! | `limit.new` | new connections to the whole host; those whom a rule names with `from` are not held up by it |
+//! | `limit.connections` | connections to the whole host at a time |
+//!
+//! A rate is `10/second` (minute, hour, day), or a multiple of what is usual: `1.5 x 400/second`, where the number may be a
+//! variable. What is over is dropped. What is usual is not measured here: take the peak from your monitoring.
+//!
+//! `block` drops protocols both ways, before all else, connections that stand as well: `tftp`, `telnet`, `ftp`, `rsh`, `rlogin`,
+//! `rexec`, `finger`, `echo`, `discard`, `chargen`, `qotd`, `rpcbind`, `netbios`, `smb`, `snmp`, `ssdp`, `mdns`, `llmnr`,
+//! `memcached`, `irc`, or a port as `69/udp`. With `egress: deny` the host itself begins only what `allow_out` names (a rule without
+//! `port` is every port). `forward: deny` drops what is handed on for others, but leaves a host alone that routes (a router, a
+//! host of containers or virtual machines: `net.ipv4.ip_forward` or `net.ipv6.conf.all.forwarding` is 1); without it
+//! forwarding is never touched. `log` writes what is dropped at the end to the kernel's log, at most at this rate.
 //!
 //! The rules are one table of our own, `inet steadfast`; other people's tables are neither read nor changed. It is replaced
 //! in one go (`nft -f`), after `nft -c` took it. For the next start the same table stands in
@@ -29,30 +58,31 @@
 //! the guard takes it back when no new login gets in.
 //!
 //! Way back: exact, but for elements that others put into sets of this table. It touches the way in; connections that
-//! stand are not cut.
+//! stand are not cut, but by `block`.
 //!
 //! Traps:
-//! - A packet must pass all tables: what Docker, ufw or firewalld drop stays dropped. What is forwarded (to containers) is
-//!   not looked at here.
+//! - A packet must pass all tables: what Docker, ufw or firewalld drop stays dropped. What is forwarded (to containers) passes
+//!   by the rules for what comes in.
+//! - `egress: deny` shuts out name servers, package mirrors, time servers and log hosts as well, until they are allowed.
+//! - A host that begins to route (Docker is installed, say) is left alone by `forward: deny` only after the next apply.
 //! - Who stops `nftables.service` flushes all tables. The next check tells it.
 //! - Enabling the service loads the rest of `/etc/nftables.conf` at the next start. Where that drops or rejects something
 //!   and is not enabled yet, the step says so and does nothing.
 //! - Needs root to be read; else it is unknown. The main file is Debian's and Ubuntu's; others are missing it.
 
-use super::file::set_files;
+use super::net::boot::Kept;
+use super::net::span::{Of, address};
+use super::net::{Ports, Protocol, Sets, Sources};
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Presence, Row, Setting, Val};
 use crate::act::Act;
-use crate::fact::{Content, Effective, Facts, Gap, Query};
+use crate::fact::{Effective, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
-use span::{Of, address};
 use std::net::IpAddr;
-use words::{Policy, Ports, Protocol, Rate, Sources};
+use words::{Block, Egress, Forward, Limit, Policy, Rate};
 
-mod boot;
-mod span;
 mod table;
 mod words;
 
@@ -64,9 +94,28 @@ pub struct Firewall {
     #[serde(default)]
     #[expect(dead_code, reason = "there is one so far; it is written for the reader")]
     policy: Policy,
+    /// Names for addresses: `from: "@NAME"`.
+    #[serde(default)]
+    sets: Sets,
     /// What may come in.
     #[serde(default)]
     allow: Vec<Allow>,
+    /// How much the whole host takes.
+    limit: Option<Limit>,
+    /// What neither comes in nor goes out.
+    #[serde(default)]
+    block: Block,
+    /// `deny`: the host itself begins only what `allow_out` names.
+    #[serde(default)]
+    egress: Egress,
+    /// What may go out.
+    #[serde(default)]
+    allow_out: Vec<AllowOut>,
+    /// `deny`: nothing is handed on for others, unless the host routes.
+    #[serde(default)]
+    forward: Forward,
+    /// How many dropped packets are logged.
+    log: Option<Rate>,
     /// `present`, or `absent`: no rule of ours is there.
     #[serde(default)]
     state: Presence,
@@ -87,19 +136,31 @@ pub struct Allow {
     #[serde(default)]
     from: Sources,
     /// How many new connections one address may begin.
-    #[serde(default)]
     rate: Option<Rate>,
+    /// How many new connections all addresses together may begin.
+    total: Option<Rate>,
+    /// How many connections one address may have at a time.
+    connections: Option<u32>,
+}
+
+/// One thing that may go out.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowOut {
+    /// Ports, ranges of ports; every port unless told.
+    port: Option<Ports>,
+    #[serde(default)]
+    protocol: Protocol,
+    /// Addresses, networks, ranges of addresses; everywhere unless told.
+    #[serde(default)]
+    to: Sources,
 }
 
 const TABLE: &str = "steadfast";
 const SHOWN: &str = "table inet steadfast";
-const MAIN: &str = "/etc/nftables.conf";
 const FILE: &str = "/etc/nftables-steadfast.conf";
-const INCLUDE: &str = "include \"/etc/nftables-steadfast.conf\"";
-const UNIT: &str = "nftables.service";
-/// `$1` is the new file before it is in place.
-const TRY_FILE: &str = "nft -c -f \"${1:-/etc/nftables-steadfast.conf}\"";
-const TRY_MAIN: &str = "nft -c -f \"${1:-/etc/nftables.conf}\"";
+/// What says that the host hands on packets for others.
+const ROUTES: [&str; 2] = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"];
 
 /// What tells our table.
 pub(super) fn facts_of_table() -> Query {
@@ -127,21 +188,57 @@ pub(super) fn table_opens(table: &str, port: u16) -> bool {
 
 impl Check for Firewall {
     fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
         if self.state == Presence::Absent && !self.allow.is_empty() {
-            return Err(Fault::new("rules that are absent allow nothing").at(place(body, "allow")).into());
+            faults.push(Fault::new("rules that are absent allow nothing").at(place(body, "allow")));
         }
-        Ok(())
+        if self.egress == Egress::Allow && !self.allow_out.is_empty() {
+            let fault = Fault::new("everything may go out already").at(place(body, "allow_out"));
+            faults.push(fault.hint("say `egress: deny`, or take `allow_out` away"));
+        }
+        let said = [("allow", self.allow.iter().map(|one| &one.from).collect::<Vec<_>>())];
+        let said = said.into_iter().chain([("allow_out", self.allow_out.iter().map(|one| &one.to).collect())]);
+        for (field, name) in said.flat_map(|(field, all)| all.into_iter().flat_map(move |s| s.names.iter().map(move |n| (field, n)))) {
+            if !self.sets.contains_key(name) {
+                let fault = Fault::new(format!("there is no set `{name}`")).at(place(body, field));
+                faults.push(fault.hint("name its addresses under `sets`"));
+            }
+        }
+        if let Some((name, _)) = self.sets.iter().find(|(_, set)| !set.names.is_empty()) {
+            let what = format!("the set `{name}` cannot be made of other sets");
+            faults.push(Fault::new(what).at(place(body, "sets")));
+        }
+        let blocked = |allow: &Allow| {
+            let both = self.block.0.iter().filter(|(protocol, _)| allow.protocol.words().contains(protocol));
+            both.into_iter().any(|(_, shut)| allow.port.0.iter().any(|open| open.from <= shut.to && shut.from <= open.to))
+        };
+        if self.allow.iter().any(blocked) {
+            faults.push(Fault::new("this blocks what `allow` lets in").at(place(body, "block")));
+        }
+        let zero = self.allow.iter().map(|one| one.connections).chain([self.limit.as_ref().and_then(|l| l.connections)]);
+        if zero.into_iter().any(|count| count == Some(0)) {
+            faults.push(Fault::new("no connection at all is no limit: leave the rule out").at(&body.place));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
     }
 }
 
 impl Firewall {
-    fn text(&self) -> String {
-        table::text(TABLE, &self.allow)
+    fn kept() -> Kept {
+        Kept { file: FILE.into(), check: format!("nft -c -f \"${{1:-{FILE}}}\"") }
     }
 
-    fn content(&self) -> String {
-        let about = "# Kept by steadfast: the next run writes it anew.";
-        format!("#!/usr/sbin/nft -f\n{about}\ntable inet {TABLE}\ndelete table inet {TABLE}\n{}", self.text())
+    fn denies_forwarding(&self) -> bool {
+        self.forward == Forward::Deny
+    }
+
+    /// Whether the host hands on packets for others, where that matters.
+    fn routes(&self, found: &Facts) -> Result<bool, Gap> {
+        let mut routes = false;
+        for key in ROUTES.iter().filter(|_| self.denies_forwarding() && self.state == Presence::Present) {
+            routes |= found.sysctl(key)?.as_deref() == Some("1");
+        }
+        Ok(routes)
     }
 
     /// Whether a new connection to this port gets in: from there, or from anywhere at all.
@@ -150,7 +247,7 @@ impl Firewall {
             let to = allow.port.0.iter().any(|span| span.has(Of::Port, port.into()));
             let whom = |from: IpAddr| {
                 let (of, number) = address(from);
-                allow.from.0.is_empty() || allow.from.0.iter().any(|span| span.has(of, number))
+                allow.from.is_everybody() || allow.from.spans(&self.sets).iter().any(|span| span.has(of, number))
             };
             to && allow.protocol != Protocol::Udp && from.is_none_or(whom)
         })
@@ -192,9 +289,9 @@ fn listening(sshd: &Effective) -> impl Iterator<Item = u16> {
 
 impl Kind for Firewall {
     fn facts(&self) -> Vec<Query> {
-        let files = [Query::File(MAIN.into()), Query::File(FILE.into()), Query::Stat(FILE.into())];
-        let rest = [Query::Nft(TABLE.into()), Query::Unit(UNIT.into()), Query::Sshd { user: None }, Query::Login];
-        files.into_iter().chain(rest).collect()
+        let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login];
+        let routes = ROUTES.iter().filter(|_| self.denies_forwarding()).map(|key| Query::Sysctl((*key).into()));
+        Self::kept().facts().into_iter().chain(rest).chain(routes).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -203,58 +300,42 @@ impl Kind for Firewall {
         let mut rows = Vec::new();
         let data = |text: &str| Val::Data(text.as_bytes().into());
         let now = live.as_deref().map_or(Val::Absent, data);
+        let text = self.text(self.routes(found)?);
         if self.state == Presence::Absent {
             rows.extend(live.as_ref().map(|_| Row::new(SHOWN, "rules", now, Val::Absent)));
-        } else if live.as_deref().map(table::canonical) != Some(table::canonical(&self.text())) {
-            rows.push(Row::new(SHOWN, "rules", now, data(&self.text())));
+        } else if live.as_deref().map(table::canonical) != Some(table::canonical(&text)) {
+            rows.push(Row::new(SHOWN, "rules", now, data(&text)));
         }
-        self.boot(found, &mut rows)?;
+        let about = "# Kept by steadfast: the next run writes it anew.";
+        let content =
+            format!("#!/usr/sbin/nft -f\n{about}\ntable inet {TABLE}\ndelete table inet {TABLE}\n{text}");
+        let wanted = (self.state == Presence::Present).then_some(content.as_str());
+        Self::kept().rows(wanted, found, &mut rows)?;
         Ok(rows)
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
-        let of = |object: &'static str| to.iter().filter(move |setting| setting.object == object);
-        let files: Vec<Setting> = of(FILE).cloned().collect();
-        let mut acts = set_files(&files, Some(TRY_FILE));
-        if let (Some(include), Ok(Some(main))) = (of(MAIN).next(), found.file(MAIN).map(Content::text)) {
-            let goes = include.to == Val::Absent;
-            let mut text: String = main.split_inclusive('\n').filter(|line| !goes || line.trim() != INCLUDE).collect();
-            if !goes {
-                text.push_str(if text.is_empty() || text.ends_with('\n') { "" } else { "\n" });
-                text.push_str(&format!("{INCLUDE}\n"));
-            }
-            let (path, content, check) = (MAIN.into(), text.into_bytes(), Some(TRY_MAIN.into()));
-            let write = Act::Write { path, content, mode: None, owner: None, group: None, check };
-            // What is included is there as long as it is.
-            if goes { acts.insert(0, write) } else { acts.push(write) }
-        }
-        for setting in of(SHOWN) {
+        let mut acts = Self::kept().files(to, found);
+        for setting in to.iter().filter(|setting| setting.object == SHOWN) {
             let text = match &setting.to {
                 Val::Data(text) => Some(String::from_utf8_lossy(text).into_owned()),
                 _ => None,
             };
             acts.push(Act::Table { name: TABLE.into(), text });
         }
-        acts.extend(of(UNIT).map(|setting| {
-            let verb = if setting.to.as_text() == Some("enabled") { "enable" } else { "disable" };
-            Act::Unit { verb, name: UNIT.into() }
-        }));
+        acts.extend(Self::kept().unit(to));
         acts
     }
 
     fn claims(&self) -> Vec<Claim> {
         let present = self.state == Presence::Present;
-        let value = if present { self.text() } else { "absent".into() };
+        let value = if present { self.text(false) } else { "absent".into() };
         let mut claims = vec![
             Claim::owns(Object::Other("packet filter", SHOWN.into()), "rules", value.clone()),
             Claim::owns(Object::Path(FILE.into()), "content", value),
-            Claim::Reads(Object::Path(MAIN.into())),
-            Claim::Reads(Object::Package("nftables".into())),
             Claim::Reads(Object::Other("sshd", "Port".into())),
         ];
-        if present {
-            claims.push(Claim::owns(Object::Unit(UNIT.into()), "boot", "enabled"));
-        }
+        claims.extend(Self::kept().claims(present));
         if present && !self.allow_lockout {
             let ports =
                 self.allow.iter().filter(|allow| allow.protocol != Protocol::Udp).flat_map(|allow| &allow.port.0);

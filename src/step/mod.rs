@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 mod change;
+mod net;
+mod options;
 mod restore;
 mod way_in;
 mod words;
@@ -230,6 +232,7 @@ kinds! {
     auditd_rules::AuditdRules,
     mount_option::MountOption,
     service::Service,
+    services::Services,
     user::User,
     group::Group,
     authorized_key::AuthorizedKey,
@@ -237,11 +240,18 @@ kinds! {
     sshd::Sshd,
     ssh_port::SshPort,
     firewall::Firewall,
+    blocklist::Blocklist,
+    redis::Redis,
+    mysql::Mysql,
+    postgresql::Postgresql,
     sudo_rule::SudoRule,
     pam::Pam,
     log_shipping::LogShipping,
+    tls::Tls,
     command::Command,
     expect::Expect,
+    ports::Ports,
+    sweep::Sweep,
 }
 
 /// Whether a package can have this name.

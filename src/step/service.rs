@@ -25,7 +25,9 @@
 //! before it begins, so the follow-up is due until it is done, also after a failed run. A unit that is not running is
 //! not started by it. A service that cannot reload fails: use `restarted`.
 //!
-//! Drift is told for `live` (running now) and `boot` (what systemd calls the unit file's state).
+//! Drift is told for `live` (running now) and `boot` (what systemd calls the unit file's state), and for `disabled` and `masked`
+//! also for `processes`: those that systemd left alive in the unit's control group although it calls the unit off. They
+//! may still listen; stopping is tried, and where they live on the step has failed, with their names.
 //!
 //! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart; stopping the
 //! network, sshd or a firewall may cut the way in.
@@ -36,7 +38,7 @@
 //! - Instances that a socket has started (`telnet@0-…`) live until their connection ends.
 
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo};
+use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -45,7 +47,7 @@ use serde::Deserialize;
 use state::is_live;
 pub(super) use state::{State, boot_verbs, means_off};
 
-mod state;
+pub(super) mod state;
 
 /// One or several services.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -63,7 +65,7 @@ const SUFFIXES: [&str; 8] = [".service", ".socket", ".path", ".timer", ".target"
 const TRIGGERS: [&str; 3] = [".socket", ".path", ".timer"];
 
 /// What one comes in by: stopping or restarting it can cut the way in.
-const DOORS: [&str; 13] = [
+pub(super) const DOORS: [&str; 13] = [
     "ssh",
     "sshd",
     "dropbear",
@@ -185,7 +187,8 @@ pub(super) fn reload_units(names: &[String], found: &Facts) -> Vec<Act> {
 impl Kind for Service {
     fn facts(&self) -> Vec<Query> {
         let units = if self.state.is_follow_up() { self.named().collect() } else { self.units() };
-        units.into_iter().map(Query::Unit).chain(self.mark().map(Query::Due)).collect()
+        let left = units.iter().filter(|_| self.state.leaves_nothing()).cloned().map(Query::Leftover).collect::<Vec<_>>();
+        units.into_iter().map(Query::Unit).chain(left).chain(self.mark().map(Query::Due)).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -203,6 +206,10 @@ impl Kind for Service {
                 continue;
             }
             rows.extend(self.state.rows(unit, named.contains(name))?);
+            if self.state.leaves_nothing() && !is_live(unit) {
+                let left = found.leftover(name)?.join(", ");
+                rows.extend((!left.is_empty()).then(|| Row::new(&unit.id, "processes", left, Val::Absent)));
+            }
             if self.state == State::Disabled {
                 let other = unit.triggered_by.iter().find(|by| {
                     !units.contains(by) && !units.iter().any(|u| found.unit(u).is_ok_and(|unit| unit.id == **by))
@@ -240,6 +247,8 @@ impl Kind for Service {
             let verb = if state::means_off(&setting.to) { "stop" } else { "start" };
             acts.push(Act::Unit { verb, name: setting.object.clone() });
         }
+        let left = to.iter().filter(|setting| setting.field == "processes" && setting.to == Val::Absent);
+        acts.extend(left.map(|setting| Act::Unit { verb: "stop", name: setting.object.clone() }));
         acts
     }
 

@@ -1,8 +1,12 @@
-//! What this controller remembers: its runs, in one SQLite file that is the user's alone.
+//! What this controller remembers: its runs with all that was told of them, in one SQLite file that is the user's alone.
+//!
+//! What is written is written as it happens, so of a run that was killed stays what was known of it. Two processes may
+//! write at once: each transaction takes the file at its beginning, and waits for the other's.
 
+use crate::event::Summary;
 use crate::fault::{Fault, Result};
 use crate::plan::Key;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -10,6 +14,15 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+mod chain;
+mod events;
+mod past;
+mod prune;
+
+pub use chain::{Audit, Link, Signature, statement};
+pub use past::{HostRecord, Similar};
+pub use prune::Pruned;
 
 /// The memory of a controller.
 pub struct Store(Connection);
@@ -24,6 +37,8 @@ pub struct Record {
     pub mode: String,
     pub call: Call,
     pub exit: Option<u8>,
+    /// What it came to; none of a run without an end.
+    pub summary: Option<Summary>,
 }
 
 /// What was called, so that it can be called again from anywhere.
@@ -120,21 +135,40 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS left_true (
   host TEXT NOT NULL, step TEXT NOT NULL, meaning TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, step)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS steps (id INTEGER PRIMARY KEY, name TEXT NOT NULL, told TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE IF NOT EXISTS events (
+  run TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, host TEXT, step INTEGER, told TEXT, PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hosts (
+  host TEXT PRIMARY KEY, seen INTEGER NOT NULL, run TEXT NOT NULL, os TEXT, version TEXT, kernel TEXT, arch TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS chain (
+  n INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, link TEXT NOT NULL, pruned INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS signatures (
+  n INTEGER NOT NULL, made INTEGER NOT NULL, link TEXT NOT NULL, signature TEXT NOT NULL
+) STRICT;
 ";
 
 /// Columns that came later, for a history that an earlier version began.
 fn grow(connection: &Connection) -> rusqlite::Result<()> {
-    let has = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'changed'";
-    let known = || connection.query_row(has, [], |row| row.get::<_, i64>(0)).map(|found| found > 0);
-    if known()? {
-        return Ok(());
+    for (name, kind) in [("changed", "INTEGER"), ("summary", "TEXT")] {
+        let has = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = ?1";
+        let known = || connection.query_row(has, [name], |row| row.get::<_, i64>(0)).map(|found| found > 0);
+        if known()? {
+            continue;
+        }
+        match connection.execute_batch(&format!("ALTER TABLE runs ADD COLUMN {name} {kind}")) {
+            // Another process did the same at this moment.
+            Err(_) if known()? => {}
+            done => done?,
+        }
     }
-    match connection.execute_batch("ALTER TABLE runs ADD COLUMN changed INTEGER") {
-        // Another process did the same at this moment.
-        Err(_) if known()? => Ok(()),
-        done => done,
-    }
+    Ok(())
 }
+
+/// The columns of a run.
+const FIELDS: &str = "SELECT id, began, ended, mode, call, exit, summary FROM runs";
 
 impl Store {
     /// Opens the store, and makes it where there is none.
@@ -180,12 +214,25 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn end(&self, id: &str, exit: u8, changed: usize, ended: u64) -> Result<()> {
+    pub fn end(&self, id: &str, exit: u8, summary: &Summary, ended: u64) -> Result<()> {
+        let changed = summary.changed + summary.reverted + summary.failed + summary.unknown;
+        let told = serde_json::to_string(summary).map_err(|error| broken(&error))?;
         let done = self.0.execute(
-            "UPDATE runs SET ended = ?2, exit = ?3, changed = ?4 WHERE id = ?1",
-            params![id, time(ended), exit, i64::try_from(changed).unwrap_or(i64::MAX)],
+            "UPDATE runs SET ended = ?2, exit = ?3, changed = ?4, summary = ?5 WHERE id = ?1",
+            params![id, time(ended), exit, i64::try_from(changed).unwrap_or(i64::MAX), told],
         );
         done.map(drop).map_err(|error| broken(&error))
+    }
+
+    /// All of it or nothing, with the file taken at the beginning.
+    fn at_once<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let write = || {
+            let all = Transaction::new_unchecked(&self.0, TransactionBehavior::Immediate)?;
+            let done = work(&all)?;
+            all.commit()?;
+            Ok(done)
+        };
+        write().map_err(|error: rusqlite::Error| broken(&error))
     }
 
     /// The run of this name; `last` is the last that changed something, or was broken off.
@@ -193,7 +240,6 @@ impl Store {
     /// # Errors
     /// There is none.
     pub fn run(&self, id: &str) -> Result<Record> {
-        const FIELDS: &str = "SELECT id, began, ended, mode, call, exit FROM runs";
         let found = if id == "last" {
             let last = format!(
                 "{FIELDS} WHERE mode IN ('apply', 'rollback') AND ifnull(changed, 1) > 0 ORDER BY began DESC, id DESC LIMIT 1"
@@ -212,16 +258,13 @@ impl Store {
     /// # Errors
     /// It cannot be written down.
     pub fn leave(&self, run: &str, all: &[(String, String, String)]) -> Result<()> {
-        let write = || {
-            let all_at_once = self.0.unchecked_transaction()?;
+        self.at_once(|all_at_once| {
             let mut insert = all_at_once.prepare("INSERT OR REPLACE INTO left_true VALUES (?1, ?2, ?3, ?4)")?;
             for (host, step, meaning) in all {
                 insert.execute(params![host, step, meaning, run])?;
             }
-            drop(insert);
-            all_at_once.commit()
-        };
-        write().map_err(|error| broken(&error))
+            Ok(())
+        })
     }
 
     /// Forgets what was left true of these steps, by host and step: it was taken back.
@@ -254,7 +297,10 @@ impl Store {
     /// # Errors
     /// The history cannot be read.
     pub fn knows(&self, id: &str) -> Result<bool> {
-        let found = self.0.query_row("SELECT 1 FROM runs WHERE id = ?1", [id], |_| Ok(())).optional();
+        let found = self
+            .0
+            .query_row("SELECT 1 FROM runs WHERE id = ?1 UNION SELECT 1 FROM chain WHERE run = ?1", [id], |_| Ok(()))
+            .optional();
         Ok(found.map_err(|error| broken(&error))?.is_some())
     }
 
@@ -264,8 +310,7 @@ impl Store {
     /// They cannot be read.
     pub fn runs(&self, most: usize) -> Result<Vec<Record>> {
         let read = || {
-            let text = "SELECT id, began, ended, mode, call, exit FROM runs ORDER BY began DESC, id DESC LIMIT ?1";
-            let mut query = self.0.prepare(text)?;
+            let mut query = self.0.prepare(&format!("{FIELDS} ORDER BY began DESC, id DESC LIMIT ?1"))?;
             let rows = query.query_map([i64::try_from(most).unwrap_or(i64::MAX)], record)?;
             rows.collect::<rusqlite::Result<Vec<Record>>>()
         };
@@ -275,6 +320,7 @@ impl Store {
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     let call: String = row.get(4)?;
+    let summary: Option<String> = row.get(6)?;
     Ok(Record {
         id: row.get(0)?,
         began: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -282,6 +328,7 @@ fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
         mode: row.get(3)?,
         call: serde_json::from_str(&call).unwrap_or_default(),
         exit: row.get(5)?,
+        summary: summary.and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 

@@ -2,8 +2,9 @@
 
 use super::{Done, Fate, Job, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
-use crate::fact::{self, Facts, Query};
-use crate::host::{Host, Later, Loss, LossKind, Reply, Request, random_word, show};
+use crate::fact::{self, Answer, Facts, Query};
+use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
+use crate::probe;
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,39 @@ pub struct Remote {
     host: Arc<dyn Host>,
     /// How long one reading may take.
     patience: Duration,
+    /// How it is found by those who call it without ssh; this machine has no outside.
+    outside: Option<(Arc<Lines>, Login)>,
 }
 
 impl Remote {
     pub fn new(host: Arc<dyn Host>, patience: Duration) -> Self {
-        Self { host, patience }
+        Self { host, patience, outside: None }
+    }
+
+    /// The same, for a host that can be looked at from outside.
+    #[must_use]
+    pub fn seen_by(mut self, lines: Arc<Lines>, login: Login) -> Self {
+        self.outside = Some((lines, login));
+        self
+    }
+
+    /// What the host looks like from outside: the ports that were asked about and all that it says are open.
+    async fn look_from_outside(&self, queries: &[Query], facts: &mut Facts) {
+        for query in queries {
+            let Query::Outside(ports) = query else { continue };
+            let mut all = ports.clone();
+            if let Ok(found) = facts.listeners() {
+                all.extend(found.all.iter().filter(|one| one.protocol == "tcp").map(|one| one.port));
+            }
+            let seen = match &self.outside {
+                None => Err("this machine cannot be seen from outside by itself".to_owned()),
+                Some((lines, login)) => match lines.address(login).await {
+                    Ok(address) => probe::call(&address, &all).await,
+                    Err(why) => Err(why),
+                },
+            };
+            facts.put(query.clone(), seen.map(Answer::Outside));
+        }
     }
 }
 
@@ -27,7 +56,7 @@ impl Reader for Remote {
             let nonce = random_word();
             let mut waiting = Vec::new();
             for reading in fact::script(queries, &nonce) {
-                let request = Request { script: reading.script().to_owned(), timeout: self.patience };
+                let request = Request { script: reading.script().to_owned(), timeout: reading.patience(self.patience) };
                 waiting.push((reading, self.host.call(request)));
             }
             let (readings, calls): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
@@ -35,6 +64,8 @@ impl Reader for Remote {
             for (reading, reply) in readings.iter().zip(join_all(calls).await) {
                 facts.update(fact::answers(reading, &reply?));
             }
+            super::handshake::shake(queries, &mut facts).await;
+            self.look_from_outside(queries, &mut facts).await;
             Ok(facts)
         })
     }
@@ -58,9 +89,14 @@ impl Target for Remote {
             };
             // The reading begins only when every act is done, so its answers are those of the changed host.
             let script = format!("(\n{acts}\n) >/dev/null || exit\n{}", reading.script());
-            let reply = self.host.call(Request { script, timeout: job.timeout + self.patience }).await?;
+            let reply =
+                self.host.call(Request { script, timeout: job.timeout + reading.patience(self.patience) }).await?;
             let done = done(&reply);
-            let facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            let mut facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
+            if done == Done::All {
+                super::handshake::shake(&job.queries, &mut facts).await;
+                self.look_from_outside(&job.queries, &mut facts).await;
+            }
             Ok((done, facts))
         })
     }

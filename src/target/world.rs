@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod answer;
 mod carry;
+mod database;
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,67 +1,11 @@
 //! The words of a rule as a playbook writes them.
 
-use super::span::{Of, Span};
 use crate::step::Many;
+use crate::step::net::span::{Of, Span};
 use serde::Deserialize;
 use std::fmt;
 
-/// Ports: at least one.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(try_from = "Many")]
-#[schemars(with = "PortsSchema")]
-pub struct Ports(pub Vec<Span>);
-
-#[derive(schemars::JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum PortsSchema {
-    Number(u16),
-    Range(String),
-    Many(Vec<PortSchema>),
-}
-
-#[derive(schemars::JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum PortSchema {
-    Number(u16),
-    Range(String),
-}
-
-impl TryFrom<Many> for Ports {
-    type Error = String;
-    fn try_from(many: Many) -> Result<Self, String> {
-        let one = |text: &str| {
-            let port = Span::parse(text).filter(|span| span.of == Of::Port && span.from > 0);
-            port.ok_or_else(|| format!("`{text}` is no port: write 22, or 8000-8010"))
-        };
-        let ports = many.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        if ports.is_empty() { Err("this names no port".into()) } else { Ok(Self(ports)) }
-    }
-}
-
-/// Addresses and networks; none is everybody.
-#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
-#[serde(try_from = "Many")]
-#[schemars(with = "Many")]
-pub struct Sources(pub Vec<Span>);
-
-impl TryFrom<Many> for Sources {
-    type Error = String;
-    fn try_from(many: Many) -> Result<Self, String> {
-        let one = |text: &str| match Span::parse(text).filter(|span| span.of != Of::Port) {
-            Some(span) => Ok(span),
-            None if text.ends_with("/0") => Err(format!("`{text}` is everybody: leave `from` out")),
-            None => Err(format!(
-                "`{text}` is no address, network or range: write 10.0.0.0/8 (nothing but zeros behind the 8 bits), 2001:db8::1 or 10.0.0.1-10.0.0.9"
-            )),
-        };
-        let all = many.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-        if all.is_empty() { Err("this names nobody; leave `from` out for everybody".into()) } else { Ok(Self(all)) }
-    }
-}
-
-/// `10/minute`: new connections of one address.
+/// `10/minute`, or `1.5 x 400/second`: new connections, of one address or of all together.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -81,6 +25,9 @@ enum Unit {
 const UNITS: [(&str, Unit); 4] =
     [("second", Unit::Second), ("minute", Unit::Minute), ("hour", Unit::Hour), ("day", Unit::Day)];
 
+/// More than this is no limit.
+const MOST: f64 = 1_000_000.0;
+
 impl Rate {
     /// How long an address is remembered.
     pub fn memory(&self) -> &'static str {
@@ -90,16 +37,26 @@ impl Rate {
             Unit::Day => "1d",
         }
     }
+
+    pub fn count(&self) -> u32 {
+        self.count
+    }
 }
 
 impl TryFrom<String> for Rate {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let rate = text.split_once('/').and_then(|(count, unit)| {
+        let (times, rate) = text.split_once(" x ").unwrap_or(("1", &text));
+        let rate = rate.trim().split_once('/').and_then(|(count, unit)| {
             let (_, unit) = *UNITS.iter().find(|(known, _)| *known == unit)?;
-            Some(Self { count: count.parse().ok().filter(|count| (1..=10_000).contains(count))?, unit })
+            let (times, count) = (times.trim().parse::<f64>().ok()?, f64::from(count.parse::<u32>().ok()?));
+            let count = Some((times * count).ceil()).filter(|count| (1.0..=MOST).contains(count))?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 1 and a million")]
+            Some(Self { count: count as u32, unit })
         });
-        rate.ok_or_else(|| format!("`{text}` is no rate: write 10/minute (second, minute, hour, day)"))
+        rate.ok_or_else(|| {
+            format!("`{text}` is no rate: write 10/minute (second, minute, hour, day), or 1.5 x 400/second")
+        })
     }
 }
 
@@ -110,30 +67,115 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How packets are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    #[default]
-    Tcp,
-    Udp,
-    Both,
-}
-
-impl Protocol {
-    pub fn words(self) -> &'static [&'static str] {
-        match self {
-            Self::Tcp => &["tcp"],
-            Self::Udp => &["udp"],
-            Self::Both => &["tcp", "udp"],
-        }
-    }
-}
-
 /// What happens to all that no rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     #[default]
     Deny,
+}
+
+/// What happens to what the host itself begins, where no rule allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Egress {
+    #[default]
+    Allow,
+    Deny,
+}
+
+/// What happens to packets for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Forward {
+    /// It is not ours to say.
+    #[default]
+    Leave,
+    /// Dropped, unless the host routes.
+    Deny,
+}
+
+/// How much the whole host takes, from all addresses together.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// New connections.
+    pub new: Option<Rate>,
+    /// Connections that stand.
+    pub connections: Option<u32>,
+}
+
+/// What neither comes in nor goes out: names of protocols, or `PORT/tcp`, `PORT/udp`.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "Many")]
+#[schemars(with = "Many")]
+pub struct Block(pub Vec<(&'static str, Span)>);
+
+/// Protocols that servers have no use for, with their ports.
+const NAMED: [(&str, &[&str]); 20] = [
+    ("tftp", &["69/udp"]),
+    ("telnet", &["23/tcp"]),
+    ("ftp", &["20-21/tcp"]),
+    ("rexec", &["512/tcp"]),
+    ("rlogin", &["513/tcp"]),
+    ("rsh", &["514/tcp"]),
+    ("finger", &["79/tcp"]),
+    ("echo", &["7/tcp", "7/udp"]),
+    ("discard", &["9/tcp", "9/udp"]),
+    ("chargen", &["19/tcp", "19/udp"]),
+    ("qotd", &["17/tcp", "17/udp"]),
+    ("rpcbind", &["111/tcp", "111/udp"]),
+    ("netbios", &["137-139/tcp", "137-139/udp"]),
+    ("smb", &["445/tcp", "445/udp"]),
+    ("snmp", &["161-162/tcp", "161-162/udp"]),
+    ("ssdp", &["1900/udp"]),
+    ("mdns", &["5353/udp"]),
+    ("llmnr", &["5355/tcp", "5355/udp"]),
+    ("memcached", &["11211/tcp", "11211/udp"]),
+    ("irc", &["194/tcp", "6660-6669/tcp", "6697/tcp"]),
+];
+
+impl TryFrom<Many> for Block {
+    type Error = String;
+    fn try_from(many: Many) -> Result<Self, String> {
+        let one = |word: &str| {
+            let (port, protocol) = word.split_once('/')?;
+            let protocol = ["tcp", "udp"].into_iter().find(|known| *known == protocol)?;
+            Some((protocol, Span::parse(port).filter(|span| span.of == Of::Port && span.from > 0)?))
+        };
+        let mut all = Vec::new();
+        for word in many.iter() {
+            match NAMED.iter().find(|(name, _)| *name == word) {
+                Some((_, ports)) => all.extend(ports.iter().filter_map(|port| one(port))),
+                None => all.push(one(word).ok_or_else(|| {
+                    let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
+                    format!("`{word}` cannot be blocked: write 69/udp, or one of {}", names.join(", "))
+                })?),
+            }
+        }
+        Ok(Self(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_may_be_a_multiple_of_what_is_usual() {
+        let told = |text: &str| Rate::try_from(text.to_owned()).map(|rate| rate.to_string());
+        assert_eq!(told("1.5 x 401/second").as_deref(), Ok("602/second"));
+        assert_eq!(told("10/minute").as_deref(), Ok("10/minute"));
+        for bad in ["0/second", "1.5x4/second", "-1 x 4/second", "9 x 999999/day", "NaN x 1/day", "5/week", "x"] {
+            assert!(told(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_name_stands_for_ports() {
+        let all = NAMED.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let ports = NAMED.iter().map(|(_, ports)| ports.len()).sum::<usize>();
+        assert_eq!(Block::try_from(Many(all)).map(|block| block.0.len()), Ok(ports));
+        assert!(Block::try_from(Many(vec!["69".into()])).is_err());
+    }
 }

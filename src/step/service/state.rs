@@ -70,6 +70,11 @@ impl State {
         matches!(self, Self::Stopped | Self::Disabled | Self::Masked)
     }
 
+    /// Whether no process of it may live on.
+    pub fn leaves_nothing(self) -> bool {
+        matches!(self, Self::Disabled | Self::Masked)
+    }
+
     /// The values that are owned for `live` and `boot`.
     pub fn claims(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {

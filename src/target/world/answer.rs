@@ -1,9 +1,14 @@
 //! What the world answers.
 
 use super::{State, Thing, What};
-use crate::fact::{Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Module, Query, Said, Unit};
+use crate::fact::tls::PLACES;
+use crate::fact::{
+    Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Holder, Listener, Listeners, Module, Query, Said,
+    Sought, Swept, Tls, TlsFile, Unit, UnitFile, UnitFiles,
+};
+use crate::probe::Reach;
 use globset::GlobBuilder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The answer to one question.
@@ -23,8 +28,11 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Module(name) => Answer::Module(module(state, name)),
         Query::Sshd { .. } => Answer::Sshd(sshd(state)?),
         Query::Nft(table) => Answer::Nft(state.tables.get(table).cloned()),
+        Query::Database(engine) => Answer::Database(super::database::servers(state, engine)),
         Query::Login => Answer::Login(None),
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
+        Query::Handshakes(_) => return Err("nobody calls this world from outside".into()),
+        Query::Tls { .. } => Answer::Tls(tls(state)),
         Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
         Query::Mounts => Answer::Mounts(state.mounts.clone()),
         Query::Updates => Answer::Updates(state.updates.clone().ok_or("nobody said how new this world is")?),
@@ -34,6 +42,14 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Guards => Answer::Guards(vec![]),
         Query::State(_) | Query::Journal(_) => return Err("this world keeps no journal".into()),
         Query::Shell(script) => Answer::Shell(shell(state, script)),
+        Query::Listeners => Answer::Listeners(listeners(state)),
+        Query::Outside(ports) => Answer::Outside(outside(state, ports)),
+        Query::Sweep(sought) => Answer::Sweep(swept(state, *sought)),
+        Query::UnitFiles => Answer::UnitFiles(Arc::new(unit_files(state))),
+        Query::Elements(table) => {
+            Answer::Elements(crate::fact::elements(state.tables.get(table).map_or("", String::as_str)))
+        }
+        Query::Leftover(_) => Answer::Leftover(vec![]),
     })
 }
 
@@ -54,6 +70,44 @@ fn stat(state: &State, glob: &str) -> Vec<Entry> {
     let Ok(matcher) = GlobBuilder::new(glob).literal_separator(true).build() else { return Vec::new() };
     let matcher = matcher.compile_matcher();
     state.files.iter().filter(|(path, _)| matcher.is_match(path)).map(|(path, thing)| entry(path, thing)).collect()
+}
+
+fn listeners(state: &State) -> Listeners {
+    let one = |socket: &crate::fact::Socket| Listener {
+        protocol: socket.protocol.clone(),
+        address: socket.address.clone(),
+        port: socket.port,
+        holders: socket
+            .process
+            .iter()
+            .map(|name| Holder { name: name.clone(), pid: socket.pid.unwrap_or(1), exe: None, package: None })
+            .collect(),
+    };
+    Listeners { all: state.sockets.iter().map(one).collect(), ..Listeners::default() }
+}
+
+/// All that listens is open, and nothing else.
+fn outside(state: &State, ports: &BTreeSet<u16>) -> BTreeMap<u16, Reach> {
+    let reachable = |socket: &&crate::fact::Socket| socket.protocol == "tcp" && !socket.address.starts_with("127.");
+    let open: BTreeSet<u16> = state.sockets.iter().filter(reachable).map(|socket| socket.port).collect();
+    let reach = |port: u16| if open.contains(&port) { Reach::Open } else { Reach::Closed };
+    ports.union(&open).map(|port| (*port, reach(*port))).collect()
+}
+
+fn swept(state: &State, sought: Sought) -> Swept {
+    let entries = state.files.iter().map(|(path, thing)| entry(path, thing));
+    Swept { entries: entries.filter(|entry| sought.is(entry)).collect(), lack: None }
+}
+
+fn unit_files(state: &State) -> UnitFiles {
+    let one = |unit: &Unit| UnitFile {
+        name: unit.id.clone(),
+        file: unit.file.clone(),
+        preset: String::new(),
+        active: unit.active.clone(),
+        also: vec![],
+    };
+    UnitFiles { units: state.units.values().map(one).collect(), supers: vec![] }
 }
 
 fn unit(state: &State, name: &str) -> Unit {
@@ -156,6 +210,17 @@ fn apt_config(state: &State) -> AptConfig {
         }
     }
     AptConfig(all)
+}
+
+/// All files where servers have theirs; nobody listens.
+fn tls(state: &State) -> Tls {
+    let of = |path: &String| {
+        let place = PLACES.iter().find(|(_, place)| path.starts_with(place))?;
+        let text = state.text(path)?.to_owned();
+        let server = if text.starts_with("-----BEGIN DH") { "dh" } else { place.0 };
+        Some(TlsFile { server: server.into(), path: path.clone(), real: path.clone(), text: Some(text) })
+    };
+    Tls { files: state.files.keys().filter_map(of).collect(), ..Tls::default() }
 }
 
 /// The few words of shell that the world knows; variables are put in first.

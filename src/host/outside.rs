@@ -1,0 +1,56 @@
+//! Where a host is, as the user's own ssh understands its name: for those who call it without ssh.
+
+use super::lines::{Login, Settings};
+use super::ssh_config;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// How long ssh may take to read its configuration.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name or address that ssh would connect to by itself.
+///
+/// # Errors
+/// It would go through another host or a program, or cannot tell.
+pub async fn address(login: &Login, settings: &Settings) -> Result<String, String> {
+    let words = ssh_config::words(login, settings);
+    let mut config = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+    config.write_all(words.config.as_bytes()).map_err(|error| error.to_string())?;
+    let mut command = Command::new("ssh");
+    super::bare(command.as_std_mut());
+    command.arg("-G").arg("-F").arg(config.path()).args(&words.args);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let said =
+        timeout(PATIENCE, command.output()).await.map_err(|_| "ssh does not tell its configuration".to_owned())?;
+    direct(&String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout))
+}
+
+fn direct(said: &str) -> Result<String, String> {
+    let value = |key: &str| {
+        let mut lines = said.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(word, _)| *word == key).map(|(_, value)| value).filter(|value| *value != "none")
+    };
+    if value("proxyjump").or_else(|| value("proxycommand")).is_some() {
+        return Err(
+            "it is reached through another host, so what it shows to the outside cannot be seen from here".into()
+        );
+    }
+    value("hostname").map(ToOwned::to_owned).ok_or_else(|| "ssh does not tell where the host is".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::direct;
+
+    #[test]
+    fn who_is_behind_another_host_cannot_be_called() {
+        assert_eq!(direct("user root\nhostname 192.0.2.1\nport 22\n").as_deref(), Ok("192.0.2.1"));
+        assert!(direct("hostname x\nproxyjump gate\n").is_err());
+        assert!(direct("hostname x\nproxycommand nc %h\n").is_err());
+        assert!(direct("hostname x\nproxycommand none\n").is_ok());
+        assert!(direct("").is_err());
+    }
+}

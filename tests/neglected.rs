@@ -1,0 +1,82 @@
+//! Hosts of another kind: what a script dresses, and the neglected server that other people's judges look at.
+
+use crate::common::{Fleet, steadfast};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn neglected() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neglected")
+}
+
+fn dressing(script: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dress");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+#[test]
+fn a_script_that_is_missing_or_fails_makes_no_base() {
+    let base = |dir: &Path| steadfast(&["lab", "base", "--dress", &dir.display().to_string()]);
+    let empty = tempfile::tempdir().unwrap();
+    let none = base(empty.path());
+    assert_eq!((none.code, none.err.contains("dress")), (1, true), "{}", none.err);
+    let closed = dressing("#!/bin/sh\n");
+    std::fs::set_permissions(closed.path().join("dress"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(base(closed.path()).err.contains("cannot be run"));
+    let broken = dressing("#!/bin/sh\necho the well is dry >&2\nexit 3\n");
+    for _ in 0..2 {
+        let told = base(broken.path());
+        assert_eq!((told.code, told.err.contains("the well is dry")), (1, true), "{}", told.err);
+    }
+    // What it left half done belongs to this test.
+    let bases = steadfast::lab::directory().join("base");
+    let name = broken.path().file_name().unwrap().to_string_lossy().into_owned();
+    for entry in std::fs::read_dir(bases).unwrap().flatten() {
+        let entry_name = entry.file_name().to_string_lossy().into_owned();
+        if entry_name.contains(&name) {
+            assert!(entry_name.ends_with(".half") || entry_name.ends_with(".lock"), "{entry_name}");
+            let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// The server is as bad as it is said to be, does what it is for, and is there in well under a minute.
+#[test]
+fn the_neglected_server_is_neglected_and_does_its_work() {
+    steadfast(&["lab", "base", "--dress", &neglected().display().to_string()]);
+    let began = Instant::now();
+    let fleet = Fleet::dressed("bookworm", 1, Some(neglected()));
+    let up = began.elapsed();
+    assert!(up < Duration::from_secs(45), "{up:?}");
+    let inside = |script: &str| fleet.inside("h1", script).out;
+
+    let wanted = ["21", "22", "23", "80", "111", "443", "3306", "6379", "8080"];
+    let ports = || inside("ss -Hltn | awk '{n=split($4,a,\":\"); print a[n]}' | sort -un");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !wanted.iter().all(|port| ports().lines().any(|line| line == *port)) {
+        assert!(Instant::now() < deadline, "only these listen: {}", ports());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(inside("ss -Hlun").contains(":69 "));
+
+    let sshd = inside("sshd -T");
+    for line in ["passwordauthentication yes", "permitemptypasswords yes", "permitrootlogin yes"] {
+        assert!(sshd.contains(line), "{line}");
+    }
+    assert!(sshd.lines().any(|line| line.starts_with("ciphers ") && line.contains("3des-cbc")));
+    assert_eq!(inside("awk -F: '$3==0' /etc/passwd | wc -l").trim(), "2");
+    assert_eq!(inside("awk -F: '$2==\"\" {print $1}' /etc/shadow"), "guest\n");
+    assert_eq!(inside("stat -c %a /etc/shadow /etc/ssl/private/shop.key"), "644\n644\n");
+    assert_eq!(inside("redis-cli -h $(hostname -I | cut -d' ' -f1) PING"), "PONG\n");
+    assert!(inside("apt-get -s -q dist-upgrade | grep -c '^Inst.*Debian-Security'").trim().parse::<u32>().unwrap() > 0);
+
+    let visit = inside("runuser -u shop -- shop visit 2>&1");
+    assert!(visit.starts_with("rows=1 hits=1"), "{visit}");
+    let page = inside("curl -sk --tls-max 1.2 https://127.0.0.1/");
+    assert!(page.contains("the shop is open"), "{page}");
+    let installed = inside("apt-get -q update 2>&1 && apt-get -q -y install tree 2>&1 && tree --version");
+    assert!(installed.contains("tree v"), "{installed}");
+}
