@@ -28,6 +28,8 @@ const AT_HAND: &[&str] = &[
     "vsftpd",
     "haproxy",
     "apache2",
+    "postfix",
+    "dovecot-imapd",
 ];
 
 /// Units that a host in a container does not need, or that would reach for a network that is not there.
