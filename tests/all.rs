@@ -19,6 +19,7 @@ mod kind_laws;
 mod lab;
 mod laws;
 mod lockout;
+mod network;
 mod plan;
 mod playbook;
 mod report;
