@@ -35,4 +35,5 @@ mod secret;
 mod ssh;
 mod system;
 mod tls;
+mod waivers;
 mod wire;
