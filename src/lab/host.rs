@@ -97,8 +97,9 @@ pub fn boot(lab: &Lab, host: &LabHost) -> Result<()> {
     let log = lab.host_dir(host).join("console.log");
     let out = fs::File::create(&log).map_err(|e| cannot("write", &log, &e))?;
     let err = out.try_clone().map_err(|e| cannot("write", &log, &e))?;
-    // The shell puts itself into the host's cgroups and boots again as long as the host says so (133).
-    let script = "n=$1; shift; while [ \"$n\" -gt 0 ]; do echo $$ >\"$1\" || exit 1; shift; n=$((n-1)); done
+    // The shell puts itself into the host's cgroups and boots again as long as the host says so (133). It lives on, so it must
+    // not hold what our caller had open: a lock, for one.
+    let script = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; n=$1; shift; while [ \"$n\" -gt 0 ]; do echo $$ >\"$1\" || exit 1; shift; n=$((n-1)); done
 while :; do systemd-nspawn \"$@\"; [ $? = 133 ] || exit; done";
     let mut command = Command::new("setsid");
     command.args(["sh", "-c", script, "sh", &procs.len().to_string()]).args(&procs);

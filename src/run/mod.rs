@@ -14,11 +14,11 @@ mod apply;
 mod door;
 mod fail;
 mod guard;
+mod held;
 pub mod lines;
 mod proof;
 mod site;
 mod stage;
-mod tell;
 mod voice;
 mod work;
 

@@ -1,17 +1,17 @@
 //! One host during a run: its lines, what was read of it, what its late tasks turned out to be.
 
 use super::Run;
-use crate::act::{Guard, Hold, Intent, Lease};
-use crate::event::What;
+use crate::act::{Guard, Intent};
+use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, decide_turn, judge};
 use crate::playbook::{Made, Turn, question};
-use crate::step::{Claim, Object, Undo};
+use crate::step::{Claim, Disruption, Object, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One host during a run.
 pub struct Site {
@@ -25,13 +25,13 @@ pub struct Site {
     /// Whether it was said what the host is.
     seen: bool,
     /// The task over whose line the host was taken.
-    leased: Option<usize>,
+    pub(super) leased: Option<usize>,
     /// The port by which lines are opened, where it is not the inventory's any more.
     pub(super) door: Option<u16>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
-const HOLD: u64 = 120;
+pub(super) const HOLD: u64 = 120;
 
 /// How often conditions and loops may lead to further questions.
 const MOST_ROUNDS: usize = 4;
@@ -215,6 +215,56 @@ impl Site {
         })
     }
 
+    /// Says what a check found of a task.
+    pub fn tell(&self, task: usize, decision: &Decision) {
+        let outcome = match decision {
+            Decision::InSync => Outcome::Unchanged,
+            Decision::Drift(_) => Outcome::Drift,
+            Decision::Manual(_) => Outcome::Manual,
+            Decision::Pending { after } => Outcome::Pending { after: self.run.plan.name(*after) },
+            Decision::Unknown(why) => Outcome::Unknown { why: why.clone() },
+            Decision::Blind => {
+                Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
+            }
+            Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
+            Decision::Skipped(left) => Outcome::left(left),
+        };
+        self.done(task, outcome, decision.rows());
+    }
+
+    /// Says how a task ended.
+    pub fn done(&self, task: usize, outcome: Outcome, rows: Vec<Row>) {
+        let step = &self.run.plan.tasks[task].step;
+        let made = self.made(task);
+        let kinds = || made.iter().map(|one| &one.kind);
+        let past = &self.run.settings.past;
+        let meaning = past
+            .key
+            .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
+        let left = past.left.get(&(self.name(), step.id.clone()));
+        let differs = step.kind != "restore" && matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
+        let since = left.filter(|_| differs).map(|(wanted, run)| Since {
+            moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },
+            run: run.clone(),
+        });
+        self.run.voice.say(What::TaskDone(Box::new(TaskDone {
+            host: self.name(),
+            step: step.id.clone(),
+            title: self.run.plan.title(task),
+            kind: step.kind.into(),
+            control: step.control.clone(),
+            place: (&step.place).into(),
+            outcome,
+            rows: rows.iter().map(Differs::from).collect(),
+            disruption: kinds().map(|kind| kind.disruption()).max().unwrap_or(Disruption::None),
+            undo: self.undo(task),
+            access: self.access(task),
+            since,
+            expired_waiver: self.run.plan.tasks[task].expired.clone(),
+            meaning,
+        })));
+    }
+
     /// What the host writes down before a task acts.
     pub fn intent(&mut self, task: usize, guard: Option<Guard>) -> Intent {
         self.changes += 1;
@@ -277,7 +327,7 @@ impl Site {
         self.close().await;
     }
 
-    pub(super) fn undo(&self, task: usize) -> Undo {
+    fn undo(&self, task: usize) -> Undo {
         let made = self.made(task);
         let mut all = made.iter().map(|one| one.kind.undo());
         all.find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact)
@@ -288,59 +338,15 @@ impl Site {
         self.made(task).iter().any(|one| one.kind.access())
     }
 
-    /// Whether this run has the host.
-    pub fn has_it(&self) -> bool {
-        self.leased.is_some()
+    /// Says that a task begins to act.
+    pub fn started(&self, task: usize) {
+        let step = self.run.plan.tasks[task].step.id.clone();
+        self.run.voice.say(What::TaskStarted { host: self.name(), step });
     }
 
-    /// Takes the host for this run, and waits for it where another run holds it. Says whether something that was left
-    /// unproven went back, so that all must be read again.
-    ///
-    /// # Errors
-    /// It stays held, or cannot be asked.
-    pub async fn take(&mut self, task: usize) -> Result<bool, Loss> {
-        let run = Arc::clone(&self.run);
-        let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
-        let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
-        let until = Instant::now() + run.settings.lock_timeout;
-        let line = self.line(task).await?;
-        let settled = loop {
-            match line.lease(&what).await? {
-                Hold::Other { run, who, left, busy, .. } if Instant::now() >= until => {
-                    let running = if busy { " (what it began still runs)" } else { "" };
-                    let why = format!(
-                        "run {run} of {who} has it for another {left} s{running}; `--lock-timeout` waits, `steadfast \
-                         unlock {}` takes it away from a run that is no more",
-                        self.name()
-                    );
-                    return Err(Loss { kind: LossKind::Held, why });
-                }
-                Hold::Other { .. } => tokio::time::sleep(Duration::from_millis(500)).await,
-                Hold::Ours(settled) => break settled,
-                Hold::Nobody => break vec![],
-            }
-        };
-        let moved = !settled.is_empty();
-        for [end, run, step] in settled {
-            let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
-            let text = format!("step {step} of run {run} was never proven by a new login and {how}");
-            self.run.voice.say(What::Note { host: self.name(), text });
-        }
-        self.leased = Some(task);
-        Ok(moved)
-    }
-
-    /// Gives the host back, then ends its lines.
-    pub async fn leave(&mut self) {
-        super::fail::point("before-release");
-        if let Some(task) = self.leased.take() {
-            let what = Lease::Release { run: self.run.id.clone() };
-            if let Some(line) = self.standing(task) {
-                // It runs out by itself where nobody can be told.
-                let _ = line.lease(&what).await;
-            }
-        }
-        self.close().await;
+    /// Says that the host is lost.
+    pub fn lost(&self, loss: &Loss) {
+        self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
     }
 
     /// Ends its lines.
