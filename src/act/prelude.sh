@@ -6,8 +6,14 @@ live() {
   [ -e "$p" ] || { say "the kernel has no parameter $1"; return 1; }
   { printf '%s\n' "$2" >"$p"; } 2>/dev/null || say "the kernel does not take $2 for $1"
 }
-# remount PATH FLAGS: the flags of the mount alone, not those of the file system behind it.
-remount() { w=$(mount -o "remount,bind,$2" "$1" 2>&1) || say "mount: $w"; }
+# remount PATH FLAGS: the flags of the mount alone, not those of the file system behind it. What is not among them is
+# said as well, for mount(8) adds what the mount has now.
+remount() {
+  m=remount,bind,$2
+  for w in suid dev exec; do case ,$2, in *",no$w,"*) ;; *) m=$m,$w ;; esac; done
+  case ,$2, in *,noatime,*) ;; *,relatime,*) m=$m,atime ;; *) m=$m,atime,strictatime ;; esac
+  w=$(mount -o "$m" "$1" 2>&1) || say "mount: $w"
+}
 # ruleset NAME: the table of the packet filter becomes what is on stdin, in one go; nothing is no table.
 ruleset() {
   command -v nft >/dev/null 2>&1 || { say "nftables is not installed"; return 1; }

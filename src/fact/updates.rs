@@ -1,8 +1,8 @@
 //! How new the host is: its last upgrade, what waits, how old the lists of packages are, whether it must start anew.
 //!
 //! Nothing is fetched and nothing is written: `apt-get -s` works on the lists that are there, and it gets a place for its
-//! cache where nobody can write, so that it keeps what it reckons in memory. It reads the cache of the lists, where that
-//! is whole.
+//! cache and its logs where nobody can write, so that it keeps what it reckons in memory. It reads the cache of the lists,
+//! where that is whole.
 
 use super::package::MANAGER;
 use super::read::{Asking, Sections, Whole, lossy};
@@ -32,9 +32,9 @@ pub struct Pending {
 
 const WORD: &str = "updates";
 
-/// What apt's solver may not do here: take the lock, or keep a cache.
-const SOLVE: &str =
-    "apt-get -s -qq -o Debug::NoLocking=1 -o Dir::Cache::pkgcache=/proc/steadfast/none --ignore-hold dist-upgrade";
+/// What apt's solver may not do here: take the lock, keep a cache, or leave what it was asked in `eipp.log.xz`.
+const SOLVE: &str = "apt-get -s -qq -o Debug::NoLocking=1 -o Dir::Cache::pkgcache=/proc/steadfast/none \
+     -o Dir::Log=/proc/steadfast --ignore-hold dist-upgrade";
 
 pub fn ask(queries: &[Query]) -> Vec<Asking> {
     if !queries.contains(&Query::Updates) {

@@ -14,6 +14,7 @@ mod apply;
 mod door;
 mod fail;
 mod guard;
+mod held;
 pub mod lines;
 mod proof;
 mod site;

@@ -17,7 +17,7 @@
 //!
 //! ```yaml
 //! - id: faillock
-//!   key_value: {path: /etc/security/faillock.conf, separator: " = ", values: {deny: 4, unlock_time: 900}}
+//!   key_value: {path: /etc/security/faillock.conf, separator: " = ", values: {deny: "4", unlock_time: "900"}}
 //! ```
 //!
 //! `values` sets several keys of one file in one change. A file that does not exist is missing, unless `create: true` makes it or

@@ -67,12 +67,14 @@ impl Forward {
     }
 
     pub fn packages(&self) -> Vec<&'static str> {
-        let more = match self.protocol {
-            Protocol::Tcp => None,
-            Protocol::Relp => Some("rsyslog-relp"),
-            Protocol::Tls => Some("rsyslog-gnutls"),
+        let more: &[&str] = match self.protocol {
+            Protocol::Tcp => &[],
+            Protocol::Relp => &["rsyslog-relp"],
+            // What the system trusts is a package of its own.
+            Protocol::Tls if self.ca.is_none() => &["rsyslog-gnutls", "ca-certificates"],
+            Protocol::Tls => &["rsyslog-gnutls"],
         };
-        ["rsyslog"].into_iter().chain(more).collect()
+        ["rsyslog"].iter().chain(more).copied().collect()
     }
 
     pub fn piece(&self) -> Piece {

@@ -1,0 +1,79 @@
+//! The host is this run's while it changes something there.
+
+use super::site::{HOLD, Site};
+use crate::act::{Hold, Lease};
+use crate::event::What;
+use crate::fact::Facts;
+use crate::host::{Loss, LossKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Site {
+    /// Says what earlier runs left unproven.
+    pub fn tell_guards(&self, facts: &Facts) {
+        for open in facts.guards().into_iter().flatten() {
+            let what = if open.reverted {
+                "was never proven by a new login and was taken back"
+            } else {
+                "waits to be proven by a new login, and goes back by itself otherwise"
+            };
+            let text = format!("step {} of run {} {what}", open.step, open.run);
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+    }
+
+    /// Whether this run has the host.
+    pub fn has_it(&self) -> bool {
+        self.leased.is_some()
+    }
+
+    /// Takes the host for this run, and waits for it where another run holds it. Says whether something that was left
+    /// unproven went back, so that all must be read again.
+    ///
+    /// # Errors
+    /// It stays held, or cannot be asked.
+    pub async fn take(&mut self, task: usize) -> Result<bool, Loss> {
+        let run = Arc::clone(&self.run);
+        let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
+        let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
+        let until = Instant::now() + run.settings.lock_timeout;
+        let line = self.line(task).await?;
+        let settled = loop {
+            match line.lease(&what).await? {
+                Hold::Other { run, who, left, busy, .. } if Instant::now() >= until => {
+                    let running = if busy { " (what it began still runs)" } else { "" };
+                    let why = format!(
+                        "run {run} of {who} has it for another {left} s{running}; `--lock-timeout` waits, `steadfast \
+                         unlock {}` takes it away from a run that is no more",
+                        self.name()
+                    );
+                    return Err(Loss { kind: LossKind::Held, why });
+                }
+                Hold::Other { .. } => tokio::time::sleep(Duration::from_millis(500)).await,
+                Hold::Ours(settled) => break settled,
+                Hold::Nobody => break vec![],
+            }
+        };
+        let moved = !settled.is_empty();
+        for [end, run, step] in settled {
+            let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
+            let text = format!("step {step} of run {run} was never proven by a new login and {how}");
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+        self.leased = Some(task);
+        Ok(moved)
+    }
+
+    /// Gives the host back, then ends its lines.
+    pub async fn leave(&mut self) {
+        super::fail::point("before-release");
+        if let Some(task) = self.leased.take() {
+            let what = Lease::Release { run: self.run.id.clone() };
+            if let Some(line) = self.standing(task) {
+                // It runs out by itself where nobody can be told.
+                let _ = line.lease(&what).await;
+            }
+        }
+        self.close().await;
+    }
+}
