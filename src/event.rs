@@ -3,7 +3,7 @@
 
 use crate::fault::Place;
 use crate::host::LossKind;
-use crate::playbook::Control;
+use crate::playbook::{Control, Left};
 use crate::secret::redact;
 use crate::step::{Disruption, Undo};
 use serde::{Deserialize, Serialize};
@@ -172,6 +172,9 @@ pub struct TaskDone {
     /// Who moved, where it differs and was true once: somebody on the host, or the playbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
+    /// A waiver of its control that is too old, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_waiver: Option<String>,
     /// A keyed digest of what the step wants, for the memory of the controller alone.
     #[serde(skip)]
     pub meaning: String,
@@ -234,8 +237,16 @@ pub enum Outcome {
     Reverted { why: String },
     /// The host was not as it was when this was decided; nothing was done.
     Stale { why: String },
-    /// Its condition does not hold, or something it needs failed.
-    Skipped { why: String, blocked: bool },
+    /// Its condition does not hold, its control is waived, or something it needs failed (`blocked`). `because` is what the
+    /// playbook's author says of it.
+    Skipped {
+        why: String,
+        blocked: bool,
+        #[serde(default)]
+        waived: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
 }
 
 impl Outcome {
@@ -268,6 +279,22 @@ impl Outcome {
         }
     }
 
+    /// A task that is not for its host.
+    pub fn left(left: &Left) -> Self {
+        let Left { why, because, waived } = left.clone();
+        Self::Skipped { why, blocked: false, waived, because }
+    }
+
+    /// What the playbook's author says of a task that was left.
+    pub fn because(&self) -> Option<&str> {
+        if let Self::Skipped { because, .. } = self { because.as_deref() } else { None }
+    }
+
+    /// Whether somebody waived its control.
+    pub fn is_waived(&self) -> bool {
+        matches!(self, Self::Skipped { waived: true, .. })
+    }
+
     /// The same without secrets in its reason.
     fn veiled(self) -> Self {
         let clean = |why: String| redact(&why).into_owned();
@@ -276,6 +303,9 @@ impl Outcome {
             Self::Failed { why } => Self::Failed { why: clean(why) },
             Self::Reverted { why } => Self::Reverted { why: clean(why) },
             Self::Stale { why } => Self::Stale { why: clean(why) },
+            Self::Skipped { why, blocked, waived, because } => {
+                Self::Skipped { why: clean(why), blocked, waived, because: because.map(clean) }
+            }
             other => other,
         }
     }

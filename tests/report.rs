@@ -23,6 +23,7 @@ fn done(host: &str, step: &str, outcome: Outcome, rows: Vec<Row>) -> TaskDone {
         undo: Undo::Exact,
         access: false,
         since: None,
+        expired_waiver: None,
         meaning: String::new(),
     }
 }

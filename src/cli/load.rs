@@ -1,11 +1,12 @@
 //! From the command line's words to a plan.
 
-use super::Scope;
+use super::{Scope, say_error};
 use crate::expr;
 use crate::fault::{Fault, Faults, Place, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
 use crate::plan::{Options, Plan, compile, wanted_steps};
 use crate::playbook::{self, Playbook};
+use crate::report::fault::warning;
 use crate::yaml;
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,22 @@ pub fn sources(named: &[String], playbooks: &[PathBuf]) -> Vec<String> {
     };
     let places = std::iter::once(PathBuf::from(DEFAULT_INVENTORY)).chain(playbooks.iter().filter_map(above));
     places.filter(|path| path.exists()).map(|path| path.display().to_string()).take(1).collect()
+}
+
+/// The files of waivers for these words: those that are named, or those that lie beside inventories and playbooks.
+pub fn waivers(scope: &Scope) -> Vec<PathBuf> {
+    if !scope.waivers.is_empty() {
+        return scope.waivers.clone();
+    }
+    let beside = |path: &Path| {
+        let directory = if path.is_dir() { Some(path) } else { path.parent() };
+        Some(directory?.join(inventory::WAIVERS)).filter(|file| file.is_file())
+    };
+    let sources = sources(&scope.inventory, &scope.playbooks);
+    let named = sources.iter().map(Path::new).filter(|path| path.exists());
+    let mut seen = HashSet::new();
+    let all = named.chain(scope.playbooks.iter().map(PathBuf::as_path)).filter_map(beside);
+    all.filter(|file| seen.insert(std::fs::canonicalize(file).unwrap_or_else(|_| file.clone()))).collect()
 }
 
 /// Reads the inventories that are named, or the default one.
@@ -56,7 +73,10 @@ fn made(scope: &Scope, closed: bool) -> Result<Plan, Faults> {
         let whole = faults.is_empty();
         faults.extend(names(&playbooks, &inventory, &options));
         match if whole { compile(&playbooks, &inventory, &options).map(Some) } else { Ok(None) } {
-            Ok(Some(plan)) if faults.is_empty() => return Ok(plan),
+            Ok(Some(plan)) if faults.is_empty() => {
+                plan.notes.iter().for_each(|note| say_error(&warning(note)));
+                return Ok(plan);
+            }
             Ok(Some(_)) => {}
             Ok(None) => faults.extend(patterns(&playbooks, &inventory, &options)),
             Err(more) => {
@@ -98,7 +118,13 @@ fn patterns(playbooks: &[Playbook], inventory: &Inventory, options: &Options) ->
 }
 
 fn options(scope: &Scope) -> Result<Options, Faults> {
+    let mut waivers = Vec::new();
+    for file in self::waivers(scope) {
+        waivers.extend(crate::plan::waivers(&file)?);
+    }
     Ok(Options {
+        waivers,
+        today: None,
         limit: scope.limit.clone(),
         tags: scope.tags.clone(),
         skip_tags: scope.skip_tags.clone(),

@@ -115,6 +115,9 @@ struct Scope {
     /// Act as root by sudo where neither playbook nor inventory says.
     #[arg(short = 'b', long = "become")]
     become_root: bool,
+    /// File of waivers; may be given again [default: waivers.yml beside the inventory and the playbooks].
+    #[arg(long, value_name = "FILE")]
+    waivers: Vec<PathBuf>,
 }
 
 impl Scope {
@@ -128,6 +131,7 @@ impl Scope {
             skip_tags: call.skip_tags.clone(),
             extra_vars,
             become_root: call.become_root,
+            waivers: call.waivers.clone(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Scope {
             skip_tags: self.skip_tags.clone(),
             extra_vars: self.extra_vars.iter().map(|word| named(word)).collect(),
             become_root: self.become_root,
+            waivers: load::waivers(self).iter().map(absolute).collect(),
             ..Call::default()
         }
     }

@@ -10,13 +10,7 @@ pub fn rfc3339(ms: u64) -> String {
 
 /// Year, month and day of a number of days since 1970-01-01 (the Gregorian calendar in eras of 400 years).
 pub fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    (era * 400 + year + u64::from(month <= 2), month, day)
+    crate::plan::Day::number(days).date()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Condition {
     fields: Vec<(String, String, Place)>,
     asks: Vec<Placed>,
     asking: bool,
+    because: Option<String>,
 }
 
 /// What came of a condition.
@@ -91,11 +92,22 @@ impl Condition {
         }
         let (names, fields, asks, asking) = (walk.names, walk.fields, walk.asks, walk.asking);
         let (text, place) = (pin.text.into(), pin.place.clone());
-        Ok(Self { text, place, program: Arc::new(program), names, fields, asks, asking })
+        Ok(Self { text, place, program: Arc::new(program), names, fields, asks, asking, because: None })
     }
 
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// With what its author says for the case that it does not hold.
+    #[must_use]
+    pub fn because(self, because: Option<&str>) -> Self {
+        Self { because: because.map(ToOwned::to_owned), ..self }
+    }
+
+    /// What its author says for the case that it does not hold.
+    pub fn reason(&self) -> Option<&str> {
+        self.because.as_deref()
     }
 
     /// The outermost names it uses (`os` in `os.family`).

@@ -24,6 +24,9 @@ mod words;
 
 pub use show::schema;
 
+/// The file of waivers that may lie beside inventories.
+pub const WAIVERS: &str = "waivers.yml";
+
 /// All hosts and groups of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inventory {

@@ -104,7 +104,8 @@ impl Reader {
         let mut any = false;
         for name in names {
             let text = name.to_string_lossy();
-            let special = matches!(&*text, "group_vars" | "host_vars" | "vars_plugins") || text.starts_with('.');
+            let special =
+                matches!(&*text, "group_vars" | "host_vars" | "vars_plugins" | super::WAIVERS) || text.starts_with('.');
             let example = text.ends_with(".example") || text.contains(".example.");
             if special || example || IGNORED.iter().any(|end| text.ends_with(end)) {
                 continue;

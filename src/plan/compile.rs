@@ -1,7 +1,8 @@
 //! From playbooks and an inventory to tasks in an order.
 
 use super::scope::HostScope;
-use super::{Body, Host, Plan, Play, Task, Why, edges};
+use super::waive::{Waived, Word};
+use super::{Body, Day, Host, Plan, Play, Task, Waiver, Why, edges};
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
@@ -25,6 +26,10 @@ pub struct Options {
     pub become_root: Option<bool>,
     /// No secret is read: something else stands in for it. For what only looks at playbooks.
     pub closed: bool,
+    /// Controls that somebody answers for leaving out.
+    pub waivers: Vec<Waiver>,
+    /// The day by which waivers are judged; today where none is given.
+    pub today: Option<Day>,
 }
 
 /// The names that are known only after a host was read.
@@ -51,6 +56,8 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     }
     // What the inventory says of a chosen host and cannot be done here (another become method, a vaulted address).
     faults.extend(plan.hosts.iter().flat_map(|host| host.connection.trouble.iter().cloned()));
+    let today = options.today.unwrap_or_else(Day::today);
+    let mut waived = Waived::new(&options.waivers, today, inventory, &mut faults);
     let mut seen: HashSet<String> = HashSet::new();
     for (play, (playbook, names)) in playbooks.iter().zip(&selected).enumerate() {
         let members: Vec<usize> =
@@ -62,13 +69,24 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
                 if within.as_ref().is_some_and(|names| !names.contains(&plan.hosts[*host].name)) {
                     continue;
                 }
-                match body(step, &plan.hosts[*host].scope, playbook, options.closed) {
+                let here = &plan.hosts[*host];
+                let word = waived.of(step, &here.name, &here.scope, &playbook.vars);
+                let word = word.unwrap_or_else(|fault| {
+                    faults.extend(seen.insert(fault.to_string()).then_some(fault));
+                    Word::default()
+                });
+                let made = match word.left {
+                    Some(left) => Ok(Body::Left(left)),
+                    None => body(step, &here.scope, playbook, options.closed),
+                };
+                match made {
                     Ok(body) => plan.tasks.push(Task {
                         host: *host,
                         play,
                         step: Arc::clone(step),
                         body,
                         become_root: step.become_root.or(playbook.become_root).or(options.become_root),
+                        expired: word.expired,
                     }),
                     // The same mistake on a thousand hosts is one mistake.
                     Err(more) => faults.extend(more.into_vec().into_iter().filter(|f| seen.insert(f.to_string()))),
@@ -86,6 +104,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     if let Some(faults) = Faults::some(faults) {
         return Err(faults);
     }
+    plan.notes = waived.notes(playbooks);
     plan.tasks.sort_by_key(|task| (task.host, task.play));
     plan.graph = edges::find(&plan, inventory)?;
     plan.order = plan.graph.order().map_err(|circle| cycle(&plan, &circle))?;
@@ -166,7 +185,7 @@ fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options
         connection: host.connection.clone(),
         scope: Arc::new(HostScope::new(host, Arc::clone(&groups), Arc::clone(&extra))),
     });
-    Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![] }
+    Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], notes: vec![] }
 }
 
 /// The steps that tags leave over, with all they need: a step without what it depends on would tell lies.

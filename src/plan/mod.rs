@@ -5,7 +5,7 @@
 
 use crate::expr::{Ask, Scope, Template};
 use crate::fact::{Facts, Query};
-use crate::fault::Faults;
+use crate::fault::{Fault, Faults};
 use crate::graph::Graph;
 use crate::inventory::Connection;
 use crate::playbook::{Budget, Left, Made, Step, Turn, question};
@@ -13,18 +13,22 @@ use std::sync::Arc;
 
 mod back;
 mod compile;
+mod day;
 mod decide;
 mod doors;
 mod draw;
 mod edges;
 mod saved;
 mod scope;
+mod waive;
 
 pub use back::{Back, back};
 pub use compile::{Options, compile, hosts_of, wanted_steps};
+pub use day::Day;
 pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};
+pub use waive::{Waiver, waivers};
 
 /// All that is to be done, in order, for one run.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Plan {
     pub graph: Graph<Why>,
     /// One order that keeps every edge.
     pub order: Vec<usize>,
+    /// What a person should know of it, and what is no mistake.
+    pub notes: Vec<Fault>,
 }
 
 /// A host that takes part.
@@ -68,6 +74,8 @@ pub struct Task {
     pub body: Body,
     /// Whether it acts as root, where that was said.
     pub become_root: Option<bool>,
+    /// A waiver of its control that is too old, in words.
+    pub expired: Option<String>,
 }
 
 /// What a task consists of.

@@ -79,7 +79,8 @@ impl Open {
 
 impl Left {
     fn by(condition: &Condition) -> Self {
-        Self { why: format!("`{}` does not hold", condition.text()) }
+        let why = format!("`{}` does not hold", condition.text());
+        Self { why, because: condition.reason().map(ToOwned::to_owned), waived: false }
     }
 }
 
@@ -180,7 +181,7 @@ impl Step {
             return Err(faults);
         }
         if made.is_empty() {
-            let empty = || Left { why: "its loop is over nothing".into() };
+            let empty = || Left { why: "its loop is over nothing".into(), because: None, waived: false };
             return Ok(Err(lefts.into_iter().next().unwrap_or_else(empty)));
         }
         Ok(Ok(made))

@@ -199,6 +199,10 @@ pub enum Turn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Left {
     pub why: String,
+    /// What the playbook's author says of it.
+    pub because: Option<String>,
+    /// Somebody waived its control.
+    pub waived: bool,
 }
 
 /// The handbook page of playbooks themselves.

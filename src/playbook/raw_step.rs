@@ -14,10 +14,23 @@ use crate::yaml::{Node, Value};
 use std::sync::Arc;
 
 /// The fields that every step may have, whatever its kind.
-pub(super) const STEP: &[&str] =
-    &["id", "title", "when", "tags", "needs", "on_change", "loop", "control", "become", "vars", "hosts", "health"];
+pub(super) const STEP: &[&str] = &[
+    "id",
+    "title",
+    "when",
+    "left_because",
+    "tags",
+    "needs",
+    "on_change",
+    "loop",
+    "control",
+    "become",
+    "vars",
+    "hosts",
+    "health",
+];
 /// The fields of a step that includes a file.
-pub(super) const INCLUDE: &[&str] = &["include", "title", "when", "tags", "vars", "become"];
+pub(super) const INCLUDE: &[&str] = &["include", "title", "when", "left_because", "tags", "vars", "become"];
 
 /// What an entry under `steps:` is.
 pub(super) enum RawStep {
@@ -206,11 +219,17 @@ impl Fields<'_> {
     }
 
     fn around(&mut self) -> Around {
+        let because = self.text("left_because");
+        if let (Some(because), None) = (&because, self.node.get("when")) {
+            let fault = Fault::new("`left_because` without `when`: it is never left").at(&because.place);
+            self.tell(fault.hint("it says why the step is left where its `when` does not hold"));
+        }
+        let because = because.as_ref().map(|because| because.text.as_str());
         let mut when = Vec::new();
         for text in self.texts("when") {
             if let Some(condition) = self.keep(Condition::parse(&text.text, &text.place)) {
                 self.faults.extend(question::faults(&condition));
-                when.push(condition);
+                when.push(condition.because(because));
             }
         }
         let mut tags: Vec<String> = Vec::new();

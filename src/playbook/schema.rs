@@ -137,6 +137,7 @@ fn step(kinds: Map<String, Value>) -> Value {
             "description": "CEL conditions, all must hold: `os.family == \"debian\"`. Of the host: installed(\"nginx\"), exists(\"/etc/nginx\"), running(\"docker\"), enabled(\"ssh\"), listens(443), sysctl(\"net.ipv4.ip_forward\") == \"1\", account(\"git\"), mounted(\"/tmp\").",
             "anyOf": [{"type": ["string", "boolean"]}, {"type": "array", "items": {"type": ["string", "boolean"]}}]
         },
+        "left_because": text("Why it is left where `when` does not hold, for reports."),
         "tags": texts("For `--tags` and `--skip-tags`; a list, or text with commas."),
         "needs": {"description": "Steps that must be done before.", "anyOf": [need, {"type": "array", "items": need}]},
         "health": {

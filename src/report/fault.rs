@@ -8,7 +8,16 @@ use std::sync::Arc;
 /// The fault with its source lines, without a line break at its end. What it says may come from a host or a file, so
 /// whatever could steer a terminal is written out.
 pub fn render(fault: &Fault, color: bool) -> String {
-    let mut group = Group::with_title(Level::ERROR.primary_title(visible(fault.what())));
+    told(Level::ERROR, fault, color)
+}
+
+/// The same of something that is no mistake, but should be known.
+pub fn warning(fault: &Fault) -> String {
+    told(Level::WARNING, fault, false)
+}
+
+fn told(level: Level<'_>, fault: &Fault, color: bool) -> String {
+    let mut group = Group::with_title(level.primary_title(visible(fault.what())));
     let mut marks: Vec<(&Place, Mark)> = Vec::new();
     marks.extend(fault.place().map(|place| (place, (AnnotationKind::Primary, None))));
     marks.extend(

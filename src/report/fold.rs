@@ -187,6 +187,7 @@ pub fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Pending { after } => format!("it can be told only after {after}"),
         Outcome::Manual => "a person must mend it".into(),
+        Outcome::Skipped { why, because: Some(because), .. } => format!("{because}: {why}"),
         other => other.why().unwrap_or_default().to_owned(),
     }
 }

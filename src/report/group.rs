@@ -52,7 +52,8 @@ impl Key {
         let row = |row: &Differs| {
             (row.object.clone(), row.field.clone(), row.found.brief().to_string(), row.wanted.brief().to_string())
         };
-        let why = why.into_iter().chain(since).reduce(|a, b| a + &b);
+        let expired = task.expired_waiver.clone();
+        let why = why.into_iter().chain(since).chain(expired).reduce(|a, b| a + &b);
         Self { word: task.outcome.word(), why, rows: task.rows.iter().map(row).collect() }
     }
 }

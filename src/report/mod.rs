@@ -7,6 +7,7 @@ pub mod fault;
 mod fold;
 mod format;
 mod group;
+mod left;
 mod live;
 mod safe;
 mod text;

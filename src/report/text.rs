@@ -3,6 +3,7 @@
 use super::diff::{lines_between, unified};
 use super::fold::{End, Report};
 use super::group::{Group, group, name_hosts};
+use super::left::{Left, left};
 use super::safe;
 use super::verdict::{counts, verdict};
 use crate::event::{Differs, Mode, Moved, Outcome, Seen, Since};
@@ -39,6 +40,12 @@ impl Report {
         for group in groups.iter().filter(|group| shown(&group.task.outcome)) {
             any = true;
             page.group(group, self.hosts.len());
+        }
+        if !verbose {
+            for left in left(&groups) {
+                any = true;
+                page.left(&left, self.hosts.len());
+            }
         }
         if any {
             page.line("");
@@ -207,9 +214,23 @@ impl Page {
         self.wrapped(14, &safe::lines(text.trim_end(), most).replace('\n', "\n| "));
     }
 
+    /// Controls that were left, in two lines: which, and why.
+    fn left(&mut self, left: &Left, hosts: usize) {
+        let word = if left.waived { "waived" } else { "left alone" };
+        let word = self.paint(CYAN, &format!("{word:<11}"));
+        let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&left.hosts, hosts, 4)) };
+        let names = safe::line(&left.controls.join(", "), 400);
+        self.line(&format!("  {word} {names}{who}"));
+        self.said(&left.reason, 600);
+    }
+
     fn group(&mut self, group: &Group, hosts: usize) {
         let task = &group.task;
-        let word = self.paint(color(&task.outcome), &format!("{:<11}", task.outcome.word()));
+        let word = match &task.outcome {
+            Outcome::Skipped { waived: true, .. } => "waived",
+            outcome => outcome.word(),
+        };
+        let word = self.paint(color(&task.outcome), &format!("{word:<11}"));
         let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&group.hosts, hosts, 4)) };
         let id = self.paint(BOLD, &task.step);
         let control = task.control.as_ref().map(|c| format!("{} ", c.id)).unwrap_or_default();
@@ -226,6 +247,7 @@ impl Page {
                 let after = if group.hosts.len() > 1 { after.rsplit('/').next().unwrap_or(after) } else { after };
                 self.wrapped(14, &safe::line(&format!("after {after}"), 400));
             }
+            Outcome::Skipped { why, because: Some(because), .. } => self.said(&format!("{because}: {why}"), 2000),
             outcome => {
                 if let Some(why) = outcome.why() {
                     self.said(why, 2000);
@@ -245,6 +267,17 @@ impl Page {
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
             self.wrapped(14, &format!("way back: {class}, {}", safe::line(why, 400)));
+        }
+        if let Some(expired) = &task.expired_waiver {
+            self.said(expired, 600);
+        }
+        let control = task.control.as_ref();
+        if let Some(why) = control.and_then(|control| control.why.as_ref()).filter(|_| self.style.verbose > 0) {
+            self.said(&format!("why: {why}"), 600);
+        }
+        let breaks = control.and_then(|control| control.breaks.as_ref());
+        if let Some(breaks) = breaks.filter(|_| matches!(task.outcome, Outcome::Drift | Outcome::Pending { .. })) {
+            self.said(&format!("may break: {breaks}"), 600);
         }
         if matches!(task.outcome, Outcome::Manual) {
             self.wrapped(14, "steadfast does not change this; a person must");

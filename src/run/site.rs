@@ -227,7 +227,7 @@ impl Site {
                 Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
             }
             Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
-            Decision::Skipped(left) => Outcome::Skipped { why: left.why.clone(), blocked: false },
+            Decision::Skipped(left) => Outcome::left(left),
         };
         self.done(task, outcome, decision.rows());
     }
@@ -260,6 +260,7 @@ impl Site {
             undo: self.undo(task),
             access: self.access(task),
             since,
+            expired_waiver: self.run.plan.tasks[task].expired.clone(),
             meaning,
         })));
     }

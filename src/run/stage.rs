@@ -73,7 +73,7 @@ impl Work<'_> {
         if self.fresh != Some(task) {
             self.refresh(site, task).await?;
             match site.decide(task, &self.facts) {
-                Decision::Skipped(left) => return Ok((Outcome::Skipped { why: left.why, blocked: false }, vec![])),
+                Decision::Skipped(left) => return Ok((Outcome::left(&left), vec![])),
                 Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
                 now if now != *planned => {
                     let why = "the host changed between the reading and the act".to_owned();

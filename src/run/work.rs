@@ -178,7 +178,7 @@ impl<'a> Work<'a> {
         let plan = Arc::clone(&self.shared.run.plan);
         if let Some(blocker) = self.blocker(task).await {
             let why = format!("{} did not succeed", plan.name(blocker));
-            return Ok((Outcome::Skipped { why, blocked: true }, vec![]));
+            return Ok((Outcome::Skipped { why, blocked: true, waived: false, because: None }, vec![]));
         }
         if let Some(why) = site.unmade(task) {
             return Ok((Outcome::Failed { why: why.to_owned() }, vec![]));
@@ -203,7 +203,7 @@ impl<'a> Work<'a> {
         }
         match planned {
             Decision::InSync | Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
-            Decision::Skipped(left) => Ok((Outcome::Skipped { why: left.why, blocked: false }, vec![])),
+            Decision::Skipped(left) => Ok((Outcome::left(&left), vec![])),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
             Decision::Manual(_) => match plan.tasks[task].step.health {

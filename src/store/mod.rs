@@ -53,6 +53,7 @@ pub struct Call {
     /// Names of extra variables; their values may be secrets and are not kept.
     pub extra_vars: Vec<String>,
     pub become_root: bool,
+    pub waivers: Vec<PathBuf>,
     pub user: Option<String>,
     pub private_key: Option<PathBuf>,
     pub ask_become_pass: bool,

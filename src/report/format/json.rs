@@ -92,6 +92,15 @@ struct Result {
     rows: Vec<Row>,
     disruption: Disruption,
     way_back: WayBack,
+    /// What the playbook's author says of a step that was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+    /// Somebody waived its control.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waived: bool,
+    /// A waiver of its control that is too old, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired_waiver: Option<String>,
     /// Whether it touches the way in.
     access: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +116,12 @@ struct Ruled {
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<String>,
     refs: Vec<String>,
+    /// What it is good for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// What it may break.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaks: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -268,6 +283,8 @@ fn result(report: &Report, task: &TaskDone) -> Result {
             id: control.id.clone(),
             severity: control.severity.clone(),
             refs: control.refs.clone(),
+            why: control.why.clone(),
+            breaks: control.breaks.clone(),
         }),
         place: Place { file, line, column },
         outcome: word(task),
@@ -278,6 +295,9 @@ fn result(report: &Report, task: &TaskDone) -> Result {
             Class::Aside => Verdict::NotApplicable,
         },
         why: task.outcome.why().map(ToOwned::to_owned),
+        because: task.outcome.because().map(ToOwned::to_owned),
+        waived: task.outcome.is_waived(),
+        expired_waiver: task.expired_waiver.clone(),
         rows: task.rows.iter().map(row).collect(),
         disruption: task.disruption,
         way_back: match &task.undo {
