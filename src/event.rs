@@ -16,7 +16,7 @@ mod time;
 
 pub use differs::{Differs, Digest, Seen};
 pub use summary::Summary;
-pub use time::{date, rfc3339};
+pub use time::{began, date, length, rfc3339};
 
 /// The version of this language; told first in every stream.
 pub const VERSION: u32 = 1;
