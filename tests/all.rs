@@ -25,6 +25,7 @@ mod lab;
 mod laws;
 mod lockout;
 mod neglected;
+mod network;
 mod plan;
 mod playbook;
 mod port;

@@ -1,11 +1,13 @@
 //! Handshakes with real servers: OpenSSL's own for each version, and some that mean no good. The same from this program
 //! and from the shell text that a host runs.
 
+use crate::common::{Fleet, Run};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use steadfast::fault::Source;
 use steadfast::host::{Door, Heard, Offer, Start, Version, heard, hello, probe};
 
 /// A server of OpenSSL's that goes away with its test.
@@ -55,7 +57,7 @@ fn serve(dir: &Path, words: &[&str]) -> Server {
 }
 
 fn door(port: u16, start: Option<Start>) -> Door {
-    Door { address: "127.0.0.1".into(), port, start, name: Some("localhost".into()) }
+    Door { address: Some("127.0.0.1".into()), port, start, name: Some("localhost".into()) }
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -222,4 +224,35 @@ fn turns(talk: &'static [&'static str], to: u16) -> u16 {
         }
     });
     port
+}
+
+/// The whole way on a real host, with a look from outside: drift, mended, in sync, given back byte for byte.
+#[test]
+fn a_server_that_takes_all_is_mended_proven_and_given_back() {
+    let fleet = Fleet::up(1);
+    let case = "tests/cases/host/tls/nginx-takes-all.yml";
+    let case = steadfast::yaml::parse(&Source::new(case, std::fs::read_to_string(case).unwrap())).unwrap();
+    let made = fleet.inside("h1", case.get("prepare").and_then(steadfast::yaml::Node::text).unwrap());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let book = fleet.0.dir().join("tls.yml").display().to_string();
+    let text = "hosts: all\nbecome: true\nsteps:\n  - {id: tls, tls: {}}\n  - {id: outside, needs: [tls], expect: {tls: {port: 443}}}\n";
+    std::fs::write(&book, text).unwrap();
+    let files = "cat /etc/nginx/nginx.conf /etc/nginx/sites-enabled/* /etc/ssl/openssl.cnf; ls -R /etc/nginx";
+    let before = fleet.inside("h1", files).out;
+    let inventory = fleet.inventory();
+    let call = |words: &[&str]| -> Run { fleet.steadfast(&[words, &["-i", &inventory]].concat()) };
+    let found = call(&["check", &book]);
+    assert_eq!(found.code, 2, "{} {}", found.out, found.err);
+    for said in ["nginx at 0.0.0.0:443 TLS 1.0", "/etc/nginx/sites-enabled/lab:6", "tls port 443 TLS 1.1"] {
+        assert!(found.flat().contains(said), "{said} is missing in {}", found.out);
+    }
+    assert_eq!(fleet.inside("h1", files).out, before, "a check wrote");
+    let applied = call(&["apply", &book, "-y"]);
+    assert_eq!(applied.code, 0, "{} {}", applied.out, applied.err);
+    let again = call(&["check", &book]);
+    assert_eq!(again.code, 0, "{} {}", again.out, again.err);
+    let back = call(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{} {}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", files).out, before);
+    assert_eq!(call(&["check", &book]).code, 2);
 }

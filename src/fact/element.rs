@@ -29,7 +29,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
         let name = quote(name);
         let script = format!(
             r#"r=0; if [ "$u" != 0 ]; then r={NEEDS_ROOT}
-elif command -v nft >/dev/null; then nft -s list table inet {name} || {{ nft list tables >/dev/null || r=1; }}; fi
+elif command -v nft >/dev/null; then nft list table inet {name} || {{ nft list tables >/dev/null || r=1; }}; fi
 c $r"#
         );
         Asking::new(&word(n), script)

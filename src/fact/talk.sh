@@ -8,5 +8,6 @@ ftp) many && printf 'AUTH TLS\r\n' >&3 && many; case $l in 234*) ;; *) printf p;
 imap) line && printf 'a STARTTLS\r\n' >&3 && while line; do case $l in 'a '*) break ;; esac; done; case $l in 'a OK'*) ;; *) printf p; exit ;; esac ;;
 pop3) line && printf 'STLS\r\n' >&3 && line; case $l in +OK*) ;; *) printf p; exit ;; esac ;;
 esac
-printf "$4" >&3
+# In one piece: by itself bash ends a write at each end of a line.
+printf "$4" | dd bs=4096 iflag=fullblock 2>/dev/null >&3
 dd bs=200 count=1 <&3 2>/dev/null

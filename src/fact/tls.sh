@@ -17,6 +17,7 @@ inc() {
 seen=$nl
 take() {
   s=$1 base=$2; shift 2
+  [ ! -d "$base" ] || [ -x "$base" ] || { printf 'd %s %s\n' "$s" "$1"; return 0; }
   new=; for f; do [ -f "$f" ] && new=$new$f$nl; done
   n=0
   while [ -n "$new" ] && [ $n -lt 12 ]; do

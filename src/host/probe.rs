@@ -21,8 +21,8 @@ pub enum Start {
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Door {
-    /// A name or an address.
-    pub address: String,
+    /// A name or an address; none is the host's own, as it is logged in to.
+    pub address: Option<String>,
     pub port: u16,
     pub start: Option<Start>,
     /// The name of the server to ask for.
@@ -33,8 +33,12 @@ impl Door {
     /// For a report.
     pub fn shown(&self) -> String {
         let name = self.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
-        let address = if self.address.contains(':') { format!("[{}]", self.address) } else { self.address.clone() };
-        format!("tls {address}:{}{name}", self.port)
+        let address = match &self.address {
+            Some(address) if address.contains(':') => format!("[{address}]:"),
+            Some(address) => format!("{address}:"),
+            None => "port ".into(),
+        };
+        format!("tls {address}{}{name}", self.port)
     }
 }
 
@@ -61,7 +65,8 @@ pub async fn probe(door: &Door, offers: &[Offer]) -> Result<Vec<(Offer, Heard)>,
 }
 
 async fn one(door: &Door, offer: Offer) -> Result<Heard, String> {
-    let mut stream = TcpStream::connect((door.address.as_str(), door.port)).await.map_err(|e| match e.kind() {
+    let address = door.address.as_deref().ok_or("nobody said where it is")?;
+    let mut stream = TcpStream::connect((address, door.port)).await.map_err(|e| match e.kind() {
         std::io::ErrorKind::ConnectionRefused => "nobody listens".to_owned(),
         _ => format!("it cannot be reached: {e}"),
     })?;

@@ -31,6 +31,8 @@ const AT_HAND: &[&str] = &[
     "redis-server",
     "mariadb-server",
     "postgresql",
+    "postfix",
+    "dovecot-imapd",
 ];
 
 /// Units that a host in a container does not need, or that would reach for a network that is not there.

@@ -176,7 +176,7 @@ impl<'a> Waived<'a> {
 
     /// What the variable lists here.
     fn listed(&self, step: &Step, scope: &HostScope, playbook: &Scope) -> Result<Vec<String>> {
-        let value = scope.with(playbook, &step.vars, &[VARIABLE.to_owned()], None).remove(VARIABLE);
+        let value = scope.with(playbook, step, &[VARIABLE.to_owned()], None).remove(VARIABLE);
         let texts = match value {
             None | Some(serde_json::Value::Null) => return Ok(vec![]),
             Some(serde_json::Value::String(text)) => text.split(',').map(|one| Some(one.trim().to_owned())).collect(),

@@ -21,7 +21,7 @@
 //! | `sshd` | `keyword`, `equals`; `user` | sshd's value in effect, for this user's login |
 //! | `updates` | `max_age`, `security_pending`, `pending`, `reboot_required`, `lists_max_age`, `automatic` | the host is so new |
 //! | `shellshock` | none: `{}` | bash takes no functions from variables |
-//! | `tls` | `address`, `port`; `min_version`, `start`, `server_name` | from where steadfast runs, nothing older and no weak cipher is taken, and something newer is |
+//! | `tls` | `port`; `address`, `min_version`, `start`, `server_name` | from where steadfast runs, nothing older and no weak cipher is taken, and something newer is |
 //! | `shell` | `run`; `env`, `code`, `equals`, `matches`, `lacks` | the script ends so and says so |
 //!
 //! Versions are compared as dpkg does (`~` before nothing, epochs first) or as rpm does, by what rules on the host.

@@ -125,18 +125,22 @@ impl Services {
     /// The units that start and may not, with the services that their triggers started.
     fn wrong<'a>(&self, files: &'a UnitFiles, allowed: &Allowed) -> Vec<&'a UnitFile> {
         let template = |unit: &UnitFile| stem(&unit.name).ends_with('@');
-        let starts = |unit: &&UnitFile| match unit.file.as_str() {
-            "enabled" | "enabled-runtime" => true,
-            "generated" => unit.active == "active",
-            _ => false,
-        };
         let of = |unit: &&UnitFile| SUFFIXES.iter().any(|suffix| unit.name.ends_with(suffix)) && !template(unit);
         let mut wrong: Vec<&UnitFile> =
-            files.units.iter().filter(of).filter(starts).filter(|unit| !allowed.has(&unit.name)).collect();
+            files.units.iter().filter(of).filter(|unit| starts(unit)).filter(|unit| !allowed.has(&unit.name)).collect();
         let triggered: BTreeSet<String> = wrong.iter().map(|unit| format!("{}.service", stem(&unit.name))).collect();
         let started = |unit: &&UnitFile| unit.active == "active" && triggered.contains(&unit.name) && !starts(unit);
         wrong.extend(files.units.iter().filter(started).filter(|unit| !allowed.has(&unit.name)));
         wrong
+    }
+}
+
+/// Whether it starts by itself.
+fn starts(unit: &UnitFile) -> bool {
+    match unit.file.as_str() {
+        "enabled" | "enabled-runtime" => true,
+        "generated" => unit.active == "active",
+        _ => false,
     }
 }
 
@@ -152,8 +156,8 @@ fn taken_along<'a>(files: &'a UnitFiles, names: &[&str]) -> Vec<&'a UnitFile> {
     let mut waiting: Vec<&str> = names.to_vec();
     let find = |name: &str| files.units.iter().find(|unit| unit.name == name);
     let mut all = Vec::new();
-    while let Some(file) = waiting.pop().and_then(find) {
-        for other in &file.also {
+    while let Some(name) = waiting.pop() {
+        for other in find(name).into_iter().flat_map(|file| &file.also) {
             if let Some(other) = find(other).filter(|other| seen.insert(&other.name)) {
                 all.push(other);
                 waiting.push(&other.name);
@@ -173,7 +177,9 @@ impl Kind for Services {
         let allowed = self.allowed();
         let mut rows = Vec::new();
         for file in self.wrong(files, &allowed) {
-            rows.extend(self.state().rows(&unit(file), true)?);
+            let own = self.state().rows(&unit(file), true)?;
+            // What a trigger started has only to end with it.
+            rows.extend(own.into_iter().filter(|row| self.mask || starts(file) || row.field == "live"));
         }
         rows.extend(super_server::rows(files, |name| allowed.has(name)));
         Ok(rows)

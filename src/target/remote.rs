@@ -64,7 +64,7 @@ impl Reader for Remote {
             for (reading, reply) in readings.iter().zip(join_all(calls).await) {
                 facts.update(fact::answers(reading, &reply?));
             }
-            super::handshake::shake(queries, &mut facts).await;
+            super::handshake::shake(self.outside.as_ref(), queries, &mut facts).await;
             self.look_from_outside(queries, &mut facts).await;
             Ok(facts)
         })
@@ -94,7 +94,7 @@ impl Target for Remote {
             let done = done(&reply);
             let mut facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
             if done == Done::All {
-                super::handshake::shake(&job.queries, &mut facts).await;
+                super::handshake::shake(self.outside.as_ref(), &job.queries, &mut facts).await;
                 self.look_from_outside(&job.queries, &mut facts).await;
             }
             Ok((done, facts))

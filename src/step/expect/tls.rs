@@ -10,8 +10,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// A name or an address, as it is reached from the machine that steadfast runs on.
-    address: String,
+    /// A name or an address, as it is reached from the machine that steadfast runs on; the host's own when it is not said.
+    address: Option<String>,
     port: u16,
     /// How a connection in plain text turns to TLS.
     start: Option<Start>,
@@ -68,7 +68,9 @@ impl Subject for Tls {
         let empty = |text: &str| text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control());
         let long = self.server_name.as_ref().is_some_and(|name| name.len() > 200 || empty(name));
         let mut all = Vec::new();
-        all.extend(empty(&self.address).then(|| ("address", "an address is one word".to_owned())));
+        all.extend(
+            self.address.as_deref().is_some_and(empty).then(|| ("address", "an address is one word".to_owned())),
+        );
         all.extend(long.then(|| ("server_name", "this is no name of a server".to_owned())));
         all
     }

@@ -144,12 +144,10 @@ impl Allow {
 impl AllowOut {
     fn rules(&self, sets: &Sets) -> String {
         let (mut text, to) = (String::new(), merged(self.to.spans(sets)));
-        let ports = self.port.as_ref().map(|ports| set(&merged(ports.0.clone())));
+        // Some hosts do not know the names of protocols, so that no rule speaks of one without a port.
+        let ports = self.port.as_ref().map_or("1-65535".to_owned(), |ports| set(&merged(ports.0.clone())));
         for protocol in self.protocol.words() {
-            let what = ports.as_ref().map_or_else(
-                || format!("meta l4proto {protocol}"),
-                |ports| format!("{protocol} dport {ports}"),
-            );
+            let what = format!("{protocol} dport {ports}");
             if to.is_empty() {
                 let _ = writeln!(text, "\t\t{what} accept");
                 continue;

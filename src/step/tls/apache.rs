@@ -256,26 +256,19 @@ fn unsaid(look: &mut Look<'_>, main: &TlsFile, said: &[Said<'_>], wish: &Wish, t
             lines.push(if is_tls { format!("<IfModule ssl_module>\n{line}\n</IfModule>") } else { line });
         }
     }
-    let mut headers: Vec<(&str, String)> = Vec::new();
+    // Over plain HTTP nobody may say that they come by TLS alone.
+    let by_tls = " \"expr=%{HTTPS} == 'on'\"";
+    let mut headers: Vec<(&str, String, &str)> = Vec::new();
     if let Some(wanted) = &wish.headers {
-        headers.extend(wanted.harmless().iter().map(|(name, value)| (*name, format!("{value}\""))));
-        headers.extend(
-            wanted
-                .hsts()
-                .filter(|_| tls)
-                .map(|value| ("Strict-Transport-Security", format!("{value}\" \"expr=%{{HTTPS}} == 'on'"))),
-        );
+        headers.extend(wanted.harmless().iter().map(|(name, value)| (*name, (*value).to_owned(), "")));
+        headers.extend(wanted.hsts().filter(|_| tls).map(|value| ("Strict-Transport-Security", value, by_tls)));
     }
-    for (name, value) in headers {
-        let is = |one: &&Said<'_>| {
-            one.host.is_none()
-                && one.name == "header"
-                && one.value.to_ascii_lowercase().contains(&name.to_ascii_lowercase())
-        };
-        if !said.iter().any(|one| is(&one)) {
-            let value = value.trim_end_matches('"');
-            look.unset(main, 0, &format!("server Header {name}"), value);
-            lines.push(format!("<IfModule headers_module>\nHeader always set {name} \"{value}\"\n</IfModule>"));
+    for (name, value, when) in headers {
+        let names = |one: &Said<'_>| one.value.split_whitespace().any(|word| word.eq_ignore_ascii_case(name));
+        if !said.iter().any(|one| one.host.is_none() && one.name == "header" && names(one)) {
+            look.unset(main, 0, &format!("server Header {name}"), &value);
+            let line = format!("Header always set {name} \"{value}\"{when}");
+            lines.push(format!("<IfModule headers_module>\n{line}\n</IfModule>"));
         }
     }
     lines

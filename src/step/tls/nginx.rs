@@ -213,7 +213,8 @@ impl<'t> Walk<'t, '_> {
             self.look.unset(top.file, top.start, what, wanted);
             self.lines.push(line);
         } else {
-            self.look.lacks(top.file, inner.opening, what, wanted, &line);
+            self.look.edits(top.file).into_block(inner.opening, &line);
+            self.look.unset(top.file, top.start, what, wanted);
         }
     }
 
@@ -267,7 +268,7 @@ impl<'t> Walk<'t, '_> {
         let Some(first) = own(nodes, "add_header").filter(|_| is_http) else { return };
         for (name, value) in self.wanted_headers() {
             if !has_header(nodes, name) {
-                self.look.edits(first.file).line_before(first.start, &format!("add_header {name} {value} always;"));
+                self.look.edits(first.file).before(first.start, &format!("add_header {name} {value} always;"));
                 self.look.unset(first.file, first.start, &format!("{block} add_header {name}"), &value);
             }
         }

@@ -129,7 +129,7 @@ fn missing<'t>(look: &mut Look<'t>, file: &'t TlsFile, section: &str, n: usize, 
     let mut place = 0;
     if section == "default" {
         // Before any section: the first lines are the default's.
-        look.edits(file).line_before(0, &link);
+        look.edits(file).replace(0..0, format!("{link}\n"));
     } else if let Some(at) = header(source, section) {
         place = at;
         look.edits(file).line_after(at, "", &link);

@@ -32,17 +32,29 @@ impl<'t> Edits<'t> {
             Some(end) => (end + 1, format!("{indent}{line}\n")),
             None => (self.text.len(), format!("\n{indent}{line}")),
         };
-        if !self.changes.iter().any(|(place, old)| place.start == at && *old == text) {
-            self.changes.push((at..at, text));
+        self.put(at, text);
+    }
+
+    /// A new line before what begins here, indented as that; in the same line where something stands before it.
+    pub fn before(&mut self, at: usize, line: &str) {
+        let indent = indent(self.text, at);
+        let begins = start_of_line(self.text, at) + indent.len() == at;
+        self.put(at, if begins { format!("{line}\n{indent}") } else { format!("{line} ") });
+    }
+
+    /// A new line at the beginning of a block, deeper than the line that opens it; in the same line where that goes on.
+    pub fn into_block(&mut self, opening: usize, line: &str) {
+        let rest = self.text[opening..].lines().next().unwrap_or_default().trim();
+        if rest.is_empty() || rest.starts_with('#') {
+            self.line_after(opening, &format!("{}    ", indent(self.text, opening)), line);
+        } else {
+            self.put(opening, format!(" {line}"));
         }
     }
 
-    /// A new line before the one that this place is in, indented as that one.
-    pub fn line_before(&mut self, at: usize, line: &str) {
-        let start = start_of_line(self.text, at);
-        let text = format!("{}{line}\n", indent(self.text, at));
-        if !self.changes.iter().any(|(place, old)| place.start == start && *old == text) {
-            self.changes.push((start..start, text));
+    fn put(&mut self, at: usize, text: String) {
+        if !self.changes.iter().any(|(place, old)| *place == (at..at) && *old == text) {
+            self.changes.push((at..at, text));
         }
     }
 
@@ -148,12 +160,20 @@ mod tests {
         let at = text.find('c').unwrap();
         assert!(edits.replace(at..at + 1, "long words"));
         assert!(!edits.replace(at..at + 1, "other"));
-        edits.line_before(at, "x;");
-        edits.line_before(at, "x;");
+        let b = text.find('b').unwrap();
+        edits.before(b, "x;");
+        edits.before(b, "x;");
         edits.line_after(0, "\t", "y;");
         edits.at_end(&["z".into()]);
-        assert_eq!(edits.result(), "a {\r\n\tx;\n\ty;\n\tb long words; # d\r\n}\nz\n");
+        assert_eq!(edits.result(), "a {\r\n\ty;\n\tx;\n\tb long words; # d\r\n}\nz\n");
         assert_eq!(line_number(text, at), 2);
+        let mut narrow = Edits::new("a { b; } # c");
+        narrow.before(4, "x;");
+        narrow.into_block(3, "y;");
+        assert_eq!(narrow.result(), "a { y; x; b; } # c");
+        let mut wide = Edits::new("  a { # c\n    b;\n  }");
+        wide.into_block(5, "y;");
+        assert_eq!(wide.result(), "  a { # c\n      y;\n    b;\n  }");
         let mut bare = Edits::new("k=v");
         bare.at_end(&["a=b".into()]);
         assert_eq!(bare.result(), "k=v\na=b\n");
