@@ -1,5 +1,5 @@
 """What each judge says of a host: one function a judge, raw answers beside the numbers."""
-import ast, collections, json, os, re, socket, ssl, subprocess, sys, time
+import ftplib, json, re, socket, ssl, subprocess, sys, time
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -139,7 +139,6 @@ def tls(host, box, sslyze, raw=None, port=443):
     keep(raw, "sslscan.txt", scan)
     versions = re.findall(r"^((?:TLS|SSL)v[\d.]+)\s+enabled", scan, re.M)
     ciphers = re.findall(r"^(?:Preferred|Accepted)\s+(\S+)\s+(\d+) bits\s+(\S+)", scan, re.M)
-    weak = re.compile(r"NULL|EXP|RC4|3DES|DES-CBC|MD5|ADH|AECDH|SEED|IDEA|-CCM8|SHA$|CAMELLIA|ARIA|SHA256$|SHA384$")
     strong = re.compile(r"GCM|CHACHA20")
     bad = [f"{version} {name}" for version, bits, name in ciphers if version != "TLSv1.3" and (not strong.search(name) or not name.startswith(("ECDHE", "DHE")))]
     groups = re.findall(r"^TLSv\S+\s+\d+ bits\s+(\S+)", scan, re.M)
@@ -186,7 +185,6 @@ def ports(host, box, raw=None):
     mariadb = [user for user in ("root", "nobody-known") if "1" in answer("mariadb", "--connect-timeout=5", "-h", host.address, "-u", user, "-N", "-e", "SELECT 1")]
     ftp = False
     try:
-        import ftplib
         with ftplib.FTP(host.address, timeout=8) as line:
             ftp = line.login().startswith("230")
     except (OSError, EOFError, ftplib.Error):

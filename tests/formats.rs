@@ -66,7 +66,38 @@ fn no_format_holds_anything_raw() {
         assert!(format == Format::Md || !text.contains("<script>alert"), "{text}");
         assert!(format == Format::Md || !text.contains("<b>x</b>"), "{text}");
     }
-    assert!(!told(Format::Md).contains("](http"), "a link or an image");
+    // In Markdown code spans may hold anything; outside of them nothing is a link, an image, a tag or a mention.
+    let text = without_code(&told(Format::Md));
+    for bad in ["](", "<script", "<b>", "@all", "http://", "`"] {
+        assert!(!text.contains(bad), "{bad}: {text}");
+    }
+}
+
+/// Markdown without its code spans: a run of backticks ends at the next run of the same length.
+fn without_code(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('`') {
+        // A backtick behind a backslash is only itself.
+        let escaped = rest[..start].ends_with('\\');
+        let fence = rest[start..].bytes().take_while(|byte| *byte == b'`').count();
+        out.push_str(&rest[..start]);
+        rest = &rest[start + fence..];
+        if escaped {
+            continue;
+        }
+        let mut at = 0;
+        while let Some(found) = rest[at..].find('`') {
+            let length = rest[at + found..].bytes().take_while(|byte| *byte == b'`').count();
+            at += found + length;
+            if length == fence {
+                break;
+            }
+        }
+        assert!(at > 0, "a code span without an end: {rest}");
+        rest = &rest[at..];
+    }
+    out + rest
 }
 
 #[test]
@@ -82,7 +113,6 @@ fn the_json_report_keeps_its_schema() {
     assert!(!judge.is_valid(&document), "a word that no outcome has");
     let run = steadfast(&["schema", "report"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&run.out).unwrap(), schema);
-    insta::assert_snapshot!("schema", format!("{schema:#}"));
 }
 
 /// A schema of our own for the part of a published one that we use: strict, so that no field is misspelt.
@@ -92,7 +122,8 @@ fn keeps(document: &serde_json::Value, name: &str, whole: &str) {
     };
     let mut schemas = vec![std::path::Path::new("tests/cases/report").join(name)];
     // Whoever has the published schemas names their directory; they are not ours to give on.
-    schemas.extend(std::env::var_os("STEADFAST_TEST_SCHEMAS").map(|dir| std::path::Path::new(&dir).join(whole)));
+    let published = std::env::var_os("STEADFAST_TEST_SCHEMAS").map(|dir| std::path::Path::new(&dir).join(whole));
+    schemas.extend(published.filter(|path| path.exists()));
     for path in schemas {
         let judge = jsonschema::validator_for(&read(&path)).unwrap();
         let faults: Vec<String> =
@@ -185,7 +216,7 @@ for suite in root:
     cases = suite.findall("testcase")
     n = lambda tag: sum(1 for case in cases if case.find(tag) is not None)
     # The numbers that programs show are those of the cases.
-    for name, count in [("tests", len(cases)), ("failures", n("failure")), ("errors", n("error")), ("disabled", n("skipped"))]:
+    for name, count in [("tests", len(cases)), ("failures", n("failure")), ("errors", n("error")), ("skipped", n("skipped"))]:
         assert int(suite.get(name)) == count, (suite.get("name"), name, suite.get(name), count)
     for case in cases:
         assert case.get("name") and case.get("classname")
@@ -195,7 +226,7 @@ for suite in root:
     print(suite.get("name"), len(cases), n("failure"), n("error"), n("skipped"))
 "#;
     let told = python(program, &told(Format::Junit));
-    let expected = "web1 5 1 1 1\nweb2 5 0 1 2\ndb1 4 1 2 0\nh=cmd() 3 1 2 0\nlost1 1 0 1 0\nlater1 1 0 0 1\n";
+    let expected = "web1 5 1 1 1\nweb2 5 0 1 2\ndb1 5 1 2 1\nh=cmd() 3 1 2 0\nlost1 1 0 1 0\nlater1 1 0 0 1\n";
     assert_eq!(told, expected);
 }
 

@@ -138,3 +138,42 @@ fn a_changed_text_is_told_by_its_lines() {
     assert!(row("a 1\n", "a 2\n").contains("/etc/x content: `a 1` → `a 2`"));
     assert!(row("a\nb\n", "a\nc\n").contains("+1 −1 lines"));
 }
+
+#[test]
+fn five_hundred_hosts_stay_readable() {
+    let names: Vec<String> = (1..=500).map(|n| format!("web{n}.eu-central.example.org")).collect();
+    let mut tasks = Vec::new();
+    for (n, host) in names.iter().enumerate() {
+        // Each host differs in its own way in one step, all in the same way in another, and some cannot be told.
+        let own = Row::new(format!("/home/user{n}/.ssh/id_ed25519"), "mode", "0644", "0600");
+        tasks.push(done(host, "keys", Outcome::Drift, vec![own]));
+        tasks.push(done(host, "telnet", Outcome::Drift, vec![Row::new("telnet.socket", "live", "active", "inactive")]));
+        for step in 0..n % 20 {
+            let why = format!("only root may read file {step}");
+            tasks.push(done(host, &format!("s{step}"), Outcome::Unknown { why }, vec![]));
+        }
+    }
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let all = Report::of(&events(Mode::Check, &hosts, tasks, None));
+    for width in [80, 200] {
+        let text = all.text(Style { color: false, width, diff: false, verbose: 0 });
+        let wide = text.lines().find(|line| unicode_width::UnicodeWidthStr::width(*line) > width);
+        assert_eq!(wide, None, "{width}");
+        assert!(text.lines().count() < 120, "{} lines:\n{text}", text.lines().count());
+        assert!(text.contains("all 500 hosts") && text.contains("more hosts in other ways"), "{text}");
+        assert!(text.lines().last().unwrap().starts_with("4750 unknown, 1000 differ in 0.1 s"), "{text}");
+    }
+    let text = all.text(Style { color: false, width: 80, diff: false, verbose: 1 });
+    assert!(text.contains("/home/user499/.ssh/id_ed25519"), "-v shows all");
+}
+
+#[test]
+fn an_apply_that_did_not_come_out_says_what_to_do_next() {
+    let failed = Outcome::Failed { why: "x".into() };
+    let tasks = vec![done("h1", "a", Outcome::Changed, vec![]), done("h1", "b", failed, vec![])];
+    let text = told(&events(Mode::Apply, &["h1"], tasks, None), false);
+    assert!(
+        text.contains("`steadfast resume r` goes on once it is mended; `steadfast rollback r` takes all back"),
+        "{text}"
+    );
+}

@@ -7,8 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use steadfast::fact::{self, Query};
 use steadfast::fault::Source;
-use steadfast::host::{Door, Heard, Offer, Start, Version, heard, hello, probe};
+use steadfast::host::{Door, Heard, Offer, Reply, Start, Version, heard, hello, probe};
 
 /// A server of OpenSSL's that goes away with its test.
 struct Server {
@@ -224,6 +225,27 @@ fn turns(talk: &'static [&'static str], to: u16) -> u16 {
         }
     });
     port
+}
+
+/// The shell text for a host is read-only and small; here it finds what this machine has.
+#[test]
+fn the_reading_is_understood_in_each_shell() {
+    let query = Query::Tls { least: Some(Version::Tls12) };
+    let reading = fact::script(std::slice::from_ref(&query), "0a1b").remove(0);
+    for shell in ["dash", "bash"] {
+        let said = Command::new(shell).args(["-c", reading.script()]).stdin(Stdio::null()).output().unwrap();
+        let out_full = said.stdout.len() as u64;
+        let reply = Reply { code: 0, out: said.stdout, err: said.stderr, out_full, ..Reply::default() };
+        let facts = fact::answers(&reading, &reply);
+        let tls = facts.tls(Some(Version::Tls12)).unwrap_or_else(|gap| panic!("{shell}: {gap:?}"));
+        assert!(tls.files.iter().all(|file| file.path.starts_with('/')), "{shell}: {tls:?}");
+        let has = Path::new("/etc/ssl/openssl.cnf").exists();
+        assert_eq!(
+            tls.files.iter().any(|file| file.server == "openssl" && file.text.is_some()),
+            has,
+            "{shell}: {tls:?}"
+        );
+    }
 }
 
 /// The whole way on a real host, with a look from outside: drift, mended, in sync, given back byte for byte.

@@ -223,13 +223,7 @@ fn head(record: &Record) -> String {
 
 /// How long ago something was, in a word or two.
 pub fn ago(ms: u64) -> String {
-    let seconds = now().saturating_sub(ms) / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s ago"),
-        120..7200 => format!("{} min ago", seconds / 60),
-        7200..172_800 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
+    format!("{} ago", crate::event::length(now().saturating_sub(ms)))
 }
 
 fn style(told: Told, diff: bool) -> Style {

@@ -13,9 +13,56 @@ pub fn date(days: u64) -> (u64, u64, u64) {
     crate::plan::Day::number(days).date()
 }
 
+/// When a run began, by its name: milliseconds since 1970. None where a name is no run's.
+pub fn began(run: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| {
+        let digits = run.get(from..to).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()
+    };
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let seconds = number(9, 11)? * 3600 + number(11, 13)? * 60 + number(13, 15)?;
+    Some((days(year, month, day) * 86_400 + seconds) * 1000)
+}
+
+/// The other way of [`date`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year) = (year / 400, year % 400);
+    let day = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+}
+
+/// A length of time in a word or two: `3 days`.
+pub fn length(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{date, rfc3339};
+    use super::{began, date, days, length, rfc3339};
+
+    #[test]
+    fn names_of_runs_tell_when_they_began() {
+        for n in [0, 59, 60, 365, 11_016, 20_781, 47_541] {
+            let (year, month, day) = date(n);
+            assert_eq!(days(year, month, day), n);
+        }
+        let run = "20261124-210509.120-abcd";
+        assert_eq!(began(run).map(rfc3339).unwrap(), "2026-11-24T21:05:09.000Z");
+        for name in ["", "r", "20269924-210509", "2026112é-210509", "last"] {
+            assert_eq!(began(name), None, "{name}");
+        }
+        assert_eq!([length(90_000), length(3_600_000), length(9 * 86_400_000)], ["90 s", "60 min", "9 days"]);
+    }
 
     #[test]
     fn days_are_dates() {

@@ -151,7 +151,7 @@ pub enum Answer {
     Sshd(Effective),
     /// The table as text that can be loaded again; `None`: there is none.
     Nft(Option<String>),
-    /// None: not installed.
+    /// Empty: none is installed.
     Database(Vec<Server>),
     /// `None`: not by ssh.
     Login(Option<Login>),

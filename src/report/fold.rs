@@ -182,12 +182,19 @@ impl Report {
     }
 }
 
-/// The reason for an outcome, as a sentence.
-pub fn reason(outcome: &Outcome) -> String {
-    match outcome {
+/// The word for how a task ended.
+pub fn word(task: &TaskDone) -> &'static str {
+    if task.outcome.is_waived() { "waived" } else { task.outcome.word() }
+}
+
+/// The reason for how a task ended, as a sentence; empty where there is none.
+pub fn reason(task: &TaskDone) -> String {
+    let why = match &task.outcome {
         Outcome::Pending { after } => format!("it can be told only after {after}"),
         Outcome::Manual => "a person must mend it".into(),
         Outcome::Skipped { why, because: Some(because), .. } => format!("{because}: {why}"),
         other => other.why().unwrap_or_default().to_owned(),
-    }
+    };
+    let expired = task.expired_waiver.clone().unwrap_or_default();
+    [why, expired].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; ")
 }

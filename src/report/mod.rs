@@ -9,6 +9,7 @@ mod format;
 mod group;
 mod left;
 mod live;
+mod page;
 mod safe;
 mod text;
 mod verdict;

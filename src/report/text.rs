@@ -1,16 +1,13 @@
 //! The report for people: grouped, odd ones by name, what to do next at the end.
 
-use super::diff::{lines_between, unified};
 use super::fold::{End, Report};
-use super::group::{Group, group, name_hosts};
-use super::left::{Left, left};
+use super::group::{Group, group};
+use super::left::left;
+use super::page::{BOLD, GREEN, Page, RED, YELLOW, wide};
 use super::safe;
 use super::verdict::{counts, verdict};
-use crate::event::{Differs, Mode, Moved, Outcome, Seen, Since};
-use crate::step::Undo;
-use anstyle::{AnsiColor, Style as Ansi};
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use crate::event::{Mode, Outcome, Summary};
+use std::collections::{BTreeMap, HashMap};
 
 /// How a report looks.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +22,16 @@ pub struct Style {
 }
 
 impl Report {
+    /// What to do after a run that changes things and did not come out.
+    fn next(&self, summary: &Summary, interrupted: bool) -> Option<String> {
+        let apply = self.mode == Some(Mode::Apply) && !self.run.is_empty();
+        let bad = summary.failed + summary.reverted + summary.unreachable > 0 || interrupted;
+        let run = &self.run;
+        let back =
+            if summary.changed > 0 { format!("; `steadfast rollback {run}` takes all back") } else { String::new() };
+        (apply && bad).then(|| format!("`steadfast resume {run}` goes on once it is mended{back}"))
+    }
+
     /// The whole report, for people.
     pub fn text(&self, style: Style) -> String {
         let mut page = Page { out: String::new(), style };
@@ -36,18 +43,17 @@ impl Report {
             Outcome::Skipped { blocked, .. } => verbose || *blocked,
             _ => true,
         };
-        let mut any = false;
-        for group in groups.iter().filter(|group| shown(&group.task.outcome)) {
-            any = true;
-            page.group(group, self.hosts.len());
+        let (told, folded) = fold(groups.iter().filter(|group| shown(&group.task.outcome)), verbose);
+        for group in &told {
+            page.group(group, self);
         }
-        if !verbose {
-            for left in left(&groups) {
-                any = true;
-                page.left(&left, self.hosts.len());
-            }
+        for ((step, word), hosts) in &folded {
+            page.line(&format!("  {word:<11} {step}  {hosts} more hosts in other ways (-v shows them)"));
         }
-        if any {
+        // With -v they are told one by one above.
+        let left = if verbose { vec![] } else { left(&groups) };
+        left.iter().for_each(|left| page.left(left, self.hosts.len()));
+        if !told.is_empty() || !left.is_empty() {
             page.line("");
         }
         self.losses(&mut page);
@@ -59,12 +65,14 @@ impl Report {
         let mode = self.mode.map_or("check", Mode::word);
         let what = format!("steadfast {mode}");
         let (hosts, steps) = (count(self.hosts.len(), "host"), count(self.steps, "step"));
-        let head = format!(
-            "{} · {} · {hosts} · {steps}",
-            page.paint(BOLD, &what),
-            safe::line(&self.playbooks.join(", "), 400)
-        );
-        page.line(&head);
+        let books = safe::line(&self.playbooks.join(", "), 400);
+        let painted = page.paint(BOLD, &what);
+        if wide(&format!("{what} · {books} · {hosts} · {steps}")) <= page.style.width {
+            page.line(&format!("{painted} · {books} · {hosts} · {steps}"));
+        } else {
+            page.line(&format!("{painted} · {hosts} · {steps}"));
+            page.wrapped(2, &books);
+        }
         page.line("");
     }
 
@@ -76,12 +84,12 @@ impl Report {
         }
         for (reason, hosts) in &by_reason {
             let word = page.paint(RED, &format!("{:<11}", "unreachable"));
-            page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
+            page.line(&format!("  {word} {}", page.names(hosts, self.hosts.len(), 14, 8)));
             page.said(reason, 600);
         }
         for (why, hosts) in &self.stopped {
             let word = page.paint(RED, &format!("{:<11}", "not started"));
-            page.line(&format!("  {word} {}", name_hosts(hosts, self.hosts.len(), 8)));
+            page.line(&format!("  {word} {}", page.names(hosts, self.hosts.len(), 14, 8)));
             page.said(why, 600);
         }
         for (host, text) in &self.notes {
@@ -113,10 +121,22 @@ impl Report {
                 None => alike.push((words, vec![host.clone()])),
             }
         }
-        let names: Vec<String> = alike.iter().map(|(_, hosts)| name_hosts(hosts, self.hosts.len(), 4)).collect();
+        let names: Vec<String> =
+            alike.iter().map(|(_, hosts)| page.names(hosts, self.hosts.len(), page.style.width / 2, 4)).collect();
         let width = names.iter().map(|name| wide(name)).max().unwrap_or(0).min(page.style.width / 2);
-        for (name, (words, _)) in names.iter().zip(&alike) {
-            page.line(&format!("  {name}{}  {words}", " ".repeat(width.saturating_sub(wide(name)))));
+        let most = if page.style.verbose > 0 { usize::MAX } else { KINDS };
+        for (name, (words, _)) in names.iter().zip(&alike).take(most) {
+            let line = format!("  {name}{}  {words}", " ".repeat(width.saturating_sub(wide(name))));
+            if wide(&line) <= page.style.width {
+                page.line(&line);
+            } else {
+                page.wrapped(2, name);
+                page.wrapped(6, words);
+            }
+        }
+        let left: usize = alike.iter().skip(most).map(|(_, hosts)| hosts.len()).sum();
+        if left > 0 {
+            page.line(&format!("  and {left} more hosts in {} other ways (-v shows them)", alike.len() - most));
         }
         let Some(End { summary, exit, interrupted, ms }) = &self.end else {
             page.line("");
@@ -124,6 +144,10 @@ impl Report {
             return page.line(&format!("{line}: it goes on, or was broken off; this is what is known of it"));
         };
         page.line("");
+        if let Some(next) = self.next(summary, *interrupted) {
+            page.wrapped(2, &next);
+            page.line("");
+        }
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let seconds = *ms as f64 / 1000.0;
         let (word, next) = verdict(self.mode, summary, *exit, *interrupted);
@@ -132,193 +156,40 @@ impl Report {
             2 => YELLOW,
             _ => RED,
         };
-        let line = format!("{} in {seconds:.1} s{next}", page.paint(color, &word));
-        page.line(&line);
+        let behind = format!(" in {seconds:.1} s{next}");
+        if wide(&word) + wide(&behind) <= page.style.width {
+            page.line(&format!("{}{behind}", page.paint(color, &word)));
+        } else {
+            page.wrapped(0, &format!("{word}{behind}"));
+        }
     }
+}
+
+/// The groups of one step that are shown; on many hosts each may differ in its own way.
+const GROUPS: usize = 8;
+/// Ways in which hosts came out that are shown at the end.
+const KINDS: usize = 12;
+/// By step and word, on how many hosts it came out in ways that are not shown.
+type Folded = BTreeMap<(String, &'static str), usize>;
+
+/// The groups that are told, and what is left of them.
+fn fold<'a>(groups: impl Iterator<Item = &'a Group>, all: bool) -> (Vec<&'a Group>, Folded) {
+    let mut told: Vec<&Group> = Vec::new();
+    let mut folded = Folded::new();
+    let mut shown: HashMap<(&str, &str), usize> = HashMap::new();
+    for group in groups {
+        let word = group.task.outcome.word();
+        let count = shown.entry((&group.task.step, word)).or_default();
+        *count += 1;
+        if all || *count <= GROUPS {
+            told.push(group);
+        } else {
+            *folded.entry((group.task.step.clone(), word)).or_default() += group.hosts.len();
+        }
+    }
+    (told, folded)
 }
 
 fn count(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
-}
-
-const BOLD: Ansi = Ansi::new().bold();
-const DIM: Ansi = Ansi::new().dimmed();
-const RED: Ansi = AnsiColor::Red.on_default();
-const GREEN: Ansi = AnsiColor::Green.on_default();
-const YELLOW: Ansi = AnsiColor::Yellow.on_default();
-const CYAN: Ansi = AnsiColor::Cyan.on_default();
-
-fn color(outcome: &Outcome) -> Ansi {
-    match outcome {
-        Outcome::Unchanged | Outcome::Changed => GREEN,
-        Outcome::Drift | Outcome::Manual => YELLOW,
-        Outcome::Pending { .. } | Outcome::Skipped { .. } => CYAN,
-        Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::Reverted { .. } | Outcome::Stale { .. } => RED,
-    }
-}
-
-/// The columns a text takes on a terminal.
-fn wide(text: &str) -> usize {
-    unicode_width::UnicodeWidthStr::width(text)
-}
-
-/// A value in a few words: of a short text the one line that says something, else its size.
-fn brief(val: &Seen) -> String {
-    let Seen::Data(data) = val else { return val.to_string() };
-    let text = std::str::from_utf8(data).unwrap_or_default();
-    let mut telling = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    match (telling.next(), telling.next()) {
-        (Some(line), None) if line.len() <= 80 => format!("`{line}`"),
-        _ => val.to_string(),
-    }
-}
-
-struct Page {
-    out: String,
-    style: Style,
-}
-
-impl Page {
-    fn paint(&self, ansi: Ansi, text: &str) -> String {
-        if self.style.color { format!("{ansi}{text}{ansi:#}") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{}", text.trim_end());
-    }
-
-    /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is marked, so that no text
-    /// of a host passes for a row of ours.
-    fn wrapped(&mut self, indent: usize, text: &str) {
-        for line in text.lines() {
-            let mut rest = String::new();
-            let mut mark = "";
-            for word in line.split(' ') {
-                let room = self.style.width.saturating_sub(indent + mark.len()).max(30);
-                if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
-                    self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
-                    rest.clear();
-                    mark = "| ";
-                }
-                if !rest.is_empty() {
-                    rest.push(' ');
-                }
-                rest.push_str(word);
-            }
-            self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
-        }
-    }
-
-    /// What somebody else said; lines after the first are marked, so that none passes for a row.
-    fn said(&mut self, text: &str, most: usize) {
-        self.wrapped(14, &safe::lines(text.trim_end(), most).replace('\n', "\n| "));
-    }
-
-    /// Controls that were left, in two lines: which, and why.
-    fn left(&mut self, left: &Left, hosts: usize) {
-        let word = if left.waived { "waived" } else { "left alone" };
-        let word = self.paint(CYAN, &format!("{word:<11}"));
-        let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&left.hosts, hosts, 4)) };
-        let names = safe::line(&left.controls.join(", "), 400);
-        self.line(&format!("  {word} {names}{who}"));
-        self.said(&left.reason, 600);
-    }
-
-    fn group(&mut self, group: &Group, hosts: usize) {
-        let task = &group.task;
-        let word = match &task.outcome {
-            Outcome::Skipped { waived: true, .. } => "waived",
-            outcome => outcome.word(),
-        };
-        let word = self.paint(color(&task.outcome), &format!("{word:<11}"));
-        let who = if hosts == 1 { String::new() } else { format!("  {}", name_hosts(&group.hosts, hosts, 4)) };
-        let id = self.paint(BOLD, &task.step);
-        let control = task.control.as_ref().map(|c| format!("{} ", c.id)).unwrap_or_default();
-        let plain = safe::line(&format!("{control}{}", task.title), 400);
-        if 16 + wide(&task.step) + wide(&plain) + wide(&who) <= self.style.width {
-            let title = self.paint(DIM, &plain);
-            self.line(&format!("  {word} {id}  {title}{who}"));
-        } else {
-            self.line(&format!("  {word} {id}{who}"));
-            self.wrapped(14, &plain);
-        }
-        match &task.outcome {
-            Outcome::Pending { after } => {
-                let after = if group.hosts.len() > 1 { after.rsplit('/').next().unwrap_or(after) } else { after };
-                self.wrapped(14, &safe::line(&format!("after {after}"), 400));
-            }
-            Outcome::Skipped { why, because: Some(because), .. } => self.said(&format!("{because}: {why}"), 2000),
-            outcome => {
-                if let Some(why) = outcome.why() {
-                    self.said(why, 2000);
-                }
-            }
-        }
-        for row in task.rows.iter() {
-            self.row(row);
-        }
-        if let Some(Since { moved, run }) = &task.since {
-            let who = match moved {
-                Moved::Host => "somebody changed the host",
-                Moved::Playbook => "the playbook changed",
-            };
-            self.wrapped(14, &format!("{who} since run {run}"));
-        }
-        if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
-            let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };
-            self.wrapped(14, &format!("way back: {class}, {}", safe::line(why, 400)));
-        }
-        if let Some(expired) = &task.expired_waiver {
-            self.said(expired, 600);
-        }
-        let control = task.control.as_ref();
-        if let Some(why) = control.and_then(|control| control.why.as_ref()).filter(|_| self.style.verbose > 0) {
-            self.said(&format!("why: {why}"), 600);
-        }
-        let breaks = control.and_then(|control| control.breaks.as_ref());
-        if let Some(breaks) = breaks.filter(|_| matches!(task.outcome, Outcome::Drift | Outcome::Pending { .. })) {
-            self.said(&format!("may break: {breaks}"), 600);
-        }
-        if matches!(task.outcome, Outcome::Manual) {
-            self.wrapped(14, "steadfast does not change this; a person must");
-        }
-    }
-
-    fn row(&mut self, row: &Differs) {
-        let object = safe::line(&row.object, 200);
-        let field = safe::line(&row.field, 80);
-        let (found, wanted) = (row.found.data(), row.wanted.data());
-        let diff = match &row.diff {
-            _ if !self.style.diff => None,
-            None if found.is_some() || wanted.is_some() => Some(unified(found, wanted)),
-            known => known.clone(),
-        };
-        if let Some(diff) = diff {
-            self.line(&format!("              {object} {field}"));
-            for line in diff {
-                let ansi = match line.as_bytes().first() {
-                    Some(b'+') => GREEN,
-                    Some(b'-') => RED,
-                    Some(b'@') => CYAN,
-                    _ => Ansi::new(),
-                };
-                let line = self.paint(ansi, &safe::line(&line, 400));
-                self.line(&format!("                {line}"));
-            }
-            return;
-        }
-        let (before, after) = (brief(&row.found), brief(&row.wanted));
-        if let (Some(a), Some(b)) = (&found, &wanted)
-            && before.ends_with(" bytes")
-            && let Some((more, less)) = lines_between(a, b)
-        {
-            return self.wrapped(14, &format!("{object} {field}: +{more} −{less} lines (-D shows them)"));
-        }
-        let value = |text: &str| safe::line(text, 160);
-        let (found, wanted) = match (&found, &wanted) {
-            (Some(_), Some(_)) if before == after => (value(&before), "other content".to_owned()),
-            _ => (value(&before), value(&after)),
-        };
-        self.wrapped(14, &format!("{object} {field}: {found} → {wanted}"));
-    }
 }

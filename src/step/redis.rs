@@ -18,6 +18,9 @@
 //! | `password` | the default user has this one, and there is no answer without it; none is made up |
 //! | `disable_commands` | nobody can use these commands |
 //!
+//! A server that keeps nothing on disk (no `save`, no append-only file) forgets its data when it is restarted: where there is some, the
+//! step says so and does nothing, until you say `lose_data: true`.
+//!
 //! Besides, only root and redis can read `redis.conf`. A server that would listen on other addresses than loopback, and
 //! would answer there without a password, is refused. A host without Redis has nothing to do.
 //!
@@ -28,7 +31,6 @@
 //! Way back: exact, the file as it was, and a restart. Disruption: restart.
 //!
 //! Traps:
-//! - A server that keeps nothing on disk (no `save`, no append-only file) forgets its data when it is restarted.
 //! - Applications must know the password before it counts. `masterauth` of a replica is not set.
 //! - What an `include` in the file says later on wins over it; then the step fails, for the server does not become as wanted.
 //! - An `aclfile` or a line `user default …` decides about passwords alone: with these a `password` is refused.
@@ -36,14 +38,16 @@
 
 use super::options::{self, Spelling};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::database::CONFIGS;
-use crate::fact::{Content, Engine, Facts, Gap, Query, Server};
+use crate::fact::{Content, Engine, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
+use scene::{Ping, Scene};
 use serde::Deserialize;
 
+mod scene;
 mod text;
 
 /// What Redis shall be like.
@@ -62,6 +66,9 @@ pub struct Redis {
     /// Commands that nobody can use.
     #[serde(default)]
     disable_commands: Many,
+    /// A server that keeps nothing on disk may be restarted.
+    #[serde(default)]
+    lose_data: bool,
 }
 
 fn yes() -> bool {
@@ -86,60 +93,6 @@ impl Check for Redis {
             faults.push(Fault::new("an empty password is none").at(place(body, "password")));
         }
         Faults::some(faults).map_or(Ok(()), Err)
-    }
-}
-
-/// What `PING` without authentication leads to.
-#[derive(Debug, PartialEq, Eq)]
-enum Ping {
-    Answered,
-    Refused,
-    /// Nobody is there, as the client says.
-    Nobody(String),
-}
-
-fn ping(server: &Server) -> Result<Ping, Gap> {
-    let said = server.one("ping").unwrap_or_default();
-    match said.split_whitespace().next().unwrap_or_default().trim_start_matches('-') {
-        "PONG" => Ok(Ping::Answered),
-        "NOAUTH" | "DENIED" | "NOPERM" => Ok(Ping::Refused),
-        "Could" => Ok(Ping::Nobody(said.to_owned())),
-        _ if said == "redis-cli is not installed" => Err(Gap::Unknown(format!("redis cannot be asked: {said}"))),
-        _ => Err(Gap::Unknown(format!("redis at {} says `{said}`", server.one("at").unwrap_or_default()))),
-    }
-}
-
-/// All that a decision looks at.
-struct Scene<'f> {
-    server: &'f Server,
-    found: &'f Facts,
-    path: &'f str,
-    text: &'f str,
-    ping: Ping,
-    /// The unit that runs, where one does.
-    runs: bool,
-}
-
-impl Scene<'_> {
-    /// The value in the file, as it means.
-    fn file(&self, key: &str) -> Option<String> {
-        Spelling::Words.value(self.text, key).map(text::plain)
-    }
-
-    fn live(&self, key: &str) -> Option<&str> {
-        self.server.value("set", key)
-    }
-
-    /// Where it listens: as it says, else as the kernel does.
-    fn listens(&self) -> Result<Option<String>, Gap> {
-        if let Some(bind) = self.live("bind") {
-            return Ok(Some(if bind.is_empty() { "*".into() } else { bind.into() }));
-        }
-        let sockets = self.found.sockets()?.iter();
-        let own = sockets.filter(|socket| socket.protocol == "tcp" && socket.process.as_deref() == Some("redis-server"));
-        let mut addresses: Vec<&str> = own.map(|socket| socket.address.as_str()).collect();
-        addresses.dedup();
-        Ok((!addresses.is_empty()).then(|| addresses.join(" ")))
     }
 }
 
@@ -191,7 +144,12 @@ impl Redis {
     fn bind_rows(&self, scene: &Scene<'_>, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let wanted = self.addresses(&scene.server.version);
         if !self.fits(scene.file("bind").as_deref()) {
-            rows.push(Row::new(scene.path, "bind", options::val(Spelling::Words.value(scene.text, "bind")), wanted.as_str()));
+            rows.push(Row::new(
+                scene.path,
+                "bind",
+                options::val(Spelling::Words.value(scene.text, "bind")),
+                wanted.as_str(),
+            ));
         }
         if scene.runs
             && let Some(live) = scene.listens()?.filter(|live| !self.fits(Some(live)))
@@ -278,10 +236,13 @@ impl Kind for Redis {
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let Some(server) = found.database(&self.engine())?.first() else { return Ok(vec![]) };
         let Some((path, text)) = Self::config(found)? else {
-            return Err(Gap::Impossible(format!("redis is installed, and neither {} nor {} is there", CONFIGS[0], CONFIGS[1])));
+            return Err(Gap::Impossible(format!(
+                "redis is installed, and neither {} nor {} is there",
+                CONFIGS[0], CONFIGS[1]
+            )));
         };
         let unit = options::running(found, &UNITS)?;
-        let ping = ping(server)?;
+        let ping = scene::ping(server)?;
         if let (Ping::Nobody(why), Some(unit)) = (&ping, unit) {
             return Err(Gap::Unknown(format!("{} runs, and redis cannot be asked: {why}", unit.id)));
         }
@@ -295,6 +256,10 @@ impl Kind for Redis {
         if runs && unit.is_none() && !rows.is_empty() {
             let why = format!("a redis runs that is neither {} nor {}, so it cannot be restarted", UNITS[0], UNITS[1]);
             return Err(Gap::Impossible(why));
+        }
+        if !rows.is_empty() && scene.forgets() && !self.lose_data {
+            let why = "it keeps nothing on disk, so a restart would lose its data: say `lose_data: true`, or give it a `save`";
+            return Err(Gap::Impossible(why.into()));
         }
         Self::mode_rows(&scene, &mut rows)?;
         if *found.due(DUE)? {
@@ -352,7 +317,14 @@ impl Kind for Redis {
     }
 
     fn disruption(&self) -> Disruption {
-        Disruption::Restart
+        if self.lose_data { Disruption::Data } else { Disruption::Restart }
+    }
+
+    fn undo(&self) -> Undo {
+        if self.lose_data {
+            return Undo::Partial("what a server that keeps nothing on disk had in memory is lost".into());
+        }
+        Undo::Exact
     }
 
     fn follow_up(&self) -> Option<String> {

@@ -33,7 +33,7 @@
 //! once with weak ciphers alone. What is taken and should not be is drift, whatever the files say. For a look from outside
 //! see `expect: {tls: …}`.
 //!
-//! Way back: exact, file by file. Disruption: reload.
+//! Way back: exact, file by file. Disruption: reload; vsftpd is started anew, which ends what it transfers.
 //!
 //! Traps:
 //! - Clients that know nothing newer than TLS 1.1 stay out; so do those without forward secrecy.
@@ -277,7 +277,7 @@ impl Kind for Tls {
             acts.extend(writes);
             if reloads {
                 let unit = running(server, found).ok().flatten();
-                acts.extend(unit.map(|name| Act::Unit { verb: "reload-or-restart", name }));
+                acts.extend(unit.map(|name| Act::Unit { verb: server.verb(), name }));
                 acts.push(Act::ClearDue { name: due(server) });
             }
         }

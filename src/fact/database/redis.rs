@@ -7,6 +7,7 @@
 //! | `ping TEXT` | the answer to `PING` without authentication, or why there was none |
 //! | `auth TEXT` | the answer to the password of a step |
 //! | `set KEY VALUE` | a setting that it runs with, where it may be asked |
+//! | `data yes` or `no` | whether anything is in it, where it may be asked |
 //! | `command NAME yes` or `no` | whether it knows a command, where it may be asked |
 
 use super::{ALIVE, ELSEWHERE, NEEDS_ROOT, NOT_INSTALLED};
@@ -53,7 +54,8 @@ t=; command -v timeout >/dev/null && t='timeout 5'
 printf 'ping\t%s\n' "$(printf 'PING\n' | $t redis-cli "$@" 2>&1 | head -n 1 | tr -d '\t')"
 A={auth}
 [ -z "$A" ] || printf 'auth\t%s\n' "$(printf '%s\n' "$A" | $t redis-cli "$@" 2>&1 | head -n 1 | tr -d '\t')"
-for f in bind protected-mode; do printf '%s\nCONFIG GET %s\n' "$A" "$f" | $t redis-cli "$@" 2>&1 | awk -v f=$f 'x{{print "set\t" f "\t" $0; exit}} $0==f{{x=1}}'; done
+for f in bind protected-mode save appendonly; do printf '%s\nCONFIG GET %s\n' "$A" "$f" | $t redis-cli "$@" 2>&1 | awk -v f=$f 'x{{print "set\t" f "\t" $0; exit}} $0==f{{x=1}}'; done
+printf '%s\nINFO keyspace\n' "$A" | $t redis-cli "$@" 2>&1 | awk '/^# Keyspace/{{k=1}} /^db/{{d=1}} END{{if(k) print "data\t" (d?"yes":"no")}}'
 printf '%s\n%s' "$A" {known} | $t redis-cli "$@" 2>&1 | awk '/^=/{{n=substr($0,2); next}} n!=""{{if($0==tolower(n)) print "command\t" n "\tyes"; else if($0=="") print "command\t" n "\tno"; n=""}}'
 fi; fi
 c $r"#,

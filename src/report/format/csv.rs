@@ -1,7 +1,7 @@
 //! CSV (RFC 4180): a line for each row of each result, for spreadsheets. No cell is a formula: what could be read as one
 //! stands behind an apostrophe.
 
-use super::super::fold::{Report, reason};
+use super::super::fold::{Report, reason, word};
 use super::super::safe;
 use crate::event::{Moved, TaskDone, rfc3339};
 
@@ -71,8 +71,8 @@ fn about(task: &TaskDone) -> impl Iterator<Item = String> {
         control.map(|control| control.id.clone()).unwrap_or_default(),
         control.and_then(|control| control.severity.clone()).unwrap_or_default(),
         control.map(|control| control.refs.join(" ")).unwrap_or_default(),
-        task.outcome.word().to_owned(),
-        reason(&task.outcome),
+        word(task).to_owned(),
+        reason(task),
     ]
     .into_iter()
 }

@@ -2,7 +2,7 @@
 //! allowed by its digest.
 
 use super::super::coverage::{controls, standards};
-use super::super::fold::{Baseline, Report, reason};
+use super::super::fold::{Baseline, Report, reason, word};
 use super::super::group::{Group, group, name_hosts};
 use super::super::safe;
 use super::super::verdict::{counts, verdict};
@@ -96,15 +96,19 @@ fn result(report: &Report, group: &Group) -> String {
     let mut out = format!(
         "<article><h3><span class=\"word {}\">{}</span> {named}{}{severity}{new}</h3>\n<p class=\"hosts\">{}</p>\n",
         class(task),
-        task.outcome.word(),
+        word(task),
         text(&task.title),
         text(&name_hosts(&group.hosts, report.hosts.len(), 20)),
     );
-    let why = reason(&task.outcome);
+    let why = reason(task);
     if !why.is_empty() {
-        let _ = writeln!(out, "<pre>{}</pre>", lines(&why));
+        let _ = writeln!(out, "<pre>{}</pre>", lines(&why).replace('\n', "\n| "));
     }
     rows(&mut out, task);
+    let says = [("Why", control.and_then(|c| c.why.as_ref())), ("May break", control.and_then(|c| c.breaks.as_ref()))];
+    for (name, said) in says {
+        let _ = said.map(|said| writeln!(out, "<p>{name}: {}</p>", text(said)));
+    }
     if let Some(since) = &task.since {
         let who = match since.moved {
             Moved::Host => "somebody changed the host",
@@ -236,7 +240,7 @@ fn text(said: &str) -> String {
     escape(&safe::line(said, 4000))
 }
 
-/// With its ends of lines.
+/// With its ends of lines; who uses it sets further lines off.
 fn lines(said: &str) -> String {
     escape(&safe::lines(said, 4000))
 }

@@ -1,7 +1,7 @@
 //! JUnit XML: a suite is a host, a case a control or a step. What differs is a failure, what cannot be told or did not
 //! come out is an error, what does not apply is skipped with the reason.
 
-use super::super::fold::{Report, reason};
+use super::super::fold::{Report, reason, word};
 use super::super::safe;
 use super::told;
 use crate::event::{Outcome, TaskDone};
@@ -60,7 +60,7 @@ fn status(task: &TaskDone) -> TestCaseStatus {
     let bad = |kind| {
         let mut status = TestCaseStatus::non_success(kind);
         let first = task.rows.first().map(|row| told(row, 160)).unwrap_or_default();
-        let why = reason(&task.outcome);
+        let why = reason(task);
         let message = if why.is_empty() { first } else { line(&why) };
         status.set_type(task.outcome.word()).set_message(message).set_description(details(task));
         status
@@ -73,7 +73,7 @@ fn status(task: &TaskDone) -> TestCaseStatus {
         }
         Outcome::Pending { .. } | Outcome::Skipped { .. } => {
             let mut status = TestCaseStatus::skipped();
-            status.set_type(task.outcome.word()).set_message(line(&reason(&task.outcome)));
+            status.set_type(word(task)).set_message(line(&reason(task)));
             status
         }
     }
@@ -81,7 +81,7 @@ fn status(task: &TaskDone) -> TestCaseStatus {
 
 /// The reason and the rows, one a line.
 fn details(task: &TaskDone) -> String {
-    let why = reason(&task.outcome);
+    let why = reason(task);
     let mut lines: Vec<String> = if why.is_empty() { vec![] } else { vec![safe::line(&why, 2000)] };
     lines.extend(task.rows.iter().take(ROWS).map(|row| told(row, 400)));
     if task.rows.len() > ROWS {

@@ -84,7 +84,7 @@ fn host_id(report: &Report, host: &str) -> String {
 
 fn observation(report: &Report, group: &Group) -> Value {
     let task = &group.task;
-    let why = reason(&task.outcome);
+    let why = reason(task);
     let mut says = vec![format!("{}: {}", text(&task.title, 400), task.outcome.word())];
     says.extend((!why.is_empty()).then(|| code(&why, 1000)));
     says.extend(task.rows.iter().take(50).map(|row| code(&told(row, 200), 800)));

@@ -60,12 +60,19 @@ fn rule(task: &TaskDone) -> Value {
     let severity = task.control.as_ref().and_then(|control| control.severity.as_deref());
     let tags = task.control.iter().flat_map(|control| &control.refs);
     let tags: Vec<String> = std::iter::once("security".to_owned()).chain(tags.map(|tag| plain(tag, 200))).collect();
-    json!({
+    let mut rule = json!({
         "id": plain(rule_id(task), 200),
         "shortDescription": {"text": message(&task.title, 400)},
         "defaultConfiguration": {"level": level(severity)},
         "properties": {"tags": tags, "security-severity": score(severity), "kind": plain(&task.kind, 60)},
-    })
+    });
+    let control = task.control.as_ref();
+    let said = [control.and_then(|one| one.why.as_ref()), control.and_then(|one| one.breaks.as_ref())];
+    if let [Some(why), breaks] = said {
+        let breaks = breaks.map(|breaks| format!(" May break: {breaks}")).unwrap_or_default();
+        rule["help"] = json!({"text": message(&format!("{why}{breaks}"), 2000)});
+    }
+    rule
 }
 
 fn level(severity: Option<&str>) -> &'static str {
@@ -94,7 +101,7 @@ fn result(report: &Report, task: &TaskDone, rule: usize) -> Value {
         _ => ("open", "none"),
     };
     let mut says = vec![format!("{} on {}: {}", task.step, safe::line(&task.host, 120), task.outcome.word())];
-    let why = reason(&task.outcome);
+    let why = reason(task);
     says.extend((!why.is_empty()).then(|| safe::line(&why, 1000)));
     says.extend(task.rows.iter().take(20).map(|row| told(row, 200)));
     says.extend((task.rows.len() > 20).then(|| format!("and {} more", task.rows.len() - 20)));

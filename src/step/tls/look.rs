@@ -16,6 +16,10 @@ pub trait Server: Sync {
     fn packages(&self) -> &'static [&'static str];
     /// The units that it may run as; none where nothing runs.
     fn units(&self) -> &'static [&'static str];
+    /// How a unit comes to read its files again, as a verb of systemctl's.
+    fn verb(&self) -> &'static str {
+        "reload-or-restart"
+    }
     /// A command that says whether it would take its configuration.
     fn trial(&self) -> Option<&'static str>;
     /// The files that are ours.

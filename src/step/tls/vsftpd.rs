@@ -19,6 +19,10 @@ impl Server for Vsftpd {
     fn units(&self) -> &'static [&'static str] {
         &["vsftpd.service"]
     }
+    /// Told to reload, it goes on with what it has of TLS.
+    fn verb(&self) -> &'static str {
+        "restart"
+    }
     /// It has no way to try a configuration; the handshake shows whether it serves.
     fn trial(&self) -> Option<&'static str> {
         None
