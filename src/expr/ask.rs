@@ -119,7 +119,7 @@ impl Function {
             }
             places.push(place);
         }
-        Ok(all.then(|| (Ask { function: self.name, args: texts }, at, places)))
+        Ok(all.then_some((Ask { function: self.name, args: texts }, at, places)))
     }
 
     /// The question with arguments that were worked out, or why it is none.

@@ -137,9 +137,8 @@ impl<'a> Work<'a> {
             for task in self.order {
                 let Some(end) = self.ends.get(task).cloned() else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
-                if !matches!(end, Outcome::Unchanged | Outcome::Changed)
-                    && !(asks && matches!(end, Outcome::Skipped { blocked: false, .. }))
-                {
+                let was_left = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
+                if !was_left && !matches!(end, Outcome::Unchanged | Outcome::Changed) {
                     continue;
                 }
                 if asks {
