@@ -84,7 +84,7 @@ def lynis(host, source=None, raw=None):
 
 
 def profiles(stream):
-    ids = re.findall(r'<(?:[\w-]+:)?Profile [^>]*id="' + PROFILE + r'([\w-]+)"', Path(stream).read_text(errors="replace"))
+    ids = re.findall(r'<(?:[\w.-]+:)?Profile [^>]*id="' + PROFILE + r'([\w-]+)"', Path(stream).read_text(errors="replace"))
     return sorted(set(ids))
 
 

@@ -146,7 +146,6 @@ fn index(node: usize) -> NodeIndex<u32> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::Graph;
     use proptest::prelude::*;
 

@@ -113,7 +113,6 @@ fn the_json_report_keeps_its_schema() {
     assert!(!judge.is_valid(&document), "a word that no outcome has");
     let run = steadfast(&["schema", "report"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&run.out).unwrap(), schema);
-    insta::assert_snapshot!("schema", format!("{schema:#}"));
 }
 
 /// A schema of our own for the part of a published one that we use: strict, so that no field is misspelt.
@@ -217,7 +216,7 @@ for suite in root:
     cases = suite.findall("testcase")
     n = lambda tag: sum(1 for case in cases if case.find(tag) is not None)
     # The numbers that programs show are those of the cases.
-    for name, count in [("tests", len(cases)), ("failures", n("failure")), ("errors", n("error")), ("disabled", n("skipped"))]:
+    for name, count in [("tests", len(cases)), ("failures", n("failure")), ("errors", n("error")), ("skipped", n("skipped"))]:
         assert int(suite.get(name)) == count, (suite.get("name"), name, suite.get(name), count)
     for case in cases:
         assert case.get("name") and case.get("classname")

@@ -10,7 +10,7 @@ struct Here(tempfile::TempDir);
 impl Here {
     fn new() -> Self {
         let here = Self(tempfile::tempdir().unwrap());
-        std::fs::write(here.path("inv.yml"), "all: {hosts: {here: {connection: local}}}\n").unwrap();
+        std::fs::write(here.path("inv.yml"), "all: {hosts: {here: {ansible_connection: local}}}\n").unwrap();
         here.book("0644", "");
         here
     }
@@ -135,7 +135,11 @@ fn what_became_of_a_step_between_two_runs_is_told() {
 fn a_killed_run_is_shown_with_what_is_known_of_it() {
     let here = Here::new();
     // The first host is read to its end; the second one does not answer.
-    std::fs::write(here.path("inv.yml"), "all: {hosts: {a: {connection: local}, b: {connection: local}}}\n").unwrap();
+    std::fs::write(
+        here.path("inv.yml"),
+        "all: {hosts: {a: {ansible_connection: local}, b: {ansible_connection: local}}}\n",
+    )
+    .unwrap();
     let marker = here.path("waits");
     let more = format!(
         "  - id: waits\n    hosts: b\n    command: {{run: \"false\", check: \"touch {}; sleep 20\"}}\n",

@@ -80,7 +80,7 @@ fn a_killed_run_is_resumed_and_what_it_began_is_not_begun_twice() {
     assert_eq!(told(&resumed).code, 1, "no such run");
     let runs = fleet.steadfast(&["runs"]).out;
     let first = runs.lines().last().unwrap();
-    assert!(first.contains("not ended"), "{runs}");
+    assert!(first.contains("broken off"), "{runs}");
     let first = first.split_whitespace().next().unwrap().to_owned();
     let mut resume = fleet.call(&["resume", &first, "-y"]);
     let resume = resume.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -391,9 +391,12 @@ fn every_kind_keeps_the_laws_on_a_real_host() {
 }
 
 /// A container has no modules of its own; a port that moves away from this test has one of its own (`port.rs`), and
-/// a host of ours has no databases: those are brought by the cases of `kind_laws`.
+/// a host of ours has neither databases nor a daemon for audit or logs: those are brought by the cases of `kind_laws`.
 fn is_tried_there(step: &Step) -> bool {
-    !matches!(step.kind, "kernel_module" | "ssh_port" | "redis" | "mysql" | "postgresql")
+    !matches!(
+        step.kind,
+        "kernel_module" | "ssh_port" | "redis" | "mysql" | "postgresql" | "auditd_rules" | "log_shipping"
+    )
 }
 
 /// Facts without times, sizes of directories and the host's clock, which go on by themselves.

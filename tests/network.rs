@@ -44,7 +44,7 @@ fn a_port_that_nobody_declared_is_told_and_one_that_hides_as_well() {
     assert!(!flat.contains("4444"), "{flat}");
     // It only looks: an apply says so and changes nothing.
     let applied = run(&fleet, &["apply", "-y"], PORTS);
-    assert!(applied.out.contains("2222"), "{}", applied.out);
+    assert!(applied.out.contains("3333"), "{}", applied.out);
     fleet.inside("h1", "systemctl stop odd.socket; nft delete table ip turned");
     assert_eq!(run(&fleet, &["check"], PORTS).code, 0);
 }

@@ -165,13 +165,13 @@ fn recorded_systems_tell_how_new_they_are() {
         expect(&entry.path().join("facts.txt"), &facts.iter().map(line).collect::<String>());
         systems += 1;
     }
-    assert!(systems >= 3, "only {systems} recordings");
+    assert!(systems >= 1, "there is no recording");
 }
 
 /// Cut anywhere, it is unknown or what it was; with any byte changed it does not panic.
 #[test]
 fn a_cut_answer_about_updates_is_never_wrong() {
-    let said = std::fs::read(cases().join("debian-12/said")).unwrap();
+    let said = std::fs::read(cases().join("debian-12-image/said")).unwrap();
     let whole = answers(said.clone());
     for length in (0..said.len()).step_by(31) {
         let cut = Reply { out: said[..length].to_vec(), out_full: said.len() as u64, ..Reply::default() };

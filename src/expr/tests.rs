@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use super::*;
 use crate::fault::{Fault, Place, Source};
 use serde_json::{Value, json};

@@ -160,7 +160,7 @@ fn reboot(
 
 /// What stands behind the numbers of a kernel: `6.1.0-21-cloud-amd64` is `-cloud-amd64`.
 fn flavour(image: &str) -> &str {
-    let at = image.find(|c: char| c == '-' || c == '_').unwrap_or(image.len());
+    let at = image.find(['-', '_']).unwrap_or(image.len());
     let rest = &image[at..];
     let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
     &rest[end..]

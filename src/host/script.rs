@@ -144,7 +144,6 @@ fn stop(child: &mut Child) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::run;
     use std::process::Command;

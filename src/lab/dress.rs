@@ -28,13 +28,15 @@ pub fn build(release: &str, dir: &Path, progress: Progress) -> Result<PathBuf> {
     if done.exists() {
         return Ok(done);
     }
-    let lock = done.with_extension("lock");
+    // A name may hold dots, so what stands beside it is not made by changing its extension.
+    let beside = |end: &str| PathBuf::from(format!("{}.{end}", done.display()));
+    let lock = beside("lock");
     let lock = fs::File::create(&lock).map_err(|e| cannot("lock", &lock, &e))?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|e| Fault::new("cannot lock the base").why(e.to_string()))?;
     if done.exists() {
         return Ok(done);
     }
-    let half = done.with_extension("half");
+    let half = beside("half");
     if half.exists() {
         fs::remove_dir_all(&half).map_err(|e| cannot("remove", &half, &e))?;
     }

@@ -162,7 +162,6 @@ pub(super) fn as_node(value: &Json, place: &Place) -> Node {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::fault::Source;

@@ -277,7 +277,6 @@ fn any_or_template(mut schema: Value) -> Value {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::playbook::{raw::PLAY, raw_step::STEP};

@@ -156,8 +156,12 @@ impl Report {
             2 => YELLOW,
             _ => RED,
         };
-        let line = format!("{} in {seconds:.1} s{next}", page.paint(color, &word));
-        page.line(&line);
+        let behind = format!(" in {seconds:.1} s{next}");
+        if wide(&word) + wide(&behind) <= page.style.width {
+            page.line(&format!("{}{behind}", page.paint(color, &word)));
+        } else {
+            page.wrapped(0, &format!("{word}{behind}"));
+        }
     }
 }
 

@@ -137,8 +137,9 @@ impl<'a> Work<'a> {
             for task in self.order {
                 let Some(end) = self.ends.get(task).cloned() else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
-                let was_left = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
-                if !was_left && !matches!(end, Outcome::Unchanged | Outcome::Changed) {
+                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed);
+                let left_alone = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
+                if !(stood || left_alone) {
                     continue;
                 }
                 if asks {

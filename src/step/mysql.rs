@@ -160,7 +160,8 @@ impl Mysql {
 
     fn binds_well(&self, found: &str) -> bool {
         let names = |text: &str| {
-            let any = |name: &str| if matches!(name, "0.0.0.0" | "::" | "*" | "") { "*".into() } else { name.to_owned() };
+            let any =
+                |name: &str| if matches!(name, "0.0.0.0" | "::" | "*" | "") { "*".into() } else { name.to_owned() };
             text.split(',').map(|name| any(name.trim())).collect::<std::collections::BTreeSet<String>>()
         };
         if self.bind.0.is_empty() {
@@ -214,7 +215,8 @@ impl Mysql {
             if now != Some(one.wanted.as_str()) {
                 lines.push(Row::new(path.as_str(), one.key, options::val(now), one.wanted.as_str()));
             } else if !starts_well {
-                let why = format!("{path} says {} = {}, but another file that is read later does not", one.key, one.wanted);
+                let why =
+                    format!("{path} says {} = {}, but another file that is read later does not", one.key, one.wanted);
                 return Err(Gap::Impossible(why));
             }
             ours = Some(path);
@@ -243,7 +245,9 @@ fn on_disk(server: &Server, key: &str) -> Option<String> {
     let skip = format!("skip_{key}");
     let rows: Vec<&[String]> = server.rows("disk").collect();
     rows.iter().rev().find_map(|row| match row {
-        [name, value, ..] if name == key => Some(if value.is_empty() && key != "bind_address" { "ON".into() } else { value.clone() }),
+        [name, value, ..] if name == key => {
+            Some(if value.is_empty() && key != "bind_address" { "ON".into() } else { value.clone() })
+        }
         [name, ..] if *name == skip => Some("OFF".into()),
         _ => None,
     })
@@ -253,9 +257,7 @@ fn text(found: &Facts, path: &str) -> Result<String, Gap> {
     match found.file(path)? {
         Content::Absent => Ok(String::new()),
         Content::Other(what) => Err(Gap::Impossible(format!("{path} is {what}"))),
-        content => {
-            content.text().map(Into::into).ok_or_else(|| Gap::Impossible(format!("{path} is not UTF-8 text")))
-        }
+        content => content.text().map(Into::into).ok_or_else(|| Gap::Impossible(format!("{path} is not UTF-8 text"))),
     }
 }
 

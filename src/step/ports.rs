@@ -41,6 +41,7 @@
 //!   `process: [sshd, systemd]`.
 //! - Needs root to see other people's programs: else a step that asks for them is unknown. A socket without any process is
 //!   the kernel's own (NFS, WireGuard), or hidden.
+//! - A call from outside is a connection: it starts what systemd starts by one, and stands in the service's log.
 //! - Sockets of containers with a network of their own are theirs and not seen.
 //! - A host behind a jump host cannot be called; then `outside` leaves the step unknown, whatever else is as it should be.
 //!   That a port does not answer from outside is no drift: a firewall may rightly see to that.

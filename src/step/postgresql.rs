@@ -188,11 +188,14 @@ impl Postgresql {
             let now = Spelling::Equals.value(&cluster.drop_in, key);
             let auto = server.value("source", key).is_some_and(|file| file.ends_with("/postgresql.auto.conf"));
             if auto && !(starts_well && disk.is_some()) {
-                let why = format!("{key} of {} was set by ALTER SYSTEM, which wins: ALTER SYSTEM RESET {key}", server.name);
+                let why =
+                    format!("{key} of {} was set by ALTER SYSTEM, which wins: ALTER SYSTEM RESET {key}", server.name);
                 return Err(Gap::Impossible(why));
             }
             if now == Some(line.as_str()) && !starts_well {
-                return Err(Gap::Impossible(format!("{path} says {key} = {line}, but another file that is read later does not")));
+                return Err(Gap::Impossible(format!(
+                    "{path} says {key} = {line}, but another file that is read later does not"
+                )));
             }
             if now != Some(line.as_str()) && !(starts_well && disk.is_some()) {
                 lines.push(Row::new(path.as_str(), key, options::val(now), line));
@@ -211,9 +214,9 @@ impl Postgresql {
 
     fn hba_rows(&self, cluster: &Cluster<'_>, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let server = cluster.server;
-        if let Some([file, line, _, method, ..]) =
-            server.rows("rule").find(|rule| rule.first().is_some_and(|file| file != cluster.hba_path) && rule.get(3).is_some_and(|m| self.weak(m)))
-        {
+        if let Some([file, line, _, method, ..]) = server.rows("rule").find(|rule| {
+            rule.first().is_some_and(|file| file != cluster.hba_path) && rule.get(3).is_some_and(|m| self.weak(m))
+        }) {
             let why = format!("{file}:{line} says {method}; it is included by {}, change it there", cluster.hba_path);
             return Err(Gap::Impossible(why));
         }
@@ -225,7 +228,12 @@ impl Postgresql {
                     (_, _, true) => "md5",
                     _ => "scram-sha-256",
                 };
-                of_this.push(Row::new(format!("{}:{}", cluster.hba_path, line.number), line.who(), line.method, wanted));
+                of_this.push(Row::new(
+                    format!("{}:{}", cluster.hba_path, line.number),
+                    line.who(),
+                    line.method,
+                    wanted,
+                ));
             }
         }
         let old: Vec<&str> = server.rows("md5").filter_map(|row| row.first().map(String::as_str)).collect();

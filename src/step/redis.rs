@@ -144,7 +144,12 @@ impl Redis {
     fn bind_rows(&self, scene: &Scene<'_>, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let wanted = self.addresses(&scene.server.version);
         if !self.fits(scene.file("bind").as_deref()) {
-            rows.push(Row::new(scene.path, "bind", options::val(Spelling::Words.value(scene.text, "bind")), wanted.as_str()));
+            rows.push(Row::new(
+                scene.path,
+                "bind",
+                options::val(Spelling::Words.value(scene.text, "bind")),
+                wanted.as_str(),
+            ));
         }
         if scene.runs
             && let Some(live) = scene.listens()?.filter(|live| !self.fits(Some(live)))
@@ -231,7 +236,10 @@ impl Kind for Redis {
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let Some(server) = found.database(&self.engine())?.first() else { return Ok(vec![]) };
         let Some((path, text)) = Self::config(found)? else {
-            return Err(Gap::Impossible(format!("redis is installed, and neither {} nor {} is there", CONFIGS[0], CONFIGS[1])));
+            return Err(Gap::Impossible(format!(
+                "redis is installed, and neither {} nor {} is there",
+                CONFIGS[0], CONFIGS[1]
+            )));
         };
         let unit = options::running(found, &UNITS)?;
         let ping = scene::ping(server)?;

@@ -119,7 +119,12 @@ fn digest(all: &Transaction<'_>, run: &str) -> rusqlite::Result<Option<String>> 
     let mut hash = Sha256::new();
     let text = "SELECT id, began, ended, mode, call, exit, changed, summary FROM runs WHERE id = ?1";
     let known = all
-        .query_row(text, [run], |row| (0..8).try_for_each(|column| Ok(put(&mut hash, cell(row, column)?.as_deref()))))
+        .query_row(text, [run], |row| {
+            for column in 0..8 {
+                put(&mut hash, cell(row, column)?.as_deref());
+            }
+            Ok(())
+        })
         .optional()?;
     if known.is_none() {
         return Ok(None);

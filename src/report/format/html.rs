@@ -102,7 +102,7 @@ fn result(report: &Report, group: &Group) -> String {
     );
     let why = reason(task);
     if !why.is_empty() {
-        let _ = writeln!(out, "<pre>{}</pre>", lines(&why));
+        let _ = writeln!(out, "<pre>{}</pre>", lines(&why).replace('\n', "\n| "));
     }
     rows(&mut out, task);
     let says = [("Why", control.and_then(|c| c.why.as_ref())), ("May break", control.and_then(|c| c.breaks.as_ref()))];
@@ -240,7 +240,7 @@ fn text(said: &str) -> String {
     escape(&safe::line(said, 4000))
 }
 
-/// With its ends of lines.
+/// With its ends of lines; who uses it sets further lines off.
 fn lines(said: &str) -> String {
     escape(&safe::lines(said, 4000))
 }

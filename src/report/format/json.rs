@@ -96,7 +96,7 @@ struct Result {
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
     /// Somebody waived its control.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     waived: bool,
     /// A waiver of its control that is too old, in words.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -62,9 +62,8 @@ impl<'s> Account<'s> {
                 rows.filter_map(|row| row.get(2).map(String::as_str)).collect::<Vec<_>>()
             };
             let create = own("create").first().copied();
-            let create = create.ok_or_else(|| {
-                Gap::Unknown(format!("the server does not tell how {} logs in", account(name, host)))
-            })?;
+            let create = create
+                .ok_or_else(|| Gap::Unknown(format!("the server does not tell how {} logs in", account(name, host))))?;
             Ok(Self { name, host, create, grants: own("grants") })
         };
         server.rows("account").map(one).collect()
@@ -155,9 +154,8 @@ fn again_open(server: &Server) -> Option<Vec<String>> {
 
 /// The act that makes a setting so. The way back of what goes away is in its `undo`, not in a value.
 pub fn act(server: &Server, to: &Setting) -> Option<Act> {
-    let shell = |forward: &[String], back: Vec<String>| {
-        Some(Act::Shell { script: script(forward), undo: Some(script(&back)) })
-    };
+    let shell =
+        |forward: &[String], back: Vec<String>| Some(Act::Shell { script: script(forward), undo: Some(script(&back)) });
     let flush = || "FLUSH PRIVILEGES".to_owned();
     match (to.object.as_str(), &to.to) {
         ("mysql database test", Val::Absent) => {
@@ -188,7 +186,11 @@ pub fn act(server: &Server, to: &Setting) -> Option<Act> {
                     let how = if maria { "VIA unix_socket" } else { "WITH auth_socket" };
                     let back = one.again()?.first()?.replacen("CREATE USER ", "ALTER USER ", 1);
                     // An account without a word on how it logs in has an empty password.
-                    let back = if back.contains(" IDENTIFIED ") { back } else { format!("ALTER USER {name} IDENTIFIED BY {}", literal("")) };
+                    let back = if back.contains(" IDENTIFIED ") {
+                        back
+                    } else {
+                        format!("ALTER USER {name} IDENTIFIED BY {}", literal(""))
+                    };
                     shell(&[format!("ALTER USER {name} IDENTIFIED {how}")], vec![back])
                 }
                 _ => None,
@@ -204,12 +206,18 @@ mod tests {
     #[test]
     fn ways_to_log_in_are_told_apart() {
         for (create, way) in [
-            ("CREATE USER `root`@`localhost` IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket", Way::Socket),
+            (
+                "CREATE USER `root`@`localhost` IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket",
+                Way::Socket,
+            ),
             ("CREATE USER `root`@`%` IDENTIFIED BY PASSWORD '*A4B6'", Way::Password),
             ("CREATE USER ``@`localhost`", Way::Nothing),
             ("CREATE USER 'root'@'localhost' IDENTIFIED WITH 'auth_socket' REQUIRE NONE", Way::Socket),
             ("CREATE USER 'r'@'l' IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$x' REQUIRE NONE", Way::Password),
-            ("CREATE USER 'r'@'l' IDENTIFIED WITH 'caching_sha2_password' REQUIRE NONE PASSWORD EXPIRE DEFAULT", Way::Nothing),
+            (
+                "CREATE USER 'r'@'l' IDENTIFIED WITH 'caching_sha2_password' REQUIRE NONE PASSWORD EXPIRE DEFAULT",
+                Way::Nothing,
+            ),
             ("CREATE USER `r`@`l` IDENTIFIED VIA pam", Way::Password),
         ] {
             assert_eq!(Way::of(create), way, "{create}");

@@ -38,7 +38,10 @@ pub fn is_one(statement: &str, beginning: &str) -> bool {
 pub fn script(statements: &[String]) -> String {
     let text: String = statements.iter().map(|statement| format!("{statement};\n")).collect();
     let text = format!("SET SESSION sql_mode='';\n{text}");
-    format!("{CLIENT}[ -n \"$b\" ] || {{ echo 'the client is not installed' >&2; exit 1; }}\nprintf %s {} | sq\n", quote(&text))
+    format!(
+        "{CLIENT}[ -n \"$b\" ] || {{ echo 'the client is not installed' >&2; exit 1; }}\nprintf %s {} | sq\n",
+        quote(&text)
+    )
 }
 
 #[cfg(test)]
@@ -59,7 +62,13 @@ mod tests {
         ] {
             assert!(is_one(one, "CREATE USER "), "{one}");
         }
-        for more in ["CREATE USER a; DROP USER b", r"CREATE USER a \! id", "CREATE USER 'a", "GRANT x", "CREATE USER a\nsystem id"] {
+        for more in [
+            "CREATE USER a; DROP USER b",
+            r"CREATE USER a \! id",
+            "CREATE USER 'a",
+            "GRANT x",
+            "CREATE USER a\nsystem id",
+        ] {
             assert!(!is_one(more, "CREATE USER "), "{more}");
         }
     }

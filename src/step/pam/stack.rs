@@ -143,7 +143,6 @@ fn joined(lines: &[(&str, &Option<Entry>)], new: Option<(usize, &str)>) -> Strin
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::{Position, Wanted};
 

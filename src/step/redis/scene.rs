@@ -62,7 +62,8 @@ impl Scene<'_> {
             return Ok(Some(if bind.is_empty() { "*".into() } else { bind.into() }));
         }
         let sockets = self.found.sockets()?.iter();
-        let own = sockets.filter(|socket| socket.protocol == "tcp" && socket.process.as_deref() == Some("redis-server"));
+        let own =
+            sockets.filter(|socket| socket.protocol == "tcp" && socket.process.as_deref() == Some("redis-server"));
         let mut addresses: Vec<&str> = own.map(|socket| socket.address.as_str()).collect();
         addresses.dedup();
         Ok((!addresses.is_empty()).then(|| addresses.join(" ")))

@@ -165,7 +165,6 @@ fn skip_script(text: &str, at: &mut usize) -> Result<(), usize> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

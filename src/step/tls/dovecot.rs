@@ -124,7 +124,7 @@ impl Server for Dovecot {
             }
         }
         // Older than 2.3: a list of versions that are not taken.
-        for one in said.iter().filter(|one| one.name == "ssl_protocols") {
+        if let Some(one) = said.iter().find(|one| one.name == "ssl_protocols") {
             return Err(format!("{} sets ssl_protocols, which only versions before 2.3 know", one.file.path));
         }
         for one in said.iter().filter(|one| matches!(one.name.as_str(), "ssl_dh" | "ssl_server_dh_file")) {

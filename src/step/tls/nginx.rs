@@ -213,7 +213,7 @@ impl<'t> Walk<'t, '_> {
             self.look.unset(top.file, top.start, what, wanted);
             self.lines.push(line);
         } else {
-            self.look.edits(top.file).into_block(inner.opening, &line);
+            self.look.edits(top.file).add_to_block(inner.opening, &line);
             self.look.unset(top.file, top.start, what, wanted);
         }
     }

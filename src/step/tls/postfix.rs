@@ -184,7 +184,6 @@ fn group<'t>(look: &mut Look<'t>, found: &Found<'t>, main: &'t TlsFile, own: &[S
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

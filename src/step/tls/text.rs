@@ -43,7 +43,7 @@ impl<'t> Edits<'t> {
     }
 
     /// A new line at the beginning of a block, deeper than the line that opens it; in the same line where that goes on.
-    pub fn into_block(&mut self, opening: usize, line: &str) {
+    pub fn add_to_block(&mut self, opening: usize, line: &str) {
         let rest = self.text[opening..].lines().next().unwrap_or_default().trim();
         if rest.is_empty() || rest.starts_with('#') {
             self.line_after(opening, &format!("{}    ", indent(self.text, opening)), line);
@@ -149,7 +149,6 @@ pub fn lines(source: &str, goes: Goes) -> Vec<Line<'_>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -169,10 +168,10 @@ mod tests {
         assert_eq!(line_number(text, at), 2);
         let mut narrow = Edits::new("a { b; } # c");
         narrow.before(4, "x;");
-        narrow.into_block(3, "y;");
+        narrow.add_to_block(3, "y;");
         assert_eq!(narrow.result(), "a { y; x; b; } # c");
         let mut wide = Edits::new("  a { # c\n    b;\n  }");
-        wide.into_block(5, "y;");
+        wide.add_to_block(5, "y;");
         assert_eq!(wide.result(), "  a { # c\n      y;\n    b;\n  }");
         let mut bare = Edits::new("k=v");
         bare.at_end(&["a=b".into()]);

@@ -9,7 +9,8 @@ c() { printf '\n%s/ %s\n' "$N" "$1"; }
 u=; [ -r /proc/self/status ] && while read -r a b x y; do case $a in Uid:) u=$x; break;; esac; done </proc/self/status
 [ -n "$u" ] || u=$(id -u)
 o redis-0
-if ! command -v redis-server >/dev/null; then r=200; elif [ "$u" != 0 ]; then r=201; else
+alive() { for f in $(grep -lsxE "$1" /proc/[0-9]*/comm); do [ "$u" != 0 ] || [ "$(readlink "${f%comm}ns/pid")" = "$(readlink /proc/self/ns/pid)" ] && return 0; done; return 1; }
+if ! command -v redis-server >/dev/null; then r=200; ! alive 'redis-server|valkey-server' || r=202; elif [ "$u" != 0 ]; then r=201; else
 r=0; k=; for f in '/etc/redis/redis.conf' '/etc/redis.conf'; do [ -f "$f" ] && { k=$f; break; }; done
 v=$(redis-server --version); v=${v#*v=}; printf 'server\tredis\t%s\n' "${v%% *}"
 p=6379 a=- s=-
@@ -25,7 +26,8 @@ t=; command -v timeout >/dev/null && t='timeout 5'
 printf 'ping\t%s\n' "$(printf 'PING\n' | $t redis-cli "$@" 2>&1 | head -n 1 | tr -d '\t')"
 A=''
 [ -z "$A" ] || printf 'auth\t%s\n' "$(printf '%s\n' "$A" | $t redis-cli "$@" 2>&1 | head -n 1 | tr -d '\t')"
-for f in bind protected-mode; do printf '%s\nCONFIG GET %s\n' "$A" "$f" | $t redis-cli "$@" 2>&1 | awk -v f=$f 'x{print "set\t" f "\t" $0; exit} $0==f{x=1}'; done
+for f in bind protected-mode save appendonly; do printf '%s\nCONFIG GET %s\n' "$A" "$f" | $t redis-cli "$@" 2>&1 | awk -v f=$f 'x{print "set\t" f "\t" $0; exit} $0==f{x=1}'; done
+printf '%s\nINFO keyspace\n' "$A" | $t redis-cli "$@" 2>&1 | awk '/^# Keyspace/{k=1} /^db/{d=1} END{if(k) print "data\t" (d?"yes":"no")}'
 printf '%s\n%s' "$A" 'ECHO =FLUSHALL
 COMMAND INFO FLUSHALL
 ECHO =DEBUG
@@ -36,8 +38,9 @@ COMMAND INFO NOSUCH
 fi; fi
 c $r
 o mysql-1
+alive() { for f in $(grep -lsxE "$1" /proc/[0-9]*/comm); do [ "$u" != 0 ] || [ "$(readlink "${f%comm}ns/pid")" = "$(readlink /proc/self/ns/pid)" ] && return 0; done; return 1; }
 d=; for f in mariadbd mysqld; do command -v "$f" >/dev/null && { d=$f; break; }; done
-if [ -z "$d" ]; then r=200; elif [ "$u" != 0 ]; then r=201; else
+if [ -z "$d" ]; then r=200; ! alive 'mariadbd|mysqld' || r=202; elif [ "$u" != 0 ]; then r=201; else
 r=0; v=$("$d" --version | sed -n 's/.*Ver \([^ ]*\).*/\1/p'); printf 'server\tmysql\t%s\n' "$v"
 "$d" --print-defaults | tr ' ' '\n' | sed -n 's/^--\(loose[-_]\)\{0,1\}//p' | grep -E '^(skip[-_])?(bind[-_]address|networking|local[-_]infile|symbolic[-_]links|secure[-_]file[-_]priv)(=|$)' \
   | awk '{n=index($0,"="); k=n?substr($0,1,n-1):$0; gsub("-","_",k); print "disk\t" k "\t" (n?substr($0,n+1):"")}'
@@ -67,10 +70,11 @@ x=$(command -v mariadb-dump || command -v mysqldump)
 else printf 'silent\t%s\n' "$(printf '%s' "$w" | tail -n 1 | tr '\t' ' ')"; fi; fi
 c $r
 o postgresql-2
+alive() { for f in $(grep -lsxE "$1" /proc/[0-9]*/comm); do [ "$u" != 0 ] || [ "$(readlink "${f%comm}ns/pid")" = "$(readlink /proc/self/ns/pid)" ] && return 0; done; return 1; }
 r=200; t=; command -v timeout >/dev/null && t='timeout 20'
 told() { sed -n "s/^[[:space:]]*$2[[:space:]]*=\{0,1\}[[:space:]]*'\([^']*\)'.*/\1/p" "$1" | tail -n 1; }
 text() { [ -f "$1" ] && [ "$(wc -c <"$1")" -lt 1048576 ] && base64 <"$1" | tr -d '\n'; }
-for k in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf /var/lib/pgsql/*/data/postgresql.conf; do
+for k in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf /var/lib/pgsql/*/data/postgresql.conf /var/lib/postgresql/*/data/postgresql.conf; do
 if [ "$u" != 0 ]; then [ ! -d /var/lib/pgsql ] && [ ! -f "$k" ] || r=201; continue; fi
 [ -f "$k" ] || continue
 r=0; d=${k%/*}; f=$(told "$k" data_directory); f=${f:-$d}; h=$(told "$k" hba_file); h=${h:-$d/pg_hba.conf}
@@ -102,5 +106,6 @@ COPY (SELECT '\''certificate'\'', length(pg_read_binary_file(current_setting('\'
 ' | PGCONNECT_TIMEOUT=5 $t "$@" psql -XAtqw -h "$s" -p "$p" -d postgres
 else printf 'silent\t%s\n' "$(printf '%s' "$x" | tail -n 1 | tr '\t' ' ')"; fi
 done
+[ $r != 200 ] || ! alive postgres || r=202
 c $r
 } </dev/null 2>/dev/null
