@@ -72,6 +72,20 @@ fn waivers_are_read_strictly() {
 }
 
 #[test]
+fn the_schema_and_the_reader_agree() {
+    let schema = steadfast(&["schema", "waivers"]);
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema.out).unwrap()).unwrap();
+    let is_valid = |text: &str| {
+        let tree = steadfast::yaml::parse(&steadfast::fault::Source::new("w", text)).unwrap();
+        validator.is_valid(&steadfast::yaml::to_json(&tree))
+    };
+    assert!(is_valid(&entry("NET-06*", "hosts: [web1, db1]\n  ", "2026-12-31")));
+    assert!(!is_valid("- {control: NET-060, owner: a, reason: b}\n"));
+    assert!(!is_valid(&entry("NET-060", "", "soon")));
+    assert!(!is_valid(&entry("NET-060", "until: x\n  ", "2026-12-31")));
+}
+
+#[test]
 fn what_waives_nothing_is_told() {
     let project = Project::new();
     assert_eq!(project.validate(&[]).err, "");
@@ -180,7 +194,7 @@ fn a_real_host_is_told_what_was_left_and_why() {
     assert_eq!(fleet.inside("h1", "ls /etc | grep -c 'net-06\\|ssh-001'").out, "1\n");
 
     // The variable waives as well, without a word on who and until when.
-    let run = steadfast(&["check", &book, "-i", &inventory, "--json", "-e", "{waive: [\"NET-*\", SSH-001]}"]);
+    let run = steadfast(&["check", &book, "-i", &inventory, "--json", "-e", "waive=[NET-*,SSH-001]"]);
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
     assert!(done(&run).iter().all(|event| event["waived"] == true), "{}", run.out);
     assert_eq!(of(&done(&run), "redirects")["why"], "waived by the variable `waive` (NET-*)");

@@ -2,7 +2,7 @@
 
 use super::say;
 use crate::fault::Faults;
-use crate::{inventory, playbook, report};
+use crate::{inventory, plan, playbook, report};
 
 /// A JSON Schema, to standard output.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,8 @@ pub struct Schema {
 enum Of {
     Playbook,
     Inventory,
+    /// A file of waivers.
+    Waivers,
     /// What `--report json:PATH` writes.
     Report,
 }
@@ -25,6 +27,7 @@ impl Schema {
         let schema = match self.of {
             Of::Playbook => playbook::schema(),
             Of::Inventory => inventory::schema(),
+            Of::Waivers => plan::waivers_schema(),
             Of::Report => report::schema(),
         };
         say(&format!("{schema:#}\n"))?;

@@ -28,7 +28,7 @@ pub use day::Day;
 pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};
-pub use waive::{Waiver, waivers};
+pub use waive::{Waiver, schema as waivers_schema, waivers};
 
 /// All that is to be done, in order, for one run.
 #[derive(Debug)]

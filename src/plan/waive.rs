@@ -31,15 +31,28 @@ pub struct Waiver {
     place: Place,
 }
 
-#[derive(Deserialize)]
+/// A control that is left out for a while.
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Waiver")]
 struct Raw {
+    /// The id of a control, or a pattern (`NET-06*`).
     control: String,
+    /// Host pattern; all where none is said.
     #[serde(default)]
     hosts: Option<Many>,
+    /// Who answers for it.
     owner: String,
+    /// Why it is left out.
     reason: String,
+    /// The last day on which it holds, as 2026-12-31.
+    #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
     expires: String,
+}
+
+/// The JSON Schema of a file of waivers.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Vec<Raw>).to_value()
 }
 
 /// Reads a file of waivers.
@@ -179,7 +192,12 @@ impl<'a> Waived<'a> {
         let value = scope.with(playbook, step, &[VARIABLE.to_owned()], None).remove(VARIABLE);
         let texts = match value {
             None | Some(serde_json::Value::Null) => return Ok(vec![]),
-            Some(serde_json::Value::String(text)) => text.split(',').map(|one| Some(one.trim().to_owned())).collect(),
+            // `-e waive=A,B` and `-e waive=[A,B]` are text.
+            Some(serde_json::Value::String(text)) => {
+                let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+                let list = inner.unwrap_or(&text).split(',').map(|one| one.trim().trim_matches(['"', '\'']));
+                list.filter(|one| !one.is_empty()).map(|one| Some(one.to_owned())).collect()
+            }
             Some(serde_json::Value::Array(all)) => all.iter().map(|one| one.as_str().map(ToOwned::to_owned)).collect(),
             Some(_) => vec![None],
         };
