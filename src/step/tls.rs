@@ -42,6 +42,8 @@
 //!   has some; one that is there with another value is left.
 //! - `preload` of HSTS cannot be taken back for months: browsers keep it in a list.
 //! - vsftpd cannot turn TLS 1.1 off in older versions; the ciphers of the profile, which TLS 1.1 does not have, do.
+//! - A file whose whole content another step writes must say it right by itself, or the two undo each other. What comes
+//!   after steps that make a server's other files needs `needs`; its packages and its main file come first by themselves.
 //! - Configurations in other places than the distribution's are not looked at. Needs root; else it is unknown.
 
 use super::file::set_files;
@@ -98,6 +100,18 @@ const SERVERS: &[&dyn Server] = &[
     &dovecot::Dovecot,
     &vsftpd::Vsftpd,
     &openssl::Openssl,
+];
+
+/// Files that other steps may make, and then come first.
+const MAINS: &[(&str, &str)] = &[
+    ("nginx", "/etc/nginx/nginx.conf"),
+    ("apache", "/etc/apache2/apache2.conf"),
+    ("haproxy", "/etc/haproxy/haproxy.cfg"),
+    ("postfix", "/etc/postfix/main.cf"),
+    ("postfix", "/etc/postfix/master.cf"),
+    ("dovecot", "/etc/dovecot/dovecot.conf"),
+    ("vsftpd", "/etc/vsftpd.conf"),
+    ("openssl", "/etc/ssl/openssl.cnf"),
 ];
 
 impl Check for Tls {
@@ -285,15 +299,16 @@ impl Kind for Tls {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let wish = format!("{:?}", self.wish());
+        let wish = self.wish();
         let mut claims = Vec::new();
         for server in self.servers() {
-            claims.push(Claim::owns(Object::Other("TLS of", server.word().into()), "configuration", &wish));
+            let object = || Object::Other("TLS of", server.word().into());
+            claims.push(Claim::owns(object(), "versions and ciphers", wish.least.word()));
+            // Another step may bring headers, or none.
+            claims.extend(wish.headers.iter().map(|all| Claim::owns(object(), "headers", format!("{all:?}"))));
             claims.extend(server.packages().iter().map(|name| Claim::Reads(Object::Package((*name).into()))));
-            for (_, place) in PLACES.iter().filter(|(word, _)| *word == server.word()) {
-                let globs = if place.ends_with('/') { ["*", "*/*"].as_slice() } else { &["*"] };
-                claims.extend(globs.iter().map(|glob| Claim::Reads(Object::Path(format!("{place}{glob}")))));
-            }
+            let mains = MAINS.iter().filter(|(word, _)| *word == server.word());
+            claims.extend(mains.map(|(_, path)| Claim::Reads(Object::Path((*path).into()))));
             claims.extend(
                 server
                     .own()

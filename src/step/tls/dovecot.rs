@@ -79,8 +79,12 @@ fn rules(wish: &Wish) -> Vec<Rule> {
         Rule { name: "ssl_cipher_list", wanted: CIPHERS.into(), good: Box::new(good_ciphers), unset: true },
         Rule {
             name: "ssl_options",
-            wanted: "no_compression no_ticket".into(),
-            good: Box::new(|value| value.split_whitespace().any(|word| word == "no_ticket")),
+            wanted: "no_ticket".into(),
+            // Compression is off unless it is asked for.
+            good: Box::new(|value| {
+                let has = |word: &str| value.split_whitespace().any(|own| own == word);
+                has("no_ticket") && !has("compression")
+            }),
             unset: true,
         },
     ]
