@@ -407,6 +407,11 @@ fn timeless(facts: Facts) -> Vec<String> {
         .filter(|(query, _)| !matches!(query, Query::Os | Query::Due(_) | Query::Listeners | Query::Outside(_)))
         .map(|(query, reading)| match reading {
             Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),
+            // What is started again has another number.
+            Ok(Answer::Leftover(all)) => {
+                let name = |told: &String| told.split(" (process ").next().unwrap_or_default().to_owned();
+                format!("{query:?} {:?}", all.iter().map(name).collect::<Vec<_>>())
+            }
             Ok(Answer::Sweep(found)) => format!("{query:?} {:?}", found.entries.iter().map(entry).collect::<Vec<_>>()),
             // Others start and end by the clock meanwhile.
             Ok(Answer::UnitFiles(files)) => {

@@ -5,8 +5,17 @@ use crate::common::{Fleet, Run, contents, differences};
 const QUARTERLY: &str = "playbooks/quarterly-hardening.yml";
 /// Packages that are installed leave traces of their own (dpkg's list, what came along): the named exception.
 const WITHOUT_PACKAGES: &str = "{\"install_packages\": false}";
-/// What logins and the runs themselves write: logs, the journal, and what lives in memory alone.
-const OURS: &[&str] = &["/var/log", "/run", "/tmp", "/var/lib/steadfast", "/usr/lib/steadfast-lab"];
+/// What logins and the runs themselves write: logs, the journal, and what lives in memory alone; and what debconf puts
+/// aside whenever a package goes.
+const OURS: &[&str] = &[
+    "/var/log",
+    "/run",
+    "/tmp",
+    "/var/lib/steadfast",
+    "/usr/lib/steadfast-lab",
+    "/var/cache/debconf/config.dat-old",
+    "/var/cache/debconf/templates.dat-old",
+];
 
 /// What is in effect beside the files.
 fn live(fleet: &Fleet, host: &str) -> String {
