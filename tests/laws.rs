@@ -407,6 +407,10 @@ fn timeless(facts: Facts) -> Vec<String> {
         .filter(|(query, _)| !matches!(query, Query::Os | Query::Due(_) | Query::Listeners | Query::Outside(_)))
         .map(|(query, reading)| match reading {
             Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),
+            Ok(Answer::Updates(told)) => {
+                let told = steadfast::fact::Updates { now: 0, ..told.clone() };
+                format!("{query:?} {told:?}")
+            }
             // What is started again has another number.
             Ok(Answer::Leftover(all)) => {
                 let name = |told: &String| told.split(" (process ").next().unwrap_or_default().to_owned();

@@ -91,7 +91,7 @@ fn a_hardened_system_is_silent_and_can_go_back() {
   - {id: audit, auditd_rules: {sets: [identity, sudoers, time, login, modules, perm_mod, access, deletion, mounts, exec, network-change, mac, privileged], immutable: true}}
 ";
         let live = || {
-            fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl is-active apt-daily-upgrade.timer; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out
+            fleet.inside("h1", "grep -E ' (/dev/shm|/tmp|/var/tmp) ' /proc/self/mounts; systemctl is-enabled apt-daily.timer; systemctl -q is-active apt-daily-upgrade.timer && echo on || echo off; apt-config dump APT::Periodic; cat /etc/audit/audit.rules").out
         };
         assert_eq!(run(&fleet, &["check"], steps).code, 2);
         let before = (contents(&fleet.root("h1"), OURS), live());

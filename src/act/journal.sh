@@ -43,7 +43,7 @@ back() {
   module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
   table) if [ "$3" = absent ]; then ruleset "$2" </dev/null; else back_table "$2" "$3" "$4"; fi ;;
   packages) back_packages "$3" "$4" ;;
-  script) p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
+  script) [ "$3" != done ] || { say "a rollback cannot run the step's script again"; return 1; }; p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
     (umask 022; exec sh "$p") && rm -f "$p.done" ;;
   esac
 }

@@ -41,6 +41,11 @@ impl Before {
         if now == self.was {
             return Ok(None);
         }
+        // The journal keeps the way back of a script, not the script.
+        if self.thing.family == Family::Script && self.was == "done" {
+            let why = "the script of this step was taken back: applying its playbook runs it again, a rollback cannot";
+            return Err(Gap::Impossible(why.into()));
+        }
         if !force && !self.left.is_empty() && !self.left.iter().any(|left| left == now) {
             let left = self.left.last().map(|left| told(&self.thing, left)).unwrap_or_default();
             let by = self.later.as_ref().map_or_else(
