@@ -13,7 +13,7 @@ mod redis;
 
 pub use mysql::CLIENT;
 pub use postgresql::DROP_IN;
-pub use redis::CONFIGS;
+pub use redis::{CONFIGS, word as redis_word};
 
 /// Which server is asked, and what is needed to ask it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

@@ -110,7 +110,9 @@ impl Work<'_> {
             Err(loss) => Err(loss),
         };
         fail::point("after-set");
-        if let Some(door) = made.iter().find_map(|one| one.kind.door()) {
+        // What was not set leads nobody to another door.
+        let set = matches!(verdict, Ok(Outcome::Changed));
+        if let Some(door) = made.iter().find_map(|one| one.kind.door()).filter(|_| set) {
             site.by_door(Some(door));
         }
         if guard.is_some() {

@@ -17,10 +17,10 @@ use std::fmt::Write;
 /// Where its configuration usually lies.
 pub const CONFIGS: [&str; 2] = ["/etc/redis/redis.conf", "/etc/redis.conf"];
 
-/// A password as a word of a line for the client, whatever it holds; what can be read stays as it is, so that it is known
+/// A text as a word of a line for the client or of the configuration, whatever it holds; what can be read stays as it is, so that it is known
 /// as a secret wherever this text may turn up.
-fn word(password: &str) -> String {
-    let word = password.bytes().fold(String::from("\""), |mut word, byte| {
+pub fn word(text: &str) -> String {
+    let word = text.bytes().fold(String::from("\""), |mut word, byte| {
         match byte {
             b'"' | b'\\' => word.extend(['\\', char::from(byte)]),
             b' '..=b'~' => word.push(char::from(byte)),

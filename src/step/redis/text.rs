@@ -1,6 +1,6 @@
 //! Values as redis.conf writes them: bare, in `'…'`, or in `"…"` with `\xNN` for what cannot be seen.
 
-use std::fmt::Write;
+use crate::fact::database::redis_word;
 
 /// What a value means.
 pub fn plain(written: &str) -> String {
@@ -43,17 +43,7 @@ pub fn quoted(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+/=:@%".contains(&b)) {
         return text.to_owned();
     }
-    let word = text.bytes().fold(String::from("\""), |mut word, byte| {
-        match byte {
-            b'"' | b'\\' => word.extend(['\\', char::from(byte)]),
-            b' '..=b'~' => word.push(char::from(byte)),
-            other => {
-                let _ = write!(word, "\\x{other:02x}");
-            }
-        }
-        word
-    });
-    word + "\""
+    redis_word(text)
 }
 
 #[cfg(test)]
