@@ -113,8 +113,8 @@ mod tests {
             let made: Vec<_> = (0..500).map(|_| fresh(runtime.path(), "words")).collect();
             done.store(true, Ordering::Relaxed);
             for dir in made {
-                let mark = dir.unwrap().path().join(LOGGING_IN);
-                assert_eq!(fs::read_to_string(mark).unwrap(), "words");
+                let dir = dir.unwrap();
+                assert_eq!(fs::read_to_string(dir.path().join(LOGGING_IN)).unwrap(), "words");
             }
         });
         let gone = fresh(runtime.path(), "words").unwrap().keep();
