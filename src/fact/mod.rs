@@ -49,7 +49,7 @@ pub use database::{Engine, Server};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
-pub use guard::Open;
+pub use guard::{Open, Standing};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use listener::{Hidden, Holder, Listener, Listeners};
 pub use login::Login;

@@ -137,7 +137,9 @@ impl<'a> Work<'a> {
             for task in self.order {
                 let Some(end) = self.ends.get(task).cloned() else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
-                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed);
+                // What a rollback puts back, its next restore may put further back still.
+                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed)
+                    && self.shared.run.plan.tasks[*task].step.kind != "restore";
                 let left_alone = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
                 if !(stood || left_alone) {
                     continue;
