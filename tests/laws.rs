@@ -95,6 +95,7 @@ fn neglected() -> State {
         "/etc/rsyslog.d",
         "/etc/mysql/mariadb.conf.d",
         "/etc/postgresql/15/main/conf.d",
+        "/etc/systemd/system",
     ] {
         state.directory(directory, 0o755);
     }
@@ -114,6 +115,7 @@ fn neglected() -> State {
         ("/etc/fstab", "# UNCONFIGURED\n", 0o644),
         ("/etc/hosts", "127.0.0.1 localhost\n", 0o644),
         ("/etc/nftables.conf", "#!/usr/sbin/nft -f\n\nflush ruleset\n", 0o755),
+        ("/usr/sbin/nft", "ELF", 0o755),
         ("/etc/sudoers", "root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", 0o440),
         ("/etc/sudoers.d/lab", "admin ALL=(ALL) NOPASSWD: ALL\n", 0o440),
         ("/etc/redis/redis.conf", "bind 0.0.0.0\nprotected-mode no\n", 0o640),

@@ -137,7 +137,8 @@ impl<'a> Work<'a> {
             for task in self.order {
                 let Some(end) = self.ends.get(task).cloned() else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
-                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed);
+                let passes = site.made(*task).iter().any(|one| one.kind.passing());
+                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed) && !passes;
                 let left_alone = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
                 if !(stood || left_alone) {
                     continue;

@@ -76,6 +76,11 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// What it makes true need not last to the end of the run: a later step may take it back.
+    fn passing(&self) -> bool {
+        false
+    }
+
     /// How many of its rows are set, and proven where they touch the way in, before the others are planned anew and set:
     /// a change in stages.
     fn first(&self, rows: &[Row]) -> usize {
@@ -241,6 +246,7 @@ kinds! {
     ssh_port::SshPort,
     firewall::Firewall,
     blocklist::Blocklist,
+    quarantine::Quarantine,
     redis::Redis,
     mysql::Mysql,
     postgresql::Postgresql,
