@@ -114,3 +114,82 @@ fn a_host_in_quarantine_talks_to_its_administrators_alone_also_after_a_restart()
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);
     assert_eq!(run(&fleet, &["check"], "h1", &mine).code, 0);
 }
+
+const BOOK: &str = "hosts: all
+become: true
+mode: incident
+steps:
+- id: motd
+  file: {path: /etc/motd, content: \"closed\\n\"}
+- id: evidence
+  evidence: {}
+";
+
+#[test]
+fn evidence_comes_before_any_change_is_signed_and_tells_of_tampering() {
+    let fleet = Fleet::up(1);
+    // A program that is on no disk any more, names that hurt, a file that never ends, a log with a terminal's codes.
+    let scene = fleet.inside(
+        "h1",
+        r#"cp /bin/sleep /tmp/.x && systemd-run -q --unit=ghost /tmp/.x 1d && sleep 0.3 && rm /tmp/.x && cd /etc/cron.d &&
+        touch "$(printf '../../a\nb\033[2J')" && printf '\033[2Jhello\n' >>/var/log/auth.log && yes | head -c 6000000 >/var/log/syslog"#,
+    );
+    assert_eq!(scene.code, 0, "{}", scene.err);
+    let without = run(&fleet, &["validate"], "all", &BOOK.replace("- id: evidence\n  evidence: {}\n", ""));
+    assert_eq!(
+        (without.code, without.err.contains("before any evidence was taken")),
+        (1, true),
+        "{}{}",
+        without.out,
+        without.err
+    );
+
+    let looked = run(&fleet, &["check"], "all", BOOK);
+    assert_eq!(looked.code, 2, "{}{}", looked.out, looked.err);
+    let kept = fleet.0.dir().join("state/evidence");
+    assert!(!kept.exists(), "a check takes nothing");
+
+    let before = crate::common::contents(
+        &fleet.root("h1"),
+        &["/var/log", "/run", "/tmp", "/proc", "/sys", "/dev", "/var/lib/steadfast", "/etc/motd"],
+    );
+    let done = run(&fleet, &["apply", "-y"], "all", BOOK);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(!format!("{}{}", done.out, done.err).contains('\u{1b}'));
+    let after = crate::common::contents(
+        &fleet.root("h1"),
+        &["/var/log", "/run", "/tmp", "/proc", "/sys", "/dev", "/var/lib/steadfast", "/etc/motd"],
+    );
+    assert_eq!(crate::common::differences(&before, &after), Vec::<String>::new(), "something was written on the host");
+    let only = |dir: &std::path::Path| std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let dir = only(&only(&kept));
+    let words = |more: &[&str]| fleet.steadfast(&[&["evidence", "verify", &dir.display().to_string()], more].concat());
+    let good = words(&[]);
+    assert_eq!(good.code, 0, "{}{}", good.out, good.err);
+    assert!(good.out.contains("signed: "), "{}", good.out);
+    let read = |name: &str| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap()).into_owned();
+    let names: Vec<String> =
+        std::fs::read_dir(&dir).unwrap().map(|one| one.unwrap().file_name().into_string().unwrap()).collect();
+    let program = names.iter().find(|name| name.starts_with("023-process-") && name.ends_with("-program")).unwrap();
+    assert_eq!(
+        std::fs::read(dir.join(program)).unwrap(),
+        std::fs::read(fleet.root("h1").join("usr/bin/sleep")).unwrap()
+    );
+    assert!(read("020-processes").contains("/tmp/.x (deleted)"));
+    assert!(read("manifest.json").contains("\"bytes\": 6000000"), "a log is taken piece by piece");
+    assert!(!read("080-accounts").contains("$y$") && read("080-accounts").contains("root:"));
+    // What is taken comes first: the file that was changed is older in the evidence.
+    assert!(fleet.inside("h1", "cat /etc/motd").out.contains("closed"));
+    let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    let at: Vec<u64> = manifest["items"].as_array().unwrap().iter().map(|item| item["at"].as_u64().unwrap()).collect();
+    assert!(at.is_sorted() && at.len() > 20, "{at:?}");
+
+    let allowed = fleet.0.dir().join("allowed");
+    let public = std::fs::read_to_string(fleet.0.dir().join("id_ed25519.pub")).unwrap();
+    std::fs::write(&allowed, format!("alice {public}")).unwrap();
+    let by = words(&["--allowed-signers", &allowed.display().to_string()]);
+    assert_eq!((by.code, by.out.contains("signed: alice")), (0, true), "{}{}", by.out, by.err);
+    std::fs::write(dir.join("010-clock"), "another time\n").unwrap();
+    let bad = words(&[]);
+    assert_eq!((bad.code, bad.err.contains("010-clock is not what was kept")), (2, true), "{}{}", bad.out, bad.err);
+}

@@ -211,6 +211,12 @@ impl<'a> Work<'a> {
                 Some(seconds) => self.recover(site, task, &made, seconds).await,
                 None => Ok((Outcome::Manual, planned.rows())),
             },
+            Decision::Drift(_) if made.iter().any(|one| one.kind.gathers().is_some()) => {
+                match made.iter().find_map(|one| one.kind.gathers()) {
+                    Some(wish) => self.gather(site, task, wish).await,
+                    None => Ok((Outcome::Unchanged, vec![])),
+                }
+            }
             Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
         }
     }
