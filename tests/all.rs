@@ -18,6 +18,7 @@ mod fleet;
 mod formats;
 mod history;
 mod hold;
+mod incident;
 mod inventory;
 mod kind_cases;
 mod kind_laws;

@@ -201,6 +201,7 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             init: or(&facts["os"]["init"], "systemd"),
             arch: or(&facts["os"]["arch"], "x86_64"),
             virtualization: or(&facts["os"]["virtualization"], "none"),
+            clock: facts["os"]["clock"].as_i64().unwrap_or(0),
             ..Os::default()
         }),
         Query::Sysctl(key) => {
@@ -500,6 +501,7 @@ fn every_kind_has_its_cases() {
         "sweep",
         "services",
         "blocklist",
+        "quarantine",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

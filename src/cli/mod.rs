@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 mod audit;
 mod controls;
+mod evidence;
 mod explain;
 mod fields;
 mod graph;
@@ -74,6 +75,8 @@ enum Command {
     Report(report::Report),
     /// The chain of runs: sign it, see that nothing in it was changed.
     Audit(audit::Audit),
+    /// See that evidence is as it was taken.
+    Evidence(evidence::Evidence),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
     /// The graph of tasks, as dot, mermaid or json.
@@ -197,6 +200,7 @@ pub fn main() -> u8 {
         Command::Show(command) => command.run(look),
         Command::Report(command) => command.run(look),
         Command::Audit(command) => command.run(),
+        Command::Evidence(command) => command.run(),
         Command::Secret(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),

@@ -253,6 +253,8 @@ impl<'a> Session<'a> {
             who: who(),
             over: self.over.clone(),
             past: past(),
+            evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),
+            key: self.way.private_key.clone(),
         };
         let run = Run {
             id: self.id.clone().unwrap_or_else(crate::run::new_id),

@@ -15,6 +15,7 @@ mod audit;
 pub mod database;
 pub mod due;
 mod element;
+pub mod evidence;
 mod file;
 mod guard;
 mod journal;

@@ -5,7 +5,7 @@ use crate::expr::Scope;
 use crate::fact::{Family, JournalEntry, Thing};
 use crate::graph::Graph;
 use crate::host::Loss;
-use crate::playbook::{Budget, Made, Step};
+use crate::playbook::{Budget, Made, Mode, Step};
 use crate::step::{Before, Restore};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -59,6 +59,7 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
         vars: Scope::new(),
         batches: vec![(0..plan.hosts.len()).collect()],
         budget: Budget::default(),
+        mode: Mode::default(),
     });
     plan
 }

@@ -99,6 +99,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
             vars: playbook.vars.clone(),
             batches: batches(&playbook.serial, members),
             budget: playbook.budget,
+            mode: playbook.mode,
         });
     }
     if let Some(faults) = Faults::some(faults) {

@@ -8,7 +8,7 @@ use crate::fact::{Facts, Query};
 use crate::fault::{Fault, Faults};
 use crate::graph::Graph;
 use crate::inventory::Connection;
-use crate::playbook::{Budget, Left, Made, Step, Turn, question};
+use crate::playbook::{Budget, Left, Made, Mode, Step, Turn, question};
 use std::sync::Arc;
 
 mod back;
@@ -63,6 +63,7 @@ pub struct Play {
     /// Host numbers, batch by batch.
     pub batches: Vec<Vec<usize>>,
     pub budget: Budget,
+    pub mode: Mode,
 }
 
 /// A step on a host.

@@ -6,6 +6,7 @@ use crate::host::{Later, Loss, LossKind};
 use crate::plan::{Decision, Host, Key, Plan};
 use crate::target::Target;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -13,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 mod apply;
 mod door;
 mod fail;
+mod gather;
 mod guard;
 mod held;
 pub mod lines;
@@ -52,6 +54,10 @@ pub struct Settings {
     /// A run that is over, whose hosts may be taken over.
     pub over: Option<String>,
     pub past: Past,
+    /// Where evidence is kept.
+    pub evidence: Option<PathBuf>,
+    /// The key that signs, where neither step nor inventory says one.
+    pub key: Option<PathBuf>,
 }
 
 /// What earlier runs left true.

@@ -18,6 +18,7 @@ mod way_in;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use evidence::Evidence;
 pub use restore::{Before, Restore};
 pub use words::{Many, Mode, Presence};
 
@@ -74,6 +75,16 @@ pub trait Kind: Debug + Send + Sync {
     /// It only looks: what differs is for a person to mend.
     fn read_only(&self) -> bool {
         false
+    }
+
+    /// What it makes true need not last to the end of the run: a later step may take it back.
+    fn passing(&self) -> bool {
+        false
+    }
+
+    /// What it takes of the host to the controller, where it does that.
+    fn gathers(&self) -> Option<&Evidence> {
+        None
     }
 
     /// How many of its rows are set, and proven where they touch the way in, before the others are planned anew and set:
@@ -241,6 +252,8 @@ kinds! {
     ssh_port::SshPort,
     firewall::Firewall,
     blocklist::Blocklist,
+    quarantine::Quarantine,
+    evidence::Evidence,
     redis::Redis,
     mysql::Mysql,
     postgresql::Postgresql,

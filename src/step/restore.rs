@@ -116,6 +116,11 @@ impl Kind for Restore {
         self.access
     }
 
+    /// What was put back, the next may put further back still.
+    fn passing(&self) -> bool {
+        true
+    }
+
     fn disruption(&self) -> Disruption {
         match (self.access, self.pokes.is_empty()) {
             (true, _) => Disruption::Access,

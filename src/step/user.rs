@@ -30,7 +30,7 @@ use crate::fault::{Fault, Faults};
 use crate::yaml::{Node, Value};
 use serde::Deserialize;
 
-mod fields;
+pub(super) mod fields;
 
 /// A user's account.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]

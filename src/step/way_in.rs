@@ -26,6 +26,7 @@ const WAYS_IN: &[&str] = &[
     "/etc/nsswitch.conf",
     "/etc/nftables.conf",
     "/etc/nftables-steadfast.conf",
+    "/etc/nftables-steadfast-quarantine.conf",
     "/etc/network",
     "/etc/systemd/network",
     "/etc/systemd/system",

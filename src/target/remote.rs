@@ -101,6 +101,10 @@ impl Target for Remote {
         })
     }
 
+    fn grab<'a>(&'a self, script: String) -> Later<'a, Result<Reply, Loss>> {
+        self.host.call(Request { script, timeout: self.patience })
+    }
+
     fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>> {
         Box::pin(async move {
             let reply = self.host.call(Request { script: act::lease(what), timeout: self.patience }).await?;
