@@ -19,6 +19,7 @@ mod formats;
 mod history;
 mod hold;
 mod inventory;
+mod keys;
 mod kind_cases;
 mod kind_laws;
 mod lab;

@@ -13,6 +13,8 @@ mod explain;
 mod fields;
 mod graph;
 mod inventory;
+mod key_list;
+mod keys;
 mod lab;
 mod load;
 mod report;
@@ -74,6 +76,8 @@ enum Command {
     Report(report::Report),
     /// The chain of runs: sign it, see that nothing in it was changed.
     Audit(audit::Audit),
+    /// Keys by which users log in: what is known of them, and their rotation.
+    Keys(keys::Keys),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
     /// The graph of tasks, as dot, mermaid or json.
@@ -197,6 +201,7 @@ pub fn main() -> u8 {
         Command::Show(command) => command.run(look),
         Command::Report(command) => command.run(look),
         Command::Audit(command) => command.run(),
+        Command::Keys(command) => command.run(look),
         Command::Secret(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),

@@ -58,6 +58,7 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
         vars: Scope::new(),
         batches: vec![(0..plan.hosts.len()).collect()],
         budget: Budget::default(),
+        canary: false,
     });
     plan
 }

@@ -63,6 +63,8 @@ pub struct Play {
     /// Host numbers, batch by batch.
     pub batches: Vec<Vec<usize>>,
     pub budget: Budget,
+    /// Its first batch decides whether there is a second one, whatever failures are borne: keys are replaced in it.
+    pub canary: bool,
 }
 
 /// A step on a host.
