@@ -213,14 +213,14 @@ fn killed(fleet: &Fleet, host: &str, point: &str) -> Result<(), String> {
     if run.code != -1 {
         return wrong("did not die", &run);
     }
+    let runs = on(fleet, host, &["runs", "-n", "1"], None).out;
+    let died = runs.split_whitespace().next().ok_or("no run is remembered")?.to_owned();
     // Somebody gets in, whatever was left.
     let run = on(fleet, host, &["check", &path, "-i", &inventory, "-l", host], None);
     if !matches!(run.code, 0 | 2) {
         return wrong("nobody gets in", &run);
     }
-    let runs = on(fleet, host, &["runs", "-n", "2"], None).out;
-    let died = runs.lines().find(|line| line.contains("apply")).and_then(|line| line.split_whitespace().next());
-    let run = on(fleet, host, &["resume", died.ok_or("no run is remembered")?, "-y"], None);
+    let run = on(fleet, host, &["resume", &died, "-y"], None);
     if run.code != 0 {
         return wrong("resume", &run);
     }

@@ -22,6 +22,9 @@ pub enum Lock<'a> {
 /// The ending of a private half that age encrypts.
 pub const AGE: &str = "age";
 
+/// A shorter passphrase is none.
+const LEAST: usize = 10;
+
 /// Makes an ed25519 pair in a directory: `NAME` or `NAME.age`, and `NAME.pub`. Gives the file of the private half.
 /// What is there afterwards is whole and on the disk.
 ///
@@ -30,6 +33,11 @@ pub const AGE: &str = "age";
 pub fn make_pair(directory: &Path, name: &str, comment: &str, lock: &Lock<'_>) -> Result<(PathBuf, PublicKey)> {
     let cannot = |why: String| Fault::new(format!("cannot make a key in {}", directory.display())).why(why);
     let io = |error: std::io::Error| cannot(error.to_string());
+    if let Lock::Passphrase(secret) = lock
+        && secret.expose().len() < LEAST
+    {
+        return Err(cannot(format!("a passphrase of less than {LEAST} bytes is soon guessed")));
+    }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
     // It is made apart and moved, so that a half of it is never found; unencrypted it lies in memory alone.
     let apart = match lock {
@@ -119,7 +127,7 @@ mod tests {
         let told = fs::read_to_string(at.join("one.pub")).unwrap();
         assert_eq!(PublicKey::of_line(&told), Some(public));
         assert!(make_pair(&at, "one", "again", &Lock::Passphrase(&secret)).is_err(), "nothing is written over");
-        let short = crate::secret::learn("abcd".into()).unwrap();
+        let short = crate::secret::learn("abcd-fghi".into()).unwrap();
         assert!(make_pair(&at, "short", "x", &Lock::Passphrase(&short)).is_err());
         assert!(!at.join("short").exists());
     }
