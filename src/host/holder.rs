@@ -29,8 +29,7 @@ impl Holder {
         let cannot = |why: String| Fault::new("cannot hold keys for this run").why(why);
         let io = |error: std::io::Error| cannot(error.to_string());
         let runtime = place::runtime(None)?;
-        let dir = tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime).map_err(io)?;
-        fs::write(dir.path().join(place::LOGGING_IN), "").map_err(io)?;
+        let dir = place::fresh(&runtime, "").map_err(io)?;
         let mut command = Command::new("ssh-agent");
         super::bare(&mut command);
         command.arg("-a").arg(dir.path().join(SOCKET)).arg("cat");
