@@ -8,9 +8,11 @@ use crate::host::{Later, Loss, Reply};
 use std::time::Duration;
 
 mod handshake;
+mod ledger;
 mod remote;
 pub mod world;
 
+pub use ledger::{KeyNote, Ledger};
 pub use remote::Remote;
 
 /// Something that can be read.

@@ -20,6 +20,7 @@ mod history;
 mod hold;
 mod incident;
 mod inventory;
+mod keys;
 mod kind_cases;
 mod kind_laws;
 mod lab;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
     Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Hidden, Holder,
-    Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Said, Server, Socket, Super, Swept, Tls,
-    TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
+    Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Ring, Said, Server, Socket, Super,
+    Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
 };
 use steadfast::fault::Source;
-use steadfast::host::{Offer, Version};
+use steadfast::host::{Offer, PublicKey, Version};
 use steadfast::probe::Reach;
 use steadfast::step::{KINDS, Kind, Row, Setting, Val};
 use steadfast::yaml::{parse, to_json};
@@ -328,6 +328,22 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("unit")?;
             Answer::UnitFiles(Arc::new(unit_files(facts)))
         }
+        Query::Ring(user) => {
+            family("ring")?;
+            const DAY: u64 = 86_400_000;
+            let key = |key: &Json| Known {
+                public: PublicKey::of_line(&text(&key["key"])).unwrap(),
+                made: key["made"].as_u64().map(|days| days * DAY),
+                at: key["at"].as_u64().or(key["made"].as_u64()).unwrap_or(0) * DAY,
+                word: serde_json::from_value(key["word"].clone()).unwrap(),
+                file: or(&key["file"], "/keys/id"),
+                lock: String::new(),
+                lack: key["lack"].as_str().map(Into::into),
+            };
+            let now = facts["ring"]["now"].as_u64().unwrap_or(0) * DAY;
+            Answer::Ring(Ring { now, keys: list(&facts["ring"][user]).iter().map(key).collect() })
+        }
+        Query::KeyFiles => return Err("no kind asks for all keys".into()),
         Query::Elements(table) => {
             family("nft")?;
             Answer::Elements(steadfast::fact::elements(facts["nft"][table].as_str().unwrap_or_default()))
@@ -437,7 +453,11 @@ fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
                 }
             }
             let silent = made.set(&forward, &facts).is_empty();
-            if silent == made.read_only() { Ok(()) } else { Err("acts and `read_only` do not fit".into()) }
+            if silent == made.read_only() || made.rotates() {
+                Ok(())
+            } else {
+                Err("acts and `read_only` do not fit".into())
+            }
         }
         (Err(Gap::Unknown(reason)), "cannot-tell")
         | (Err(Gap::Missing(reason)), "missing")

@@ -14,6 +14,8 @@ mod explain;
 mod fields;
 mod graph;
 mod inventory;
+mod key_list;
+mod keys;
 mod lab;
 mod load;
 mod report;
@@ -77,6 +79,8 @@ enum Command {
     Audit(audit::Audit),
     /// See that evidence is as it was taken.
     Evidence(evidence::Evidence),
+    /// Keys by which users log in: what is known of them, and their rotation.
+    Keys(keys::Keys),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
     /// The graph of tasks, as dot, mermaid or json.
@@ -201,6 +205,7 @@ pub fn main() -> u8 {
         Command::Report(command) => command.run(look),
         Command::Audit(command) => command.run(),
         Command::Evidence(command) => command.run(),
+        Command::Keys(command) => command.run(look),
         Command::Secret(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),

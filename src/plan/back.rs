@@ -60,6 +60,7 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
         batches: vec![(0..plan.hosts.len()).collect()],
         budget: Budget::default(),
         mode: Mode::default(),
+        canary: false,
     });
     plan
 }

@@ -64,6 +64,8 @@ pub struct Play {
     pub batches: Vec<Vec<usize>>,
     pub budget: Budget,
     pub mode: Mode,
+    /// Its first batch decides whether there is a second one, whatever failures are borne: keys are replaced in it.
+    pub canary: bool,
 }
 
 /// A step on a host.

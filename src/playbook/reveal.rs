@@ -20,7 +20,7 @@ pub(super) fn reveal(value: &mut Json, variable: &str) -> Result<()> {
             fault.hints().iter().fold(told, |told, hint| told.hint(hint))
         };
         let reference = reference.map_err(|fault| cannot(fault, ""))?;
-        let secret = read(&reference).map_err(|fault| cannot(fault, &format!(" ({reference})")))?;
+        let secret = secret_of(&reference).map_err(|fault| cannot(fault, &format!(" ({reference})")))?;
         *value = secret.expose().into();
         return Ok(());
     }
@@ -31,7 +31,11 @@ pub(super) fn reveal(value: &mut Json, variable: &str) -> Result<()> {
     }
 }
 
-fn read(reference: &Reference) -> Result<Secret> {
+/// The secret of a source.
+///
+/// # Errors
+/// It cannot be had.
+pub fn secret_of(reference: &Reference) -> Result<Secret> {
     // All of it, arguments as well: two programs that differ in them are two sources.
     once(&format!("{reference:?}"), || {
         let bytes = match reference {

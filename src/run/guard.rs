@@ -68,11 +68,8 @@ pub async fn conclude(
     broken: Option<Result<String, Loss>>,
 ) -> Result<Option<Outcome>, (Loss, Outcome)> {
     let why = match broken {
-        None => match by_files(site, open).await {
-            Ok(()) => match prove(site, open.first(), &open.guard).await {
-                Ok(()) => return Ok(None),
-                Err(why) => why,
-            },
+        None => match proven(site, open).await {
+            Ok(()) => return Ok(None),
             Err(why) => why,
         },
         Some(Ok(why)) => why,
@@ -82,6 +79,16 @@ pub async fn conclude(
         }
     };
     revert(site, open, why).await.map(Some)
+}
+
+/// All that must hold before changes stand; the guard itself is told last.
+async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
+    by_files(site, open).await?;
+    if let Some((user, key)) = site.proof.clone() {
+        site.by_key(&user, &key).await?;
+        fail::point("key-login");
+    }
+    prove(site, open.first(), &open.guard).await
 }
 
 /// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.

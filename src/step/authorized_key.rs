@@ -109,7 +109,13 @@ impl Check for AuthorizedKey {
 }
 
 impl AuthorizedKey {
-    fn path(&self) -> String {
+    /// These keys of a user, there or not, for a step that moves keys itself.
+    pub(super) fn of(user: &str, key: Vec<String>, path: Option<&str>, options: Option<&str>, state: Presence) -> Self {
+        let (path, options) = (path.map(Into::into), options.map(Into::into));
+        Self { user: user.to_owned(), key: Many(key), options, exclusive: false, path, state }
+    }
+
+    pub(super) fn path(&self) -> String {
         let home = if self.user == "root" { "/root".to_owned() } else { format!("/home/{}", self.user) };
         self.path.clone().unwrap_or_else(|| format!("{home}/.ssh/authorized_keys"))
     }

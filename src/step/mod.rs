@@ -19,6 +19,7 @@ mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
 pub use evidence::Evidence;
+pub use key_rotation::{KeyOrder, KeyTurn};
 pub use restore::{Before, Restore};
 pub use words::{Many, Mode, Presence};
 
@@ -95,6 +96,16 @@ pub trait Kind: Debug + Send + Sync {
 
     /// The port (tcp) by which new logins get in once it is set; where it does not say one, that does not change.
     fn door(&self) -> Option<u16> {
+        None
+    }
+
+    /// Whether it replaces keys: what is between its stages is the run's to do.
+    fn rotates(&self) -> bool {
+        false
+    }
+
+    /// How far a change of keys has come, by what was read.
+    fn key_turn(&self, _: &Facts) -> Option<(KeyOrder, KeyTurn)> {
         None
     }
 
@@ -247,6 +258,7 @@ kinds! {
     user::User,
     group::Group,
     authorized_key::AuthorizedKey,
+    key_rotation::KeyRotation,
     cron::Cron,
     sshd::Sshd,
     ssh_port::SshPort,

@@ -31,6 +31,7 @@ use crate::yaml::{Node, Value};
 use serde::Deserialize;
 
 pub(super) mod fields;
+pub(super) use fields::date;
 
 /// A user's account.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
