@@ -284,6 +284,11 @@ pub fn package_name(name: &str) -> bool {
     package::plain(name)
 }
 
+/// Whether a version of a package is not older than another, as dpkg counts.
+pub fn at_least(version: &str, least: &str) -> bool {
+    expect::version::compare("dpkg", version, least).is_some_and(std::cmp::Ordering::is_ge)
+}
+
 /// A unit's name with its suffix, a `.service` where none is written; nothing where no unit can be called so.
 pub fn unit_name(name: &str) -> Option<String> {
     let unit = service::suffixed(name);
