@@ -65,6 +65,9 @@ impl Default for Settings {
     }
 }
 
+/// How many connect time-outs a login, or a shell behind it, may take: the host answered, and may be busy.
+pub const PATIENCE: u32 = 3;
+
 /// Opens the lines of a run.
 pub struct Lines {
     opener: Arc<Opener>,
@@ -102,8 +105,9 @@ impl Opener {
         attempt.retry(backoff).when(is_crowded).notify(again).await
     }
 
+    /// As patient with the shell of a host that let us in as with its login: it may be busy.
     pub fn terms(&self) -> Terms {
-        Terms::new(self.settings.connect_timeout, self.settings.heartbeat)
+        Terms::new(self.settings.connect_timeout * PATIENCE, self.settings.heartbeat)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One login a host: the user's own `ssh` as a master process, which carries all channels.
 
-use super::lines::{Login, Settings};
+use super::lines::{Login, PATIENCE, Settings};
 use super::ssh_config::{self, Words};
 use super::{Loss, LossKind, place, show};
 use openssh::Session;
@@ -48,9 +48,8 @@ impl Master {
     /// # Errors
     /// The class of refusal, with what ssh said.
     pub async fn log_in(login: &Login, settings: &Settings, runtime: &Path) -> Result<Self, Loss> {
-        let made = tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime);
-        let ours = made.map_err(|error| other(&error))?;
         let words = ssh_config::words(login, settings);
+        let ours = place::fresh(runtime, &words.config).map_err(|error| other(&error))?;
         launch(&words, settings, ours.path()).await?;
         if settings.persist.is_none() {
             let dir = ours.path().to_owned();
@@ -124,7 +123,6 @@ fn link(login: &Login, settings: &Settings, runtime: &Path) -> PathBuf {
 /// Logs in; ssh goes into the background when that is done.
 async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Loss> {
     let (log, config) = (dir.join("log"), dir.join(place::LOGGING_IN));
-    fs::write(&config, &words.config).map_err(|error| other(&error))?;
     let idle = settings.persist.unwrap_or(IDLE).as_secs().max(1);
     let mut command = ssh();
     command.arg("-F").arg(&config).arg("-E").arg(&log).arg("-S").arg(dir.join("master"));
@@ -133,7 +131,7 @@ async fn launch(words: &Words, settings: &Settings, dir: &Path) -> Result<(), Lo
     let mut child =
         command.spawn().map_err(|error| Loss { kind: LossKind::Other, why: format!("cannot start ssh: {error}") })?;
     // ConnectTimeout ends with the greeting; a host that stops in the middle of the login is ours to leave.
-    let patience = settings.connect_timeout * 3;
+    let patience = settings.connect_timeout * PATIENCE;
     match timeout(patience, child.wait()).await {
         Ok(Ok(status)) if status.success() => fs::remove_file(&config).map_err(|error| other(&error)),
         Ok(Ok(_)) => {

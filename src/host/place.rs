@@ -2,9 +2,11 @@
 
 use crate::fault::{Fault, Result};
 use rustix::process::geteuid;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// ssh binds `DIR/m-XXXXXX/master` plus 17 characters of its own, and the kernel takes 107.
 const MOST: usize = 107 - 17 - "/m-XXXXXX/master".len();
@@ -40,7 +42,7 @@ fn ours(dir: &Path, uid: u32) -> Result<PathBuf> {
         return Err(no(format!("its path has more than {MOST} characters")));
     }
     match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(no(error.to_string())),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(no(error.to_string())),
         _ => {}
     }
     let found = fs::symlink_metadata(dir).map_err(|error| no(error.to_string()))?;
@@ -53,8 +55,25 @@ fn ours(dir: &Path, uid: u32) -> Result<PathBuf> {
 /// The file of a master's directory that is there while it logs in: it does not listen yet.
 pub const LOGGING_IN: &str = "config";
 
+/// A directory for a master that is about to log in with these words. Another run's sweep never sees it without its mark.
+///
+/// # Errors
+/// It cannot be made.
+pub fn fresh(runtime: &Path, config: &str) -> io::Result<TempDir> {
+    let turn = File::open(runtime)?;
+    turn.lock_shared()?;
+    let dir = tempfile::Builder::new().prefix("m-").rand_bytes(6).tempdir_in(runtime)?;
+    fs::write(dir.path().join(LOGGING_IN), config)?;
+    Ok(dir)
+}
+
 /// Takes away directories of masters that are gone, and files that point to them.
 pub fn sweep(runtime: &Path) {
+    // Without its turn it would take away what another run is making; the next sweep will do.
+    let Ok(turn) = File::open(runtime) else { return };
+    if turn.lock().is_err() {
+        return;
+    }
     for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
@@ -75,4 +94,32 @@ pub fn lives(dir: &Path) -> bool {
 fn old(dir: &Path) -> bool {
     let age = fs::metadata(dir).and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
     age.is_some_and(|age| age.as_secs() > 600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_sweep_leaves_what_another_run_is_making() {
+        let (runtime, done) = (TempDir::new().unwrap(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    sweep(runtime.path());
+                }
+            });
+            let made: Vec<_> = (0..500).map(|_| fresh(runtime.path(), "words")).collect();
+            done.store(true, Ordering::Relaxed);
+            for dir in made {
+                let dir = dir.unwrap();
+                assert_eq!(fs::read_to_string(dir.path().join(LOGGING_IN)).unwrap(), "words");
+            }
+        });
+        let gone = fresh(runtime.path(), "words").unwrap().keep();
+        fs::remove_file(gone.join(LOGGING_IN)).unwrap();
+        sweep(runtime.path());
+        assert!(!gone.exists());
+    }
 }
