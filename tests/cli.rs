@@ -94,7 +94,7 @@ fn words_that_say_nothing_are_usage_errors() {
         &["-i", "h1,", "-e", "=x"],
     ] {
         let run = here.call(&[&["validate", "p.yml"], words].concat());
-        assert!(run.code == 1 && run.err.starts_with("error: ") && run.out.is_empty(), "{words:?}: {run:?}");
+        assert!(run.code == 1 && run.err.starts_with("error") && run.out.is_empty(), "{words:?}: {run:?}");
     }
     let run = steadfast(&["inventory", "--list", "-i", ""]);
     assert_eq!(run.code, 1, "{run:?}");
@@ -202,7 +202,7 @@ fn all_mistakes_are_told_at_once() {
     ] {
         assert_eq!(told.matches(what).count(), 1, "{what} in\n{told}");
     }
-    assert_eq!(told.matches("error: ").count(), 7, "{told}");
+    assert_eq!(told.matches("error[").count(), 7, "{told}");
 }
 
 #[test]

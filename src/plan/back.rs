@@ -68,12 +68,11 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
 /// The tasks of the run in their order, each with what it alone must put back: a thing that several tasks touched goes
 /// back once, with the first of them.
 fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEntry, Restore)> {
-    let chosen =
-        |entry: &&JournalEntry| {
-            // One that lost its name may be any of them.
-            let named = what.steps.is_empty() || what.steps.contains(&entry.step) || entry.step.is_empty();
-            entry.run == what.run && named
-        };
+    let chosen = |entry: &&JournalEntry| {
+        // One that lost its name may be any of them.
+        let named = what.steps.is_empty() || what.steps.contains(&entry.step) || entry.step.is_empty();
+        entry.run == what.run && named
+    };
     let mut all: Vec<(&JournalEntry, Restore)> = Vec::new();
     let mut first: HashMap<Thing, (usize, usize)> = HashMap::new();
     for entry in journal.iter().filter(chosen) {

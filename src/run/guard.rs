@@ -161,7 +161,8 @@ async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
             Err(loss) => (last, answers) = (loss, false),
         }
         if Instant::now() > until {
-            let end = if answers { "it is still going back" } else { "the host lets nobody in to say whether it went back" };
+            let end =
+                if answers { "it is still going back" } else { "the host lets nobody in to say whether it went back" };
             let told = format!("{why}; {end}");
             return Err((last, Outcome::Unknown { why: told }));
         }

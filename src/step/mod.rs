@@ -171,6 +171,9 @@ impl Entry {
     }
 }
 
+/// The code of what a kind does not take, whatever it says of it.
+const REFUSED: &str = "E0110";
+
 fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
 where
     K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
@@ -178,10 +181,10 @@ where
     let mut faults = Vec::new();
     unfit(body, false, &mut faults);
     if let Some(faults) = Faults::some(faults) {
-        return Err(faults);
+        return Err(faults.or_code(REFUSED));
     }
     let kind: K = from_node(body)?;
-    kind.check(body)?;
+    kind.check(body).map_err(|faults| faults.or_code(REFUSED))?;
     Ok(Box::new(kind))
 }
 

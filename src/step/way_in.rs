@@ -129,9 +129,16 @@ mod tests {
         ] {
             assert!(is_way_in(path), "{path}");
         }
-        for path in
-            ["/etc/motd", "/etc/sshd", "/root/notes", "/home/a/file", "/etc/sysctl.d/x", "/etc/cron*", "/var/log/x", "/run/x"]
-        {
+        for path in [
+            "/etc/motd",
+            "/etc/sshd",
+            "/root/notes",
+            "/home/a/file",
+            "/etc/sysctl.d/x",
+            "/etc/cron*",
+            "/var/log/x",
+            "/run/x",
+        ] {
             assert!(!is_way_in(path), "{path}");
         }
     }
