@@ -35,6 +35,7 @@ mod terminal;
 mod unlock;
 mod validate;
 mod way;
+mod who;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 #[derive(Debug, Parser)]
