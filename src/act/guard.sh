@@ -49,7 +49,7 @@ waits() { [ -e "$1/armed" ] || { [ -e "$1/fired" ] && [ "$(cat "$1/end" 2>/dev/n
 # tidy TOKEN: the timer, and the unit when nobody needs it any more.
 tidy() {
   ! command -v systemctl >/dev/null 2>&1 || systemctl --quiet --no-block stop "steadfast-guard-$1.timer" 2>/dev/null
-  for g in "$B"/guard/*/; do ! waits "$g" || return 0; done
+  for y in "$B"/guard/*/; do ! waits "$y" || return 0; done
   rm -f "$L" "$U"
 }
 confirm() {

@@ -49,6 +49,8 @@ macro_rules! quarterly {
     ($($name:literal)*) => {
         &[
             ("playbooks/quarterly-hardening.yml", include_str!("../../playbooks/quarterly-hardening.yml")),
+            ("playbooks/key-rotation.yml", include_str!("../../playbooks/key-rotation.yml")),
+            ("playbooks/quarantine.yml", include_str!("../../playbooks/quarantine.yml")),
             $((
                 concat!("playbooks/baselines/", $name, ".yml"),
                 include_str!(concat!("../../playbooks/baselines/", $name, ".yml")),

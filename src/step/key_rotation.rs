@@ -233,7 +233,7 @@ impl KeyRotation {
         }
         let mut first = self.keys(&swept, Presence::Absent).plan(found)?;
         // What comes after is told as words: the file will be another one.
-        rows.retain(|row| of_controller(row));
+        rows.retain(of_controller);
         first.append(&mut rows);
         Ok((first, KeyTurn::Sweep(swept)))
     }

@@ -273,7 +273,7 @@ impl Kind for Quarantine {
         let live = found.nft(TABLE)?.as_deref();
         let data = |text: &str| Val::Data(text.as_bytes().into());
         let mut rows = Vec::new();
-        let dir = found.stat(DIR)?.first().is_some();
+        let dir = !found.stat(DIR)?.is_empty();
         let (mut content, mut unit, mut wants) = (None, None, None);
         if self.contains() {
             if found.os()?.init != "systemd" {

@@ -38,7 +38,8 @@ pub fn all(report: &Report, columns: &Columns) -> String {
     let mut number = 0;
     let is_changed = |entry: &Entry| entry.word == "changed";
     let odd = |entry: &Entry| entry.task().outcome.class() > Class::Good;
-    let parts: [(&str, &str, &dyn Fn(&Entry) -> bool); 3] = [
+    type Part<'a> = (&'a str, &'a str, &'a dyn Fn(&Entry) -> bool);
+    let parts: [Part; 3] = [
         ("findings", "Findings", &odd),
         ("changes", "Changes", &is_changed),
         ("kept", "As it should be, or not applicable", &|entry| !odd(entry) && !is_changed(entry)),
