@@ -63,8 +63,9 @@ const SYSTEM: &[&str] =
 
 /// Whether a path is written as the only name of its object: from `/` on, without empty parts, `.` or `..`.
 pub fn is_plain(path: &str) -> bool {
-    let end = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
-    end.strip_prefix('/').is_some_and(|rest| !rest.split('/').any(|part| matches!(part, "" | "." | "..")))
+    let end = path.strip_suffix('/').unwrap_or(path);
+    let good = |rest: &str| !rest.split('/').any(|part| matches!(part, "" | "." | ".."));
+    path == "/" || end.strip_prefix('/').is_some_and(good)
 }
 
 /// Whether what a path or glob may mean is one of them, stands in one, or holds one.
