@@ -1,30 +1,9 @@
 //! `import ansible`: what maps exactly is translated, the rest is listed by line, and the result is always valid.
 
-use crate::common::{Run, call, told};
+use crate::common::Here;
 use std::path::{Path, PathBuf};
 
-/// A directory with files of Ansible.
-struct Here(tempfile::TempDir);
-
 impl Here {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let here = Self(tempfile::tempdir().unwrap());
-        for (name, text) in files {
-            let path = here.path(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        here
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn call(&self, words: &[&str]) -> Run {
-        told(&call(words).current_dir(self.0.path()).output().unwrap())
-    }
-
     /// Imports a file and sees that the result is valid.
     fn import(&self, file: &str) -> (String, String) {
         let run = self.call(&["import", "ansible", file]);

@@ -111,6 +111,12 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         all.push((entry, restore));
     }
     agree_on_modes(&mut all);
+    let packages = |(_, restore): &(&JournalEntry, Restore)| {
+        restore.things.iter().any(|before| before.thing.family == Family::Packages)
+    };
+    if let Some(at) = all.iter().position(packages) {
+        all[at + 1..].iter_mut().for_each(|(_, restore)| restore.before_packages = true);
+    }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
 }

@@ -20,6 +20,7 @@ use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Row, Setting, Va
 use crate::act::Act;
 use crate::fact::{Content, EntryKind, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
+use crate::host::KEY_TYPES;
 use crate::yaml::Node;
 use base64::Engine;
 use serde::Deserialize;
@@ -46,22 +47,11 @@ pub struct AuthorizedKey {
     state: Presence,
 }
 
-const TYPES: &[&str] = &[
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-dss",
-];
-
 /// Type and data of a line of authorized_keys, past its options.
 fn identity(line: &str) -> Option<(&str, &str)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     // Options may hold blanks in quotes; a type followed by data that begins as every key does is the key.
-    let at = words.iter().position(|word| TYPES.contains(word))?;
+    let at = words.iter().position(|word| KEY_TYPES.contains(word))?;
     words.get(at + 1).filter(|data| data.starts_with("AAAA")).map(|data| (words[at], *data))
 }
 

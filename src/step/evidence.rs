@@ -11,7 +11,7 @@
 //! those that run what is on no disk any more or lies where everybody may write); open files; sockets and the network; who is
 //! logged in; the kernel; units and timers; what changed in 30 days by the time that nobody can set back (ctime) and the one that anybody
 //! can (mtime); accounts; what starts by itself and who may log in; what lies in directories for everybody; histories of shells;
-//! packages; the journal and logs. No password and no private key is among them.
+//! packages; the journal and logs. The hashes of passwords are left out, and so are files called `id_*` and `*_key`.
 //!
 //! Nothing is written on the host's disk: each answer goes straight to the controller, into `evidence/RUN/HOST/` of what
 //! steadfast remembers (`STEADFAST_STATE`), readable by nobody else. `manifest.json` lists every file with its size and
@@ -28,6 +28,8 @@
 //! Way back: none is needed; the host is not changed. Disruption: none.
 //!
 //! Traps:
+//! - Histories, logs, programs in memory and what lies in `/tmp` are taken as they are: whatever somebody typed or left there,
+//!   a password or a private key, is in the evidence. Keep it as such.
 //! - Who is root on the host can lie in every answer. Compare with what others saw: the switch, the cloud, the log host.
 //! - Reading changes times of reading (atime), and the login stands in the host's log.
 //! - Needs root to see other people's processes and files.

@@ -19,6 +19,8 @@ pub struct Restore {
     pub lost: Option<String>,
     /// Also what was changed since.
     pub force: bool,
+    /// Packages go back after it, and may take its files with them.
+    pub before_packages: bool,
     /// Why nobody knows what there is to take back, where the journal could not be read.
     pub unread: Option<String>,
 }
@@ -116,9 +118,8 @@ impl Kind for Restore {
         self.access
     }
 
-    /// What was put back, the next may put further back still.
     fn passing(&self) -> bool {
-        true
+        self.before_packages
     }
 
     fn disruption(&self) -> Disruption {
