@@ -13,6 +13,7 @@ mod accounts;
 mod apt_config;
 mod audit;
 pub mod database;
+mod disk;
 pub mod due;
 mod element;
 pub mod evidence;
@@ -49,6 +50,7 @@ pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use database::{Engine, Server};
+pub use disk::{BOOT, DiskState, Stage, WayBack};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
@@ -139,6 +141,8 @@ pub enum Query {
     Elements(String),
     /// What the controller's ledger says of a user's keys on this host.
     Ring(String),
+    /// What is known of a disk from outside its host.
+    Disk(crate::disk::Disk),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
 }
@@ -185,6 +189,7 @@ pub enum Answer {
     Leftover(Vec<String>),
     Elements(Vec<Element>),
     Ring(Ring),
+    Disk(DiskState),
     KeyFiles(KeyFiles),
 }
 
@@ -253,6 +258,7 @@ accessors! {
     unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
+    disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

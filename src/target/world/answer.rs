@@ -51,6 +51,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         }
         Query::Leftover(_) => Answer::Leftover(vec![]),
         Query::Ring(user) => Answer::Ring(state.rings.get(user).cloned().unwrap_or_default()),
+        Query::Disk(_) => Answer::Disk(state.disk.clone()),
         Query::KeyFiles => return Err("this world has no list of its keys".into()),
     })
 }
