@@ -12,6 +12,7 @@ mod conditions;
 mod content;
 mod databases;
 mod doors;
+mod drill;
 mod fact;
 mod fact_recorded;
 mod faults;

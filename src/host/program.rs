@@ -45,7 +45,6 @@ pub async fn run_program(words: &[String], patience: Duration) -> Result<String>
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn words(all: &[&str]) -> Vec<String> {

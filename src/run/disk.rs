@@ -270,7 +270,7 @@ impl Work<'_> {
     /// A way back that a former run began is ended before the host is asked anything: it may be stopped.
     pub(super) async fn end_way_back(&mut self, site: &mut Site) -> Result<(), Loss> {
         let plan = Arc::clone(&self.shared.run.plan);
-        for task in self.order.to_vec() {
+        for task in self.order.iter().copied() {
             let made: Arc<[Made]> =
                 plan.tasks[task].hope().iter().filter(|one| one.kind.rolls_back()).cloned().collect();
             let Some(disk) = made.iter().find_map(|one| one.kind.disk()) else { continue };

@@ -151,8 +151,6 @@ fn age(text: &str) -> Option<u64> {
 }
 
 impl Check for Snapshot {
-    const CLOSED: &'static [&'static str] = &["provider"];
-
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let mut tell = |field: &str, what: String, hint: &str| {
