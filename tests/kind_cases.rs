@@ -538,6 +538,7 @@ fn every_kind_has_its_cases() {
         "services",
         "blocklist",
         "quarantine",
+        "triage",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

@@ -2,6 +2,8 @@
 
 use crate::common::{Fleet, Run};
 use serde_json::Value as Json;
+use steadfast::fact::{self, Facts, Query};
+use steadfast::host::Reply;
 
 const PLANT: &str = include_str!("compromised/plant.sh");
 
@@ -119,4 +121,57 @@ fn a_host_that_lies_contradicts_itself_and_reaches_no_terminal() {
     let path = fleet.0.dir().join("triage.yml").display().to_string();
     let shown = fleet.steadfast(&["check", &path, "-i", &fleet.inventory()]);
     assert!(!shown.out.contains('\u{1b}') && shown.flat().contains("contradiction"), "{}", shown.out);
+}
+
+fn reading() -> fact::Reading {
+    fact::script(&[Query::Signs(30)], "0a1b2c3d4e5f").remove(0)
+}
+
+/// What a host said to the script, as `STEADFAST_RECORD=1` writes it down; it is made anew where the script changes.
+fn recorded(system: &str) -> Vec<u8> {
+    std::fs::read(format!("tests/cases/signs/{system}")).unwrap()
+}
+
+fn answers(out: &[u8]) -> Facts {
+    let reply = Reply { out: out.to_vec(), out_full: out.len() as u64, ..Reply::default() };
+    fact::answers(&reading(), &reply)
+}
+
+#[test]
+fn a_host_that_was_recorded_is_understood() {
+    if std::env::var_os("STEADFAST_RECORD").is_some() {
+        for release in ["bookworm", "trixie"] {
+            let fleet = Fleet::of(release, 1);
+            settled(&fleet, "h1");
+            let said = fleet.inside("h1", reading().script());
+            std::fs::write(format!("tests/cases/signs/{release}"), said.out).unwrap();
+        }
+    }
+    for system in ["bookworm", "trixie"] {
+        let facts = answers(&recorded(system));
+        let signs = facts.signs(30).unwrap();
+        let runs = |exe: &str| signs.processes.iter().any(|one| one.exe.as_deref() == Some(exe) && one.uid == Some(0));
+        assert!(runs("/usr/sbin/sshd") && signs.processes.len() > 4, "{system}: {:?}", signs.processes);
+        let ssh = signs.sockets.iter().find(|line| line.listens && line.port == 22).unwrap();
+        assert!(!ssh.pids.is_empty() && signs.packages.owner("/usr/sbin/sshd") == Some("openssh-server"));
+        assert_eq!(signs.packages.differs("/usr/bin/ps"), Some(false), "{system}");
+        assert_eq!(signs.packages.differs("/etc/crontab"), Some(false), "{system}");
+        assert!(signs.items.len() > 20 && signs.born.is_some() && signs.seconds >= 1.0, "{system}");
+        assert_eq!((&signs.contradictions, &signs.lacks), (&vec![], &vec![]), "{system}");
+    }
+}
+
+#[test]
+fn a_cut_or_changed_answer_is_never_taken_for_a_quiet_host() {
+    let said = recorded("bookworm");
+    for length in (0..said.len()).step_by(1 + said.len() / 200) {
+        let facts = answers(&said[..length]);
+        assert!(facts.signs(30).map_or(true, |signs| !signs.lacks.is_empty()), "cut at {length}");
+    }
+    for at in (0..said.len()).step_by(1 + said.len() / 300) {
+        let mut changed = said.clone();
+        changed[at] = changed[at].wrapping_add(97);
+        // Whatever it is taken for, it is taken without a panic.
+        let _ = answers(&changed).signs(30);
+    }
 }

@@ -77,6 +77,7 @@ pub struct Triage {
     /// Megabytes a second.
     disk: f64,
     /// Ports on which something may listen for others: `22`, `68/udp`.
+    #[schemars(with = "Vec<PortSchema>")]
     listen: Many,
     /// Addresses and networks to which the host may connect.
     outbound: Many,
@@ -92,6 +93,14 @@ pub struct Triage {
     level: Level,
     /// The controller calls the ports that are open.
     outside: bool,
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum PortSchema {
+    Number(u16),
+    Text(String),
 }
 
 impl Default for Triage {

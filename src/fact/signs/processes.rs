@@ -139,10 +139,10 @@ fn preload(sections: &Sections<'_>, signs: &mut Signs) {
             let Some(process) = signs.process(pid) else { continue };
             let whose = format!("process {pid} ({})", process.name);
             signs.preload.push((whose, lossy(value).trim_start_matches("LD_PRELOAD=").to_owned()));
-        } else if let Some(at) = find(part, b":") {
-            if part.starts_with(b"/etc/ld.so.preload") {
-                signs.preload.push((lossy(&part[..at]), lossy(&part[at + 1..]).trim().to_owned()));
-            }
+        } else if let Some(at) = find(part, b":")
+            && part.starts_with(b"/etc/ld.so.preload")
+        {
+            signs.preload.push((lossy(&part[..at]), lossy(&part[at + 1..]).trim().to_owned()));
         }
     }
 }

@@ -66,7 +66,9 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
     };
     let told = !scene.wish.keys.0.is_empty();
     let mut all = Vec::new();
-    for file in &files.authorized {
+    // Accounts with one home have one file.
+    let mut seen = std::collections::BTreeSet::new();
+    for file in files.authorized.iter().filter(|file| seen.insert(&file.path)) {
         let changed = scene.signs.changed.iter().find(|(path, ..)| *path == file.path);
         let at = changed.map(|(_, modified, changed)| (*modified).max(*changed));
         for key in file.keys.iter().filter(|key| !named(key)) {
