@@ -43,5 +43,6 @@ mod shell;
 mod ssh;
 mod system;
 mod tls;
+mod triage;
 mod waivers;
 mod wire;

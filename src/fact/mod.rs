@@ -34,6 +34,7 @@ mod pattern;
 mod read;
 mod ring;
 mod shell;
+pub mod signs;
 mod socket;
 mod sshd;
 mod stat;
@@ -64,6 +65,7 @@ pub use os::Os;
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
 pub use shell::Said;
+pub use signs::Signs;
 pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
@@ -144,6 +146,8 @@ pub enum Query {
     Ring(String),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
+    /// What may be a sign of an intrusion, with what changed in so many days.
+    Signs(u16),
 }
 
 /// One answer, of the same family as its query.
@@ -191,6 +195,7 @@ pub enum Answer {
     Elements(Vec<Element>),
     Ring(Ring),
     KeyFiles(KeyFiles),
+    Signs(Box<Signs>),
 }
 
 /// Why a step cannot be decided now.
@@ -259,6 +264,7 @@ accessors! {
     unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
+    signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

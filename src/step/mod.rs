@@ -280,6 +280,7 @@ kinds! {
     expect::Expect,
     ports::Ports,
     sweep::Sweep,
+    triage::Triage,
 }
 
 /// Whether a package can have this name.
