@@ -46,5 +46,6 @@ mod snapshot;
 mod ssh;
 mod system;
 mod tls;
+mod triage;
 mod waivers;
 mod wire;

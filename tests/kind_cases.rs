@@ -10,9 +10,10 @@ use std::sync::Arc;
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group, Hand,
-    Hidden, Holder, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Ring, Said, Server,
-    Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User, WayBack,
+    Accounts, Answer, AptConfig, Audit, Authorized, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group,
+    Hand, Hidden, Holder, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Private,
+    Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
+    WayBack,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, PublicKey, Version};
@@ -227,9 +228,9 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             init: or(&facts["os"]["init"], "systemd"),
             arch: or(&facts["os"]["arch"], "x86_64"),
             virtualization: or(&facts["os"]["virtualization"], "none"),
-            clock: facts["os"]["clock"].as_i64().unwrap_or(0),
             ..Os::default()
         }),
+        Query::Clock => Answer::Clock(facts["clock"].as_i64().unwrap_or(0)),
         Query::Sysctl(key) => {
             family("sysctl")?;
             Answer::Sysctl(facts["sysctl"].get(key).filter(|value| !value.is_null()).map(text))
@@ -373,7 +374,23 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             let now = facts["ring"]["now"].as_u64().unwrap_or(0) * DAY;
             Answer::Ring(Ring { now, keys: list(&facts["ring"][user]).iter().map(key).collect() })
         }
-        Query::KeyFiles => return Err("no kind asks for all keys".into()),
+        Query::Signs(_) => {
+            family("signs")?;
+            Answer::Signs(Box::new(serde_json::from_value(facts["signs"].clone()).unwrap()))
+        }
+        Query::KeyFiles => {
+            let file = |(user, lines): (&String, &Json)| Authorized {
+                user: user.clone(),
+                path: format!("/home/{user}/.ssh/authorized_keys"),
+                keys: texts(lines).iter().map(|line| PublicKey::of_line(line).unwrap()).collect(),
+                ..Authorized::default()
+            };
+            let private = |path: &String| Private { path: path.clone(), mode: 0o644, ..Private::default() };
+            Answer::KeyFiles(KeyFiles {
+                authorized: facts["keys"].as_object().into_iter().flatten().map(file).collect(),
+                private: texts(&facts["open_keys"]).iter().map(private).collect(),
+            })
+        }
         Query::Elements(table) => {
             family("nft")?;
             Answer::Elements(steadfast::fact::elements(facts["nft"][table].as_str().unwrap_or_default()))
@@ -552,6 +569,7 @@ fn every_kind_has_its_cases() {
         "services",
         "blocklist",
         "quarantine",
+        "triage",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+mod clock;
 pub mod database;
 mod disk;
 pub mod due;
@@ -34,6 +35,7 @@ mod pattern;
 mod read;
 mod ring;
 mod shell;
+pub mod signs;
 mod socket;
 mod sshd;
 mod stat;
@@ -65,6 +67,7 @@ pub use os::Os;
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
 pub use shell::Said;
+pub use signs::Signs;
 pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
@@ -81,6 +84,8 @@ pub use updates::{Pending, Updates};
 pub enum Query {
     /// The system itself: distribution, kernel, init, package manager, who we are.
     Os,
+    /// Time of the host's clock.
+    Clock,
     /// A kernel parameter's live value, by its dotted name.
     Sysctl(String),
     /// What stands at a path, never following a last symbolic link; with `*`, `?` or `[…]` all that match.
@@ -145,6 +150,8 @@ pub enum Query {
     Disk(crate::disk::Disk),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
+    /// What may be a sign of an intrusion, with what changed in so many days.
+    Signs(u16),
 }
 
 /// One answer, of the same family as its query.
@@ -152,6 +159,8 @@ pub enum Query {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Os(Os),
+    /// Seconds since 1970.
+    Clock(i64),
     /// `None`: the kernel has no such parameter. Runs of blanks and tabs are one blank.
     Sysctl(Option<String>),
     /// All that match, sorted by path; empty when nothing does.
@@ -191,6 +200,7 @@ pub enum Answer {
     Ring(Ring),
     Disk(DiskState),
     KeyFiles(KeyFiles),
+    Signs(Box<Signs>),
 }
 
 /// Why a step cannot be decided now.
@@ -229,6 +239,7 @@ macro_rules! accessors {
 
 accessors! {
     os() = Query::Os => Os -> Os;
+    clock() = Query::Clock => Clock -> i64;
     sysctl(key: &str) = Query::Sysctl(key.into()) => Sysctl -> Option<String>;
     stat(glob: &str) = Query::Stat(glob.into()) => Stat -> Vec<Entry>;
     file(path: &str) = Query::File(path.into()) => File -> Content;
@@ -259,6 +270,7 @@ accessors! {
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
+    signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

@@ -304,6 +304,7 @@ kinds! {
     snapshot::Snapshot,
     ports::Ports,
     sweep::Sweep,
+    triage::Triage,
 }
 
 /// Whether a package can have this name.
