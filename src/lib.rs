@@ -1,9 +1,10 @@
 //! steadfast brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 //!
 //! The map, lowest floor first; a room uses rooms on lower floors only:
-//! - `fault` an error with its place and what to do; `yaml` a text as a tree with places; `graph` order alone;
-//!   `expr` conditions and templates.
+//! - `fault` an error with its place and what to do; `moment` ages and moments; `yaml` a text as a tree with places;
+//!   `graph` order alone; `expr` conditions and templates.
 //! - `host` the only way to touch a machine; `probe` what it looks like from outside.
+//! - `disk` snapshots of a host's disk, from outside.
 //! - `fact` what can be read; `act` what can be done.
 //! - `target` a host as questions and effects.
 //! - `step` what can be true, one file a kind.
@@ -15,6 +16,7 @@
 
 pub mod act;
 pub mod cli;
+pub mod disk;
 pub mod event;
 pub mod evidence;
 pub mod expr;
@@ -24,6 +26,7 @@ pub mod graph;
 pub mod host;
 pub mod inventory;
 pub mod lab;
+pub mod moment;
 pub mod plan;
 pub mod playbook;
 pub mod probe;

@@ -6,11 +6,12 @@ use steadfast::step::KINDS;
 
 /// Rooms by floor, lowest first; a room uses rooms on lower floors only.
 const FLOORS: &[&[&str]] = &[
-    &["fault"],
+    &["fault", "moment"],
     &["secret"],
     &["yaml", "graph"],
     &["expr"],
     &["host", "probe"],
+    &["disk"],
     &["fact"],
     &["act"],
     &["target"],

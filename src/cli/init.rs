@@ -50,6 +50,8 @@ macro_rules! quarterly {
         &[
             ("playbooks/quarterly-hardening.yml", include_str!("../../playbooks/quarterly-hardening.yml")),
             ("playbooks/key-rotation.yml", include_str!("../../playbooks/key-rotation.yml")),
+            ("playbooks/snapshot-policy.yml", include_str!("../../playbooks/snapshot-policy.yml")),
+            ("playbooks/post-incident-recovery.yml", include_str!("../../playbooks/post-incident-recovery.yml")),
             ("playbooks/quarantine.yml", include_str!("../../playbooks/quarantine.yml")),
             ("playbooks/intrusion-triage.yml", include_str!("../../playbooks/intrusion-triage.yml")),
             $((

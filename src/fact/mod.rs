@@ -14,6 +14,7 @@ mod apt_config;
 mod audit;
 mod clock;
 pub mod database;
+mod disk;
 pub mod due;
 mod element;
 pub mod evidence;
@@ -51,6 +52,7 @@ pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use database::{Engine, Server};
+pub use disk::{BOOT, DiskState, Stage, WayBack};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
@@ -144,6 +146,8 @@ pub enum Query {
     Elements(String),
     /// What the controller's ledger says of a user's keys on this host.
     Ring(String),
+    /// What is known of a disk from outside its host.
+    Disk(crate::disk::Disk),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
@@ -194,6 +198,7 @@ pub enum Answer {
     Leftover(Vec<String>),
     Elements(Vec<Element>),
     Ring(Ring),
+    Disk(DiskState),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
 }
@@ -265,6 +270,7 @@ accessors! {
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
+    disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }
