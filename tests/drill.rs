@@ -16,7 +16,7 @@ fn tool(fleet: &Fleet) -> String {
     let text = format!(
         "#!/bin/sh\nverb=$1 host=$2 id=$3\ns={}\nl=\"--name {}\"\ncase $verb in\nlist) exec $s lab snapshots $l $host ;;\n\
          create) exec $s lab snapshot $l $host $id ;;\napply) exec $s lab restore $l $host $id ;;\nstop|start) exec $s lab $verb $l $host ;;\n\
-         status) echo done ;;\nesac\nexit 1\n",
+         status) echo done; exit 0 ;;\nesac\nexit 1\n",
         env!("CARGO_BIN_EXE_steadfast"),
         fleet.0.name
     );
