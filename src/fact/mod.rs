@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+mod baseline;
 pub mod database;
 pub mod due;
 mod element;
@@ -49,6 +50,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
+pub use baseline::Baseline;
 pub use database::{Engine, Server};
 pub use due::mark;
 pub use element::{Element, elements};
@@ -145,6 +147,8 @@ pub enum Query {
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
     Signs(u16),
+    /// What the controller kept of this host when nothing was wrong with it.
+    Baseline,
 }
 
 /// One answer, of the same family as its query.
@@ -191,6 +195,7 @@ pub enum Answer {
     Ring(Ring),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
+    Baseline(Option<Box<Baseline>>),
 }
 
 /// Why a step cannot be decided now.
@@ -259,6 +264,7 @@ accessors! {
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
+    baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }
