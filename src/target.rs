@@ -3,10 +3,11 @@
 //! Planning gets a [`Reader`] and nothing else, so a dry run cannot write: there is no method to do it with.
 
 use crate::act::{Act, Hold, Intent, Lease, Verb};
-use crate::fact::{Facts, Query};
+use crate::fact::{Baseline, Facts, Query};
 use crate::host::{Later, Loss, Reply};
 use std::time::Duration;
 
+mod baseline;
 mod disk;
 mod handshake;
 mod ledger;
@@ -82,6 +83,14 @@ pub trait Target: Reader {
     /// Runs a script of the room of evidence, which only reads; its answer is at most 8 MiB.
     fn grab<'a>(&'a self, _script: String) -> Later<'a, Result<Reply, Loss>> {
         Box::pin(async { Ok(Reply::default()) })
+    }
+
+    /// Keeps on the controller what the host is like now that nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Nobody keeps it, or it cannot be written.
+    fn keep(&self, _: &Baseline) -> Result<(), String> {
+        Err("nobody keeps baselines here".into())
     }
 
     /// Asks for the host, or gives it back.

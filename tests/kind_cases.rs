@@ -374,6 +374,10 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             let now = facts["ring"]["now"].as_u64().unwrap_or(0) * DAY;
             Answer::Ring(Ring { now, keys: list(&facts["ring"][user]).iter().map(key).collect() })
         }
+        Query::Baseline => {
+            family("baseline")?;
+            Answer::Baseline(serde_json::from_value(facts["baseline"].clone()).unwrap())
+        }
         Query::Signs(_) => {
             family("signs")?;
             Answer::Signs(Box::new(serde_json::from_value(facts["signs"].clone()).unwrap()))

@@ -39,6 +39,16 @@ fn a_fresh_host_shows_no_sign() {
         fleet.inside("h1", "systemctl stop rpcbind.socket rpcbind.service");
         let run = check(&fleet, "h1", &format!("{{admins: [{subnet}.0/24], outside: true}}"));
         assert_eq!((run.code, findings(&run)), (0, vec![]), "{release}: {}{}", run.out, run.err);
+        // What it is like is kept by an apply alone, and what is new since then is told.
+        let kept = fleet.0.dir().join("state/baselines/h1.json");
+        assert_eq!((check(&fleet, "h1", "{baseline: keep}").code, kept.exists()), (0, false));
+        let path = fleet.0.dir().join("triage.yml").display().to_string();
+        let apply = fleet.steadfast(&["apply", "-y", &path, "-i", &fleet.inventory()]);
+        assert_eq!((apply.code, kept.exists()), (0, true), "{}{}", apply.out, apply.err);
+        assert_eq!(fleet.inside("h1", "useradd -m mallory").code, 0);
+        let found = findings(&check(&fleet, "h1", "{baseline: compare}"));
+        let told: Vec<(&str, &str)> = found.iter().map(|(sign, object, _)| (sign.as_str(), object.as_str())).collect();
+        assert_eq!(told, [("account", "user mallory")], "{found:#?}");
     }
 }
 

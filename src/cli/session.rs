@@ -156,7 +156,9 @@ impl<'a> Session<'a> {
         let lines = Arc::new(Lines::new(settings)?);
         let become_root = self.password.clone().map_or(Become::Sudo, Become::SudoPassword);
         let (user, key) = (self.way.user.clone(), self.way.private_key.clone());
-        Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key).with(keyring())))
+        let baselines = crate::store::directory().ok().map(|dir| dir.join("baselines"));
+        let ssh = Ssh::new(lines.clone(), fresh, become_root, user, key).with(keyring()).keeping(baselines);
+        Ok((lines, ssh))
     }
 
     /// Asks one host about its lease, or tells it.

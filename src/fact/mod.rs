@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+mod baseline;
 mod clock;
 pub mod database;
 mod disk;
@@ -51,6 +52,7 @@ mod words;
 pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
+pub use baseline::Baseline;
 pub use database::{Engine, Server};
 pub use disk::{BOOT, DiskState, Stage, WayBack};
 pub use due::mark;
@@ -152,6 +154,8 @@ pub enum Query {
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
     Signs(u16),
+    /// What the controller kept of this host when nothing was wrong with it.
+    Baseline,
 }
 
 /// One answer, of the same family as its query.
@@ -201,6 +205,7 @@ pub enum Answer {
     Disk(DiskState),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
+    Baseline(Option<Box<Baseline>>),
 }
 
 /// Why a step cannot be decided now.
@@ -269,8 +274,9 @@ accessors! {
     unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
-    disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
+    disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
+    baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

@@ -42,6 +42,7 @@ impl Query {
             Self::Ring(user) => format!("the ledger of {user}'s keys"),
             Self::Disk(disk) => format!("the snapshots of {}", disk.name()),
             Self::KeyFiles => "keys and who may log in by them".into(),
+            Self::Baseline => "the baseline".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }

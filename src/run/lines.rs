@@ -18,6 +18,8 @@ pub struct Ssh {
     user: Option<String>,
     private_key: Option<PathBuf>,
     keys: Option<Arc<Keyring>>,
+    /// Where baselines of hosts are kept.
+    baselines: Option<PathBuf>,
 }
 
 impl Ssh {
@@ -29,13 +31,20 @@ impl Ssh {
         user: Option<String>,
         private_key: Option<PathBuf>,
     ) -> Self {
-        Self { lines, fresh, become_root, user, private_key, keys: None }
+        Self { lines, fresh, become_root, user, private_key, keys: None, baselines: None }
     }
 
     /// The same with the keys of this controller: whom the ledger knows comes in by the key that it names.
     #[must_use]
     pub fn with(mut self, keys: Option<Arc<Keyring>>) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// The same with a place for baselines.
+    #[must_use]
+    pub fn keeping(mut self, baselines: Option<PathBuf>) -> Self {
+        self.baselines = baselines;
         self
     }
 }
@@ -126,6 +135,9 @@ impl Ssh {
         let mut target = Remote::new(line, PATIENCE);
         if !host.connection.local {
             target = target.seen_by(Arc::clone(lines), login);
+        }
+        if let Some(dir) = &self.baselines {
+            target = target.kept_in(dir.clone(), &host.name);
         }
         match &self.keys {
             Some(keys) => Arc::new(target.known_by(Arc::clone(&keys.ledger), &host.name)),

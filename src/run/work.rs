@@ -213,7 +213,15 @@ impl<'a> Work<'a> {
             return Ok((stale, planned.rows()));
         }
         match planned {
-            Decision::InSync | Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
+            Decision::InSync => {
+                for baseline in made.iter().filter_map(|one| one.kind.keeps(&self.facts)) {
+                    if let Err(why) = site.line(task).await?.keep(&baseline) {
+                        return Ok((Outcome::Failed { why }, vec![]));
+                    }
+                }
+                Ok((Outcome::Unchanged, vec![]))
+            }
+            Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
             Decision::Skipped(left) => Ok((Outcome::left(&left), vec![])),
             Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),

@@ -5,7 +5,7 @@
 
 use crate::act::Act;
 use crate::disk::Disk;
-use crate::fact::{Facts, Gap, Query};
+use crate::fact::{Baseline, Facts, Gap, Query};
 use crate::fault::{Fault, Faults, Place};
 use crate::yaml::{Node, Open, Value, from_node, open_faults};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,11 @@ pub trait Kind: Debug + Send + Sync {
 
     /// What it takes of the host to the controller, where it does that.
     fn gathers(&self) -> Option<&Evidence> {
+        None
+    }
+
+    /// What the controller keeps of a host that is as wanted, where it does that.
+    fn keeps(&self, _: &Facts) -> Option<Baseline> {
         None
     }
 

@@ -38,6 +38,11 @@
 //! | `names`, `time-outs` | medium, low | questions of the name service in a minute (`names_per_minute`), time-outs of databases in a day in logs (`timeouts_per_day`) |
 //! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
 //!
+//! **Baseline.** With `baseline: keep` an apply that finds nothing keeps accounts, keys, listeners, start-up items and modules in
+//! `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it. What was so then is `low`; what is
+//! new since then is `high` as a start-up item, a key or an account (`account`), `medium` at least as a listener or a module
+//! of the kernel (`module`). After a change of your own remove the file, and keep a new one.
+//!
 //! Way back: none is needed. Disruption: none; it takes about three seconds and some reading of files.
 //!
 //! Traps:
@@ -51,7 +56,7 @@
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Facts, Gap, Query, Signs};
+use crate::fact::{Baseline, Facts, Gap, Query, Signs};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
@@ -60,6 +65,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 mod access;
+mod baseline;
 mod files;
 mod network;
 mod processes;
@@ -93,6 +99,20 @@ pub struct Triage {
     level: Level,
     /// The controller calls the ports that are open.
     outside: bool,
+    /// Whether the host is held against what it was like, and whether a good run keeps that.
+    baseline: Compare,
+}
+
+/// What is done with a baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Compare {
+    #[default]
+    Without,
+    /// Held against the one that there is.
+    Compare,
+    /// The same; an apply that finds nothing keeps what it saw.
+    Keep,
 }
 
 #[derive(schemars::JsonSchema)]
@@ -121,6 +141,7 @@ impl Default for Triage {
             timeouts_per_day: 50,
             level: Level::Medium,
             outside: false,
+            baseline: Compare::Without,
         }
     }
 }
@@ -261,6 +282,13 @@ impl Triage {
                 Err(gap) => lacks.push(lack(gap)),
             }
         }
+        if self.baseline != Compare::Without {
+            match found.baseline() {
+                Ok(Some(then)) => all = baseline::held_against(then, &baseline::now(&scene, found), all),
+                Ok(None) => {}
+                Err(gap) => lacks.push(lack(gap)),
+            }
+        }
         all.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
         all.dedup();
         Ok((all, lacks))
@@ -272,6 +300,9 @@ impl Kind for Triage {
         let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles];
         if self.outside {
             all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
+        }
+        if self.baseline != Compare::Without {
+            all.push(Query::Baseline);
         }
         all
     }
@@ -300,6 +331,12 @@ impl Kind for Triage {
 
     fn claims(&self) -> Vec<Claim> {
         vec![]
+    }
+
+    fn keeps(&self, found: &Facts) -> Option<Baseline> {
+        let signs = found.signs(self.days).ok().filter(|_| self.baseline == Compare::Keep)?;
+        let scene = Scene { wish: self, signs, known: self.globs() };
+        Some(baseline::now(&scene, found))
     }
 
     fn read_only(&self) -> bool {

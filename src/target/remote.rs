@@ -2,10 +2,11 @@
 
 use super::{Done, Fate, Job, Ledger, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
-use crate::fact::{self, Answer, Facts, Query};
+use crate::fact::{self, Answer, Baseline, Facts, Query};
 use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
 use crate::probe;
 use futures_util::future::join_all;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ pub struct Remote {
     outside: Option<(Arc<Lines>, Login)>,
     /// What is known of its keys, with its name.
     keys: Option<(Arc<dyn Ledger>, String)>,
+    /// Where baselines are kept, with its name.
+    baselines: Option<(PathBuf, String)>,
 }
 
 impl Remote {
     pub fn new(host: Arc<dyn Host>, patience: Duration) -> Self {
-        Self { host, patience, outside: None, keys: None }
+        Self { host, patience, outside: None, keys: None, baselines: None }
     }
 
     /// The same, for a host that can be looked at from outside.
@@ -37,6 +40,24 @@ impl Remote {
     pub fn known_by(mut self, ledger: Arc<dyn Ledger>, name: &str) -> Self {
         self.keys = Some((ledger, name.to_owned()));
         self
+    }
+
+    /// The same, for a host with a baseline.
+    #[must_use]
+    pub fn kept_in(mut self, baselines: PathBuf, name: &str) -> Self {
+        self.baselines = Some((baselines, name.to_owned()));
+        self
+    }
+
+    /// What this controller kept of the host.
+    fn look_up_baseline(&self, queries: &[Query], facts: &mut Facts) {
+        if queries.contains(&Query::Baseline) {
+            let kept = match &self.baselines {
+                None => Err("there is no place for baselines".to_owned()),
+                Some((dir, host)) => super::baseline::read(dir, host),
+            };
+            facts.put(Query::Baseline, kept.map(|kept| Answer::Baseline(kept.map(Box::new))));
+        }
     }
 
     /// What the ledger of this controller says.
@@ -98,6 +119,7 @@ impl Reader for Remote {
             self.look_from_outside(queries, &mut facts).await;
             self.look_up_keys(queries, &mut facts);
             self.look_at_disks(queries, &mut facts).await;
+            self.look_up_baseline(queries, &mut facts);
             Ok(facts)
         })
     }
@@ -130,9 +152,15 @@ impl Target for Remote {
                 self.look_from_outside(&job.queries, &mut facts).await;
                 self.look_up_keys(&job.queries, &mut facts);
                 self.look_at_disks(&job.queries, &mut facts).await;
+                self.look_up_baseline(&job.queries, &mut facts);
             }
             Ok((done, facts))
         })
+    }
+
+    fn keep(&self, baseline: &Baseline) -> Result<(), String> {
+        let (dir, host) = self.baselines.as_ref().ok_or("there is no place for baselines")?;
+        super::baseline::keep(dir, host, baseline)
     }
 
     fn grab<'a>(&'a self, script: String) -> Later<'a, Result<Reply, Loss>> {

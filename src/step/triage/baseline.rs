@@ -1,0 +1,61 @@
+//! What the host was like when nothing was wrong with it.
+
+use super::{Finding, Level, Scene};
+use crate::fact::signs::shown;
+use crate::fact::{Baseline, Facts};
+
+/// What would be kept of the host as it is.
+pub fn now(scene: &Scene<'_>, found: &Facts) -> Baseline {
+    let signs = scene.signs;
+    let mut all = Baseline { at: signs.now, modules: signs.modules.iter().cloned().collect(), ..Baseline::default() };
+    if let Ok(accounts) = found.accounts() {
+        all.accounts = accounts.users.iter().map(|user| user.name.clone()).collect();
+    }
+    if let Ok(files) = found.key_files() {
+        let key = |path: &str, key: &crate::host::PublicKey| format!("{path} {}", key.fingerprint());
+        all.keys = files.authorized.iter().flat_map(|file| file.keys.iter().map(|one| key(&file.path, one))).collect();
+    }
+    all.listeners = signs.sockets.iter().filter(|line| line.listens).map(shown).collect();
+    let packages = &signs.packages;
+    let own = signs.items.iter().filter(|item| packages.owner(&item.path).is_none() || item.target.is_some());
+    all.items = own.map(|item| item.path.clone()).collect();
+    all
+}
+
+/// Lowers what was so then, raises what is new since then, and adds what is new alone.
+pub fn held_against(then: &Baseline, now: &Baseline, findings: Vec<Finding>) -> Vec<Finding> {
+    let mut all: Vec<Finding> = findings.into_iter().map(|one| weighed(then, now, one)).collect();
+    let day = then.at / 86_400;
+    let since = format!("new since the baseline of day {day} (since 1970)");
+    for name in now.accounts.difference(&then.accounts) {
+        all.push(Finding::new(Level::High, "account", format!("user {name}"), &since));
+    }
+    for name in now.modules.difference(&then.modules) {
+        all.push(Finding::new(Level::Medium, "module", format!("kernel module {name}"), &since));
+    }
+    all
+}
+
+fn weighed(then: &Baseline, now: &Baseline, mut one: Finding) -> Finding {
+    let was = match one.sign {
+        // A key of that file that was not there makes all of it new.
+        "foreign-key" => {
+            let of = |keys: &std::collections::BTreeSet<String>| -> Vec<String> {
+                keys.iter().filter(|key| key.starts_with(&format!("{} ", one.object))).cloned().collect()
+            };
+            of(&now.keys).iter().all(|key| then.keys.contains(key))
+        }
+        "listening" | "tftp" => then.listeners.contains(&one.object),
+        "start-up" => then.items.contains(&one.object) && !one.told.starts_with("it is not as its package"),
+        _ => return one,
+    };
+    match (was, one.sign) {
+        (true, _) => one.level = Level::Low,
+        (false, "listening" | "tftp") => one.level = one.level.max(Level::Medium),
+        (false, _) => one.level = Level::High,
+    }
+    if !was {
+        one.told.push_str(", new since the baseline");
+    }
+    one
+}
