@@ -1,9 +1,9 @@
 //! steadfast brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 //!
 //! The map, lowest floor first; a room uses rooms on lower floors only:
-//! - `fault` an error with its place and what to do; `yaml` a text as a tree with places; `graph` order alone;
+//! - `fault` an error with its place and what to do; `day` the calendar; `yaml` a text as a tree with places; `graph` order alone;
 //!   `expr` conditions and templates.
-//! - `host` the only way to touch a machine; `probe` what it looks like from outside.
+//! - `host` the only way to touch a machine; `probe` what it looks like from outside; `cloud` what its owner says of it.
 //! - `fact` what can be read; `act` what can be done.
 //! - `target` a host as questions and effects.
 //! - `step` what can be true, one file a kind.
@@ -15,6 +15,8 @@
 
 pub mod act;
 pub mod cli;
+pub mod cloud;
+pub mod day;
 pub mod event;
 pub mod expr;
 pub mod fact;

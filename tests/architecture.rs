@@ -6,11 +6,11 @@ use steadfast::step::KINDS;
 
 /// Rooms by floor, lowest first; a room uses rooms on lower floors only.
 const FLOORS: &[&[&str]] = &[
-    &["fault"],
+    &["fault", "day"],
     &["secret"],
     &["yaml", "graph"],
     &["expr"],
-    &["host", "probe"],
+    &["host", "probe", "cloud"],
     &["fact"],
     &["act"],
     &["target"],
