@@ -9,6 +9,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::{fmt, sync::Arc};
 
+mod code;
+
+pub use code::{Page, explained, pages};
+
 /// A text that was read from somewhere, kept for pointing into it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
@@ -94,6 +98,8 @@ pub struct Fault(Box<Parts>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Parts {
     what: String,
+    /// For messages that no page of a code names.
+    code: Option<&'static str>,
     place: Option<Place>,
     why: Option<String>,
     also: Vec<(Place, String)>,
@@ -103,7 +109,7 @@ struct Parts {
 impl Fault {
     /// A fault in one sentence without a full stop, lower case.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), place: None, why: None, also: vec![], hints: vec![] }))
+        Self(Box::new(Parts { what: what.into(), code: None, place: None, why: None, also: vec![], hints: vec![] }))
     }
 
     /// Where in the user's text it is.
@@ -152,8 +158,20 @@ impl Fault {
         }
     }
 
+    /// The code that it has where no page names its message.
+    #[must_use]
+    pub fn or_code(mut self, code: Option<&'static str>) -> Self {
+        self.0.code = self.0.code.or(code);
+        self
+    }
+
     pub fn what(&self) -> &str {
         &self.0.what
+    }
+
+    /// What `steadfast explain` tells more about: `E0012`.
+    pub fn code(&self) -> Option<&'static str> {
+        code::code(&self.0.what).or(self.0.code)
     }
     pub fn place(&self) -> Option<&Place> {
         self.0.place.as_ref()
@@ -212,6 +230,11 @@ impl Faults {
     }
     pub fn into_vec(self) -> Vec<Fault> {
         self.0
+    }
+    /// [`Fault::or_code`] for all of them.
+    #[must_use]
+    pub fn or_code(self, code: &'static str) -> Self {
+        Self(self.0.into_iter().map(|fault| fault.or_code(Some(code))).collect())
     }
 }
 

@@ -9,7 +9,7 @@
 //! - `step` what can be true, one file a kind.
 //! - `playbook`, `inventory` as written, then as meant.
 //! - `plan` the graph of tasks with their changes.
-//! - `event` the language between run and report.
+//! - `event` the language between run and report; `evidence` what was taken of a host, signed.
 //! - `run` does it; `report` tells it; `store` remembers it; `lab` makes hosts to try it on.
 //! - `cli` one file a command.
 
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod cloud;
 pub mod day;
 pub mod event;
+pub mod evidence;
 pub mod expr;
 pub mod fact;
 pub mod fault;

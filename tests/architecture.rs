@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["step"],
     &["playbook", "inventory"],
     &["plan"],
-    &["event"],
+    &["event", "evidence"],
     &["run", "report", "store", "lab"],
     &["cli"],
 ];

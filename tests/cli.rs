@@ -1,34 +1,13 @@
 //! What the program says to words it cannot use. No host is contacted.
 
-use crate::common::{Run, call, steadfast, told};
+use crate::common::{Here, call, steadfast, told};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PLAYBOOK: &str = "- hosts: all\n  steps:\n    - id: a\n      sysctl: {key: a.b, value: 1}\n";
 
-/// A directory with a playbook, a list of files in it, and a call there.
-struct Here(tempfile::TempDir);
-
 impl Here {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let here = Self(tempfile::tempdir().unwrap());
-        for (name, text) in files {
-            let path = here.path(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        here
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn call(&self, words: &[&str]) -> Run {
-        told(&call(words).current_dir(self.0.path()).output().unwrap())
-    }
-
     /// What a broken playbook is told.
     fn validate(&self, playbook: &str) -> String {
         std::fs::write(self.path("broken.yml"), playbook).unwrap();
@@ -94,7 +73,7 @@ fn words_that_say_nothing_are_usage_errors() {
         &["-i", "h1,", "-e", "=x"],
     ] {
         let run = here.call(&[&["validate", "p.yml"], words].concat());
-        assert!(run.code == 1 && run.err.starts_with("error: ") && run.out.is_empty(), "{words:?}: {run:?}");
+        assert!(run.code == 1 && run.err.starts_with("error") && run.out.is_empty(), "{words:?}: {run:?}");
     }
     let run = steadfast(&["inventory", "--list", "-i", ""]);
     assert_eq!(run.code, 1, "{run:?}");
@@ -202,7 +181,7 @@ fn all_mistakes_are_told_at_once() {
     ] {
         assert_eq!(told.matches(what).count(), 1, "{what} in\n{told}");
     }
-    assert_eq!(told.matches("error: ").count(), 7, "{told}");
+    assert_eq!(told.matches("error[").count(), 7, "{told}");
 }
 
 #[test]

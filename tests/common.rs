@@ -214,3 +214,26 @@ impl Terminal {
         (self.child.wait().unwrap().code().unwrap_or(-1), self.shown)
     }
 }
+
+/// A directory with files, and calls there.
+pub struct Here(pub tempfile::TempDir);
+
+impl Here {
+    pub fn with(files: &[(&str, &str)]) -> Self {
+        let here = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            let path = here.path(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        here
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn call(&self, words: &[&str]) -> Run {
+        told(&call(words).current_dir(self.0.path()).output().unwrap())
+    }
+}

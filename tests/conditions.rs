@@ -134,6 +134,8 @@ impl Case {
             who: "test".into(),
             over: None,
             past: Past::default(),
+            evidence: None,
+            key: None,
         };
         let run = Arc::new(Run {
             id: "r".into(),

@@ -168,3 +168,76 @@ fn nobody_is_locked_out_by_sshd() {
 fn nobody_is_locked_out_by_anything_else() {
     all(&CASES[14..]);
 }
+
+/// Waits for something on a host.
+fn awaited(fleet: &Fleet, host: &str, script: &str) {
+    let until = Instant::now() + Duration::from_secs(90);
+    while fleet.inside(host, script).code != 0 {
+        if Instant::now() > until {
+            let left =
+                fleet.inside(host, "cd /var/lib/steadfast/guard; ls -l *; cat */log; systemctl list-timers --all");
+            panic!("{host}: never: {script}: {}{}", left.out, left.err);
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// A run that dies right after a change to the way in, with this time to prove it.
+fn killed(fleet: &Fleet, host: &str, step: &str, seconds: &str) -> String {
+    let book = fleet.0.dir().join(format!("{host}.yml"));
+    std::fs::write(&book, format!("hosts: {host}\nsteps:\n- {step}\n")).unwrap();
+    let book = book.display().to_string();
+    let words = ["apply", &book, "-y", "-i", &fleet.inventory(), "--guard-timeout", seconds];
+    let died = told(&fleet.call(&words).env("STEADFAST_DIE_AT", "after-set:1").output().unwrap());
+    assert_eq!(died.code, -1, "{}{}", died.out, died.err);
+    book
+}
+
+const BROKEN_OFF: &str = "cd /var/lib/steadfast/guard/*/ && systemctl stop 'steadfast-guard-*.timer' && mv armed fired";
+
+#[test]
+fn a_way_back_that_was_broken_off_is_taken_up_again() {
+    let fleet = Fleet::up(3);
+    std::thread::scope(|scope| {
+        // Who went back died, and the host starts again; half a unit was there from a crash before.
+        scope.spawn(|| {
+            assert_eq!(fleet.inside("h1", ": >/etc/systemd/system/steadfast-guard.service").code, 0);
+            let book = killed(&fleet, "h1", "sshd: {AllowUsers: nobody}", "300");
+            assert_eq!(fleet.inside("h1", BROKEN_OFF).code, 0);
+            fleet.inside("h1", "systemctl reboot");
+            awaited(&fleet, "h1", "grep -qx reverted /var/lib/steadfast/guard/*/end && systemctl is-active -q ssh");
+            let check = fleet.steadfast(&["check", &book, "-i", &fleet.inventory()]);
+            assert_eq!(check.code, 2, "{}{}", check.out, check.err);
+            assert!(check.flat().contains("was taken back"), "{}{}", check.out, check.err);
+        });
+        // Who went back died, and the next run comes.
+        scope.spawn(|| {
+            killed(&fleet, "h2", "file: {path: /etc/nologin, content: \"closed\\n\"}", "300");
+            assert_eq!(fleet.inside("h2", &format!("{BROKEN_OFF}; mkdir -m 700 ../a ../zz")).code, 0);
+            let freed = fleet.steadfast(&["unlock", "h2", "-i", &fleet.inventory(), "-y"]);
+            assert_eq!(freed.code, 0, "{}{}", freed.out, freed.err);
+            let book = fleet.0.dir().join("other.yml");
+            std::fs::write(&book, "hosts: h2\nsteps:\n- file: {path: /etc/motd, content: \"x\\n\"}\n").unwrap();
+            let next = fleet.steadfast(&["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory()]);
+            assert_eq!(next.code, 0, "{}{}", next.out, next.err);
+            assert!(
+                next.flat().contains("was never proven by a new login and was taken back"),
+                "{}{}",
+                next.out,
+                next.err
+            );
+            let left = fleet.inside("h2", "ls -A /etc/nologin /var/lib/steadfast/guard");
+            assert_eq!(left.out.trim(), "/var/lib/steadfast/guard:", "{}", left.out);
+        });
+        // What cannot go back now is said, and goes back when it can.
+        scope.spawn(|| {
+            let book = killed(&fleet, "h3", "file: {path: /etc/nologin, content: \"closed\\n\"}", "10");
+            assert_eq!(fleet.inside("h3", "mount --bind /etc/nologin /etc/nologin").code, 0);
+            awaited(&fleet, "h3", "grep -qx failed /var/lib/steadfast/guard/*/end");
+            let check = fleet.steadfast(&["check", &book, "-i", &fleet.inventory()]);
+            assert!(check.flat().contains("could NOT be taken back so far"), "{}{}", check.out, check.err);
+            assert_eq!(fleet.inside("h3", "umount /etc/nologin").code, 0);
+            awaited(&fleet, "h3", "grep -qx reverted /var/lib/steadfast/guard/*/end && [ ! -e /etc/nologin ]");
+        });
+    });
+}

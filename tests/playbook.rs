@@ -215,6 +215,55 @@ fn schema_and_reader_agree() {
     }
 }
 
+/// All playbooks and inventories that are given out, all good and all broken cases, judged by a second program.
+#[test]
+fn a_second_validator_says_the_same_of_every_playbook() {
+    let value = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        parse(&Source::new(file.display().to_string(), text)).ok().map(|tree| to_json(&tree))
+    };
+    let listed = |directory: &str| {
+        let found = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+        found.filter(|file| file.extension().is_some_and(|ending| ending == "yml")).collect::<Vec<_>>()
+    };
+    let whole = [listed("playbooks"), listed("src/cli/init"), files("good")].concat();
+    let whole: Vec<_> = whole.into_iter().filter(|file| value(file).is_some_and(|tree| is_playbook(&tree))).collect();
+    assert!(whole.len() >= 5, "{whole:?}");
+    let baselines = listed("playbooks/baselines");
+    let mut documents = serde_json::Map::new();
+    for file in whole.iter().chain(&files("broken")) {
+        documents.extend(value(file).map(|tree| (file.display().to_string(), tree)));
+    }
+    for file in &baselines {
+        // An included file has steps alone: as a playbook it has hosts as well.
+        let mut tree = value(file).unwrap();
+        tree.as_object_mut().unwrap().insert("hosts".into(), json!("all"));
+        documents.insert(file.display().to_string(), tree);
+    }
+    let given = json!({"schema": schema(), "documents": documents}).to_string();
+    let mut child = std::process::Command::new("python3")
+        .arg("tests/tools/judge_schema.py")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "it needs python3-jsonschema");
+    let told: serde_json::Map<String, Value> = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(told.len(), documents.len());
+    for (name, faults) in &told {
+        let stem = Path::new(name).file_stem().unwrap().to_string_lossy().into_owned();
+        let good = !name.contains("/broken/") || BEYOND_SCHEMA.contains(&stem.as_str());
+        assert_eq!(faults.as_array().unwrap().is_empty(), good, "{name}: {faults:#}");
+    }
+}
+
+fn is_playbook(tree: &Value) -> bool {
+    let one = tree.as_array().and_then(|all| all.first()).unwrap_or(tree);
+    one.get("hosts").is_some() && (one.get("steps").is_some())
+}
+
 #[test]
 fn the_handbooks_examples_are_good_steps() {
     let schema = schema();

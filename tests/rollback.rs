@@ -148,3 +148,17 @@ fn a_command_without_a_way_back_says_so() {
     assert_eq!(back.code, 3, "{}{}", back.out, back.err);
     assert!(back.out.contains("no way back"), "{}", back.out);
 }
+
+#[test]
+fn a_cut_journal_is_not_a_short_one() {
+    let fleet = Fleet::up(1);
+    let steps = ["a", "b", "c"].map(|name| format!("  - file: {{path: /etc/{name}, content: \"new\\n\"}}\n")).concat();
+    fleet.inside("h1", "for n in a b c; do echo old >/etc/$n; done");
+    assert_eq!(apply(&fleet, &steps).code, 0);
+    let cut = fleet.inside("h1", "truncate -s 60 /var/lib/steadfast/runs/*/0002");
+    assert_eq!(cut.code, 0, "{}", cut.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert!(back.code == 4 || back.code == 3, "{}{}", back.out, back.err);
+    assert!(back.flat().contains("does not say all that was touched"), "{}", back.out);
+    assert_eq!(fleet.inside("h1", "cat /etc/a /etc/b /etc/c").out, "old\nnew\nold\n");
+}

@@ -1,19 +1,21 @@
 # The dead-man switch: a change to the way in goes back by itself unless a new login confirms it. Needs journal.sh.
 # Confirming and firing are the renaming of one file, so never both happen. POSIX: dash, busybox ash, bash.
 # `list` holds the journals of all changes that one guard is for, in their order.
-# arm TOKEN SECONDS: before the change; `T` is its journal, `WAY` these functions as text.
+# arm TOKEN SECONDS: before the change; `T` is its journal, `WAY` these functions as text. `room` is space for the way
+# back on a disk that is full by then.
 arm() {
   G=$B/guard/$1
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
-  { printf '%s\n' "$WAY" "B=$B; BOOT=\$1; fire $1"; } >"$G/undo.sh" && printf '%s\n' "$T" >"$G/list" && echo "$2" >"$G/armed" \
-    && durable "$G/undo.sh" "$G/list" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
+  { printf '%s\n' "$WAY" "B=$B; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
+    && printf '%s\n' "$T" >"$G/list" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
+    && durable "$G/undo.sh" "$G/list" "$G/room" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
   if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
-    boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" 2>&1) && return 0
+    boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" keep 2>&1) && return 0
     rm -rf "$G"; tidy "$1"; say "cannot start the guard: $w"; return 1
   fi
   # Without systemd a loop on the kernel's own clock; its session is its own, so no logout ends it.
   setsid sh -c 'trap "" HUP TERM INT; read -r u _ </proc/uptime; e=$((${u%.*} + $2))
-    while [ -e "$1/armed" ]; do read -r u _ </proc/uptime; [ "${u%.*}" -lt "$e" ] || exec sh "$1/undo.sh"; sleep 1; done' \
+    while [ -e "$1/armed" ]; do read -r u _ </proc/uptime; [ "${u%.*}" -lt "$e" ] || exec sh "$1/undo.sh" keep; sleep 1; done' \
     guard "$G" "$2" </dev/null >/dev/null 2>&1 &
 }
 # join TOKEN: one more change for a guard that is armed.
@@ -23,10 +25,9 @@ join() {
 }
 U=/etc/systemd/system/steadfast-guard.service
 L=/etc/systemd/system/sysinit.target.wants/steadfast-guard.service
-# A restart ends the timer: whatever is armed then goes back before anybody is let in.
+# A restart ends the timer, and whoever was going back: what is not proven then goes back before anybody is let in.
 boot_unit() {
-  [ ! -e "$U" ] || return 0
-  mkdir -p "${L%/*}" && cat >"$U" <<EOF && ln -sf ../steadfast-guard.service "$L" && durable "$U" "${U%/*}" "${L%/*}"
+  t=$(cat <<EOF
 [Unit]
 Description=Takes back changes to the way in that nobody confirmed
 DefaultDependencies=no
@@ -35,38 +36,70 @@ After=local-fs.target systemd-remount-fs.service
 Before=sysinit.target network-pre.target ssh.service sshd.service ssh.socket nftables.service
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'for g in $B/guard/*/; do [ ! -e "\$\$g/armed" ] || /bin/sh "\$\$g/undo.sh" boot; done'
+ExecStart=/bin/sh -c 'for g in $B/guard/*/; do [ ! -e "\$\$g/undo.sh" ] || /bin/sh "\$\$g/undo.sh" boot; done'
 EOF
+)
+  # A crash may have left half of it.
+  [ "$(cat "$U" 2>/dev/null)" != "$t" ] || [ "$(readlink "$L")" != ../steadfast-guard.service ] || return 0
+  mkdir -p "${L%/*}" && (umask 022; printf '%s\n' "$t" >"$U.new") && durable "$U.new" && mv "$U.new" "$U" \
+    && ln -sfn ../steadfast-guard.service "$L" && durable "${U%/*}" "${L%/*}"
 }
+# waits DIR: whether this guard may still have to go back.
+waits() { [ -e "$1/armed" ] || { [ -e "$1/fired" ] && [ "$(cat "$1/end" 2>/dev/null)" != reverted ]; }; }
 # tidy TOKEN: the timer, and the unit when nobody needs it any more.
 tidy() {
   ! command -v systemctl >/dev/null 2>&1 || systemctl --quiet --no-block stop "steadfast-guard-$1.timer" 2>/dev/null
-  for g in "$B"/guard/*/; do [ ! -e "$g/armed" ] || return 0; done
+  for y in "$B"/guard/*/; do ! waits "$y" || return 0; done
   rm -f "$L" "$U"
 }
 confirm() {
   G=$B/guard/$1
   if mv "$G/armed" "$G/confirmed" 2>/dev/null; then rm -rf "$G"; tidy "$1"; echo confirmed; else guard_state "$1"; fi
 }
-# fire TOKEN: goes back, the last change first; each three times if it must.
+# self: this process, in words that no later process shares.
+self() { echo "$$:$(age $$) $(cat /proc/sys/kernel/random/boot_id)"; }
+# lives FILE: whether the process that it names is there.
+lives() { read -r p b <"$1" && [ "$b" = "$(cat /proc/sys/kernel/random/boot_id)" ] && runs "$p"; } 2>/dev/null
+# begin_back TOKEN: takes the way back upon this process: one that fired now, failed before, or was broken off.
+begin_back() {
+  if mv "$G/armed" "$G/fired" 2>/dev/null; then :
+  elif [ -e "$G/fired" ] && [ "$(cat "$G/end" 2>/dev/null)" != reverted ]; then
+    [ -e "$G/by" ] || sleep 1
+    ! lives "$G/by" || return 1
+  else return 1; fi
+  rm -f "$G/room"
+  self >"$G/by" 2>/dev/null; return 0
+}
+# fire TOKEN: goes back, the last change first; three times if it must. What then still fails is tried on in the
+# background until it succeeds, for a full disk may be cleaned.
 fire() {
   G=$B/guard/$1
-  mv "$G/armed" "$G/fired" 2>/dev/null || return 0
-  set -- "$1"; e=reverted
+  begin_back || return 0
+  z=1
+  until go_back; do
+    [ "$z" -lt 3 ] || [ -n "$KEEP" ] || { keep_on "$1"; return 0; }
+    z=$((z+1)); if [ "$z" -le 3 ]; then sleep 1; else sleep 15; fi
+  done
+  tidy "$1"
+}
+# Its `log` is that of the last try.
+go_back() {
+  set --; e=reverted; : >"$G/log"
   while read -r j; do set -- "$@" "$j"; done <"$G/list"
-  token=$1; shift
   n=$#
   while [ "$n" -gt 0 ]; do
     eval "j=\${$n}"; n=$((n-1)); x=failed
-    for z in 1 2 3; do
-      if (undo "$j") >>"$G/log" 2>&1; then x=reverted; break; fi
-      sleep 1
-    done
+    # Where not even this can be written, the way back is gone without it.
+    if : >>"$G/log"; then ! (undo "$j") >>"$G/log" 2>&1 || x=reverted
+    else ! (undo "$j") >/dev/null 2>&1 || x=reverted; fi
     [ "$x" = reverted ] || e=failed
-    echo "end $x" >>"$j"
+    [ "$(tail -n 1 "$j")" = "end $x" ] || echo "end $x" >>"$j" || e=failed
   done
-  echo "$e" >"$G/end.new" && durable "$G/end.new" "$@" && mv "$G/end.new" "$G/end" && durable "$G"
-  tidy "$token"
+  echo "$e" >"$G/end.new" && durable "$G/end.new" "$@" && mv "$G/end.new" "$G/end" && durable "$G" && [ "$e" = reverted ]
+}
+keep_on() {
+  if [ -d /run/systemd/system ] && systemd-run --quiet --collect --no-block /bin/sh "$G/undo.sh" keep 2>/dev/null; then :
+  else setsid sh -c 'trap "" HUP TERM INT; exec sh "$1/undo.sh" keep' guard "$G" </dev/null >/dev/null 2>&1 & fi
 }
 fire_now() { fire "$1"; guard_state "$1"; }
 guard_state() {
@@ -76,15 +109,17 @@ guard_state() {
   elif [ -e "$G/armed" ]; then echo armed
   else echo none; fi
 }
-# settle: what a run that is no more left armed goes back; says which changes went back, a line each.
+# settle: what a run that is no more left armed goes back; says which changes went back or could not, a line each. What
+# could not stays, is tried on, and is told again to the next run.
 settle() {
   for g in "$B"/guard/*/; do
     g=${g%/}; [ -d "$g" ] || continue
+    waits "$g" || [ -e "$g/end" ] || { rm -rf "$g"; continue; }
     fire "${g##*/}"
     n=0; while [ ! -e "$g/end" ] && [ "$n" -lt 60 ]; do sleep 1; n=$((n+1)); done
-    read -r e <"$g/end" || continue
+    e=failed; read -r e <"$g/end"
     while read -r j; do s=$(sed -n 's/^step //p' "$j"); j=${j%/*}; printf '%s\n' "$e ${j##*/} ${s:-unknown}"; done <"$g/list"
-    rm -rf "$g"
+    [ "$e" != reverted ] || rm -rf "$g"
   done 2>/dev/null
 }
-forget() { [ ! -e "$B/guard/$1/end" ] || rm -rf "$B/guard/$1"; echo none; }
+forget() { [ "$(cat "$B/guard/$1/end" 2>/dev/null)" != reverted ] || rm -rf "$B/guard/$1"; echo none; }

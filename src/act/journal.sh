@@ -7,7 +7,7 @@ begin() {
   [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
   [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
   copies && S=$(before) || { rm -f "$T".*; say "cannot read or keep what is there now"; return 1; }
-  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; } >"$T.new" && durable "$T".* \
+  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; echo begun; } >"$T.new" && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
 # copy N PATH: the file as it is, with all that belongs to it; from the directory where it stands, and never a link's

@@ -1,20 +1,23 @@
 # One run at a time holds a host. The lease lies where a restart forgets it, and runs out on the kernel's own clock.
 # POSIX: dash, busybox ash, bash.
 R=/run/steadfast
+# age PID: when it began, in the kernel's ticks. runs PID:AGE: whether this very process is there.
+age() { read -r l <"/proc/$1/stat" && set -- ${l##*) } && shift 19 && echo "$1"; } 2>/dev/null
+runs() { [ "$1" != 0 ] && [ -n "$1" ] && [ "$(age "${1%%:*}")" = "${1#*:}" ]; }
 # lease RUN ALSO WHO SECONDS: takes or keeps the host for RUN; a lease of ALSO, a run that is over, is taken over.
 # Says `ours`, or `held RUN WHO SINCE SECONDS` of the other, or `busy …` while what the other began still runs.
 lease() {
   [ -w /run ] || { echo ours; return 0; }
   mkdir -p -m 700 "$R" && [ ! -L "$R" ] && [ -O "$R" ] || { say "$R is not ours"; return 1; }
-  until ln -s "$$" "$R/lock" 2>/dev/null; do
-    l=$(readlink "$R/lock"); [ -z "$l" ] || kill -0 "$l" 2>/dev/null || rm -f "$R/lock"
+  until ln -s "$$:$(age $$)" "$R/lock" 2>/dev/null; do
+    l=$(readlink "$R/lock"); [ -z "$l" ] || runs "$l" || rm -f "$R/lock"
     sleep 0.1 2>/dev/null || sleep 1
   done
   read -r u _ </proc/uptime; u=${u%.*}; b=$(cat /proc/sys/kernel/random/boot_id)
   run=; [ ! -s "$R/lease" ] || read -r run who since end boot pid <"$R/lease"
   word=ours
   if [ -n "$run" ] && [ "$run" != "$1" ] && [ "$boot" = "$b" ]; then
-    if [ "$pid" != 0 ] && kill -0 "$pid" 2>/dev/null; then word=busy
+    if runs "$pid"; then word=busy
     elif [ "$run" != "$2" ] && [ "$end" -gt "$u" ]; then word=held; fi
   fi
   if [ "$word" = ours ]; then
@@ -26,7 +29,7 @@ lease() {
 }
 # stay RUN WHO SECONDS: before acts; the host is still ours, and stays so for long enough. `W` is who acts.
 stay() {
-  W=$$
+  W=$$:$(age $$)
   l=$(lease "$1" - "$2" "$3") || return 1
   [ "$l" = ours ] || { say "another run holds the host: $l"; return 1; }
 }
@@ -40,6 +43,6 @@ release() {
 held() {
   run=; [ ! -s "$R/lease" ] || read -r run who since end boot pid <"$R/lease"
   read -r u _ </proc/uptime
-  w=held; [ "${pid:-0}" = 0 ] || ! kill -0 "$pid" 2>/dev/null || w=busy
+  w=held; ! runs "${pid:-0}" || w=busy
   if [ -n "$run" ]; then printf '%s\n' "$w $run $who $since $((end - ${u%.*}))"; else echo none; fi
 }

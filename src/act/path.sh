@@ -48,7 +48,8 @@ upon() (
   else stage && hold && "$@" "$WAS"; fi
 )
 own() { upon "$2" chown -h -- "$1"; }
-mode() { upon "$2" chmod -- "$1"; }
+# More than four digits also take the set-group-ID of a directory away.
+mode() { upon "$2" chmod -- "00$1"; }
 # put: what was made in the stage takes the place, whatever is there but a directory.
 put() { mv -f -- "./$f" .. 2>/dev/null || { say "cannot replace $r/$f (immutable, a mount of its own, or a directory?)"; return 1; }; }
 # keep: mode, owner, access lists, labels and attributes of the former file for the new one.
@@ -98,5 +99,5 @@ make_dir() (
   pin "$1" || exit
   [ -d "./$f" ] && [ ! -L "./$f" ] || mkdir -m "$2" -- "./$f" || exit
   cd -P -- "./$f" && here "$r/$f" || { say "$1 is a symbolic link, which is not followed"; exit 1; }
-  chmod -- "$2" . && { [ "$3" = : ] || chown -- "$3" .; }
+  chmod -- "00$2" . && { [ "$3" = : ] || chown -- "$3" .; }
 )

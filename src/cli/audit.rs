@@ -51,7 +51,7 @@ impl Audit {
                 let Some(head) = found.links.last() else {
                     return Err(Fault::new("no run is sealed yet").hint("`steadfast check` makes one").into());
                 };
-                let signature = sign::sign(&key, &statement(head.n, &head.link))?;
+                let signature = sign::sign(sign::AUDIT, &key, &statement(head.n, &head.link))?;
                 store.keep_signature(&Signature { n: head.n, made: now(), link: head.link.clone(), signature })?;
                 say(&format!("signed {} records, seal {}\n", head.n, head.link))?;
                 Ok(0)
@@ -65,7 +65,7 @@ impl Audit {
                 for signed in &found.signatures {
                     let text = statement(signed.n, &signed.link);
                     let made = rfc3339(signed.made);
-                    match sign::verify(&text, &signed.signature, allowed_signers.as_deref()) {
+                    match sign::verify(sign::AUDIT, &text, &signed.signature, allowed_signers.as_deref()) {
                         Ok(who) => {
                             let who = crate::report::safe_line(&who, 200);
                             let _ = writeln!(out, "signed to record {}, {made}: {who}", signed.n);

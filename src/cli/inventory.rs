@@ -1,6 +1,6 @@
 //! `inventory`: what the inventory says, as `ansible-inventory` would.
 
-use super::{load, say};
+use super::{complete, load, say};
 use crate::fault::{Fault, Faults};
 use clap::builder::NonEmptyStringValueParser;
 
@@ -18,7 +18,7 @@ pub struct Inventory {
     #[arg(long, group = "what")]
     graph: bool,
     /// The variables of one host as JSON.
-    #[arg(long, group = "what", value_name = "HOST")]
+    #[arg(long, group = "what", value_name = "HOST", add = complete::hosts())]
     host: Option<String>,
 }
 

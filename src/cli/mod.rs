@@ -3,18 +3,25 @@
 use crate::fault::{Fault, Faults};
 use crate::secret::redact;
 use crate::store::Call;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 mod audit;
+mod complete;
 mod controls;
+mod evidence;
 mod explain;
 mod fields;
 mod graph;
+mod import;
+mod init;
 mod inventory;
+mod key_list;
+mod keys;
 mod lab;
 mod load;
+mod man;
 mod report;
 mod resume;
 mod rollback;
@@ -28,6 +35,7 @@ mod terminal;
 mod unlock;
 mod validate;
 mod way;
+mod who;
 
 /// Brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 #[derive(Debug, Parser)]
@@ -52,6 +60,8 @@ struct Look {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make an empty folder a working project: playbook, inventory, waivers, CI.
+    Init(init::Init),
     /// Read playbooks and inventory and tell every mistake; no host is contacted.
     Validate(validate::Validate),
     /// Dry run: read every host, tell what differs (exit 2), change nothing.
@@ -74,19 +84,27 @@ enum Command {
     Report(report::Report),
     /// The chain of runs: sign it, see that nothing in it was changed.
     Audit(audit::Audit),
+    /// See that evidence is as it was taken.
+    Evidence(evidence::Evidence),
+    /// Keys by which users log in: what is known of them, and their rotation.
+    Keys(keys::Keys),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
+    /// Translate a playbook of Ansible, as far as it means exactly the same.
+    Import(import::Import),
     /// The graph of tasks, as dot, mermaid or json.
     Graph(graph::Graph),
     /// What the inventory says, in the forms of `ansible-inventory`.
     Inventory(inventory::Inventory),
-    /// The handbook page of a kind of step, or the list of all.
+    /// The handbook page of a kind of step, or the list of all; what an error means, by its code.
     Explain(explain::Explain),
     /// The JSON Schema of playbooks or inventories, for editors, or of JSON reports.
     Schema(schema::Schema),
     /// Throw-away real hosts to try playbooks on.
     Lab(lab::Lab),
-    /// Completions for a shell, to standard output.
+    /// Manual pages.
+    Man(man::Man),
+    /// Completions for a shell, with the names of your hosts, steps, tags and runs, to standard output.
     Completions { shell: clap_complete::Shell },
 }
 
@@ -101,13 +119,14 @@ struct Scope {
         value_parser = clap::builder::NonEmptyStringValueParser::new())]
     inventory: Vec<String>,
     /// Only hosts within this pattern.
-    #[arg(short, long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "PATTERN", value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        add = complete::hosts())]
     limit: Option<String>,
     /// Only steps with one of these tags, and what they need.
-    #[arg(short, long, value_name = "TAG", value_delimiter = ',')]
+    #[arg(short, long, value_name = "TAG", value_delimiter = ',', add = complete::tags())]
     tags: Vec<String>,
     /// No steps with one of these tags.
-    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    #[arg(long, value_name = "TAG", value_delimiter = ',', add = complete::tags())]
     skip_tags: Vec<String>,
     /// Variables that win over all others: `name=value`, a JSON or YAML map, or `@FILE`.
     #[arg(short, long, value_name = "VARS")]
@@ -172,6 +191,7 @@ fn named(word: &str) -> String {
 /// Reads the command line, does what it says, gives the exit code.
 pub fn main() -> u8 {
     keep_memory_private();
+    complete::answer();
     crate::secret::ask_by(terminal::ask_hidden);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -186,6 +206,7 @@ pub fn main() -> u8 {
     let look = Told { color, verbose: cli.look.verbose };
     diagnostics(cli.look.verbose);
     let done = match cli.command {
+        Command::Init(command) => command.run(),
         Command::Validate(command) => command.run(look),
         Command::Check(command) => command.run(look),
         Command::Plan(command) => command.run(look),
@@ -197,16 +218,17 @@ pub fn main() -> u8 {
         Command::Show(command) => command.run(look),
         Command::Report(command) => command.run(look),
         Command::Audit(command) => command.run(),
+        Command::Evidence(command) => command.run(),
+        Command::Keys(command) => command.run(look),
         Command::Secret(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Lab(command) => command.run(),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut std::io::stdout());
-            Ok(0)
-        }
+        Command::Man(command) => command.run(),
+        Command::Completions { shell } => complete::registration(shell).and_then(|text| say(&text)).map(|()| 0),
     };
     done.unwrap_or_else(|faults| {
         for fault in faults.iter() {

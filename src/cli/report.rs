@@ -1,7 +1,7 @@
 //! `--report FMT:PATH`, and `show` and `report`, which tell again what a run of the history came to.
 
 use super::session::now;
-use super::{Told, say, terminal};
+use super::{Told, complete, say, terminal};
 use crate::event::Event;
 use crate::fault::{Fault, Faults, Result};
 use crate::report::{FORMATS, Format, Past, Point, Report as Folded, Style, render};
@@ -144,6 +144,7 @@ pub fn recall(store: &Store, record: &Record) -> Result<(Folded, Vec<Event>)> {
 #[derive(Debug, Args)]
 pub struct Report {
     /// The run, or `last`.
+    #[arg(add = complete::remembered())]
     run: String,
     /// Write a report as FORMAT:PATH (json, ndjson, junit, sarif, md, html, csv, oscal; `-` is standard output); may be given
     /// again.
@@ -173,7 +174,7 @@ impl Report {
 #[derive(Debug, Args)]
 pub struct Show {
     /// The run, or `last`.
-    #[arg(default_value = "last")]
+    #[arg(default_value = "last", add = complete::remembered())]
     run: String,
     /// Show contents of files as diffs, where the run was called with it.
     #[arg(short = 'D', long)]

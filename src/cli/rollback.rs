@@ -3,7 +3,7 @@
 use super::session::{self, Session};
 use super::terminal;
 use super::way::{Guarding, Way};
-use super::{Told, load};
+use super::{Told, complete, load};
 use crate::event::Mode;
 use crate::fault::{Fault, Faults};
 use crate::plan::{Back, back, hosts_of};
@@ -16,12 +16,13 @@ use std::sync::Arc;
 #[derive(Debug, Args)]
 pub struct Rollback {
     /// The run, or `last`.
+    #[arg(add = complete::remembered())]
     run: String,
     /// Only this step; may be given again.
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = complete::steps())]
     step: Vec<String>,
     /// Only hosts within this pattern.
-    #[arg(short, long, value_name = "PATTERN")]
+    #[arg(short, long, value_name = "PATTERN", add = complete::hosts())]
     limit: Option<String>,
     /// The inventory, where it is not where it was.
     #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]

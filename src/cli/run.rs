@@ -116,13 +116,14 @@ impl Apply {
 
 /// How far a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Intent {
+pub enum Intent {
     Look(Mode),
     Ask,
     Do,
 }
 
-fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) -> Result<u8, Faults> {
+/// Goes as far as that.
+pub fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) -> Result<u8, Faults> {
     if way.list_hosts || way.list_steps {
         return list(&load::closed(scope)?, way).map(|()| 0);
     }

@@ -3,7 +3,7 @@
 
 use super::report::{ago, find};
 use super::session::now;
-use super::{load, say, say_error};
+use super::{complete, load, say, say_error};
 use crate::event::rfc3339;
 use crate::fault::{Fault, Faults};
 use crate::report::{Change, changes, safe_line};
@@ -34,9 +34,10 @@ enum What {
     /// What differs between two runs: newly failing, fixed, still failing, unknown; exit 2 where something fails anew.
     Diff {
         /// The earlier run.
+        #[arg(add = complete::remembered())]
         before: String,
         /// The later run, or `last`.
-        #[arg(default_value = "last")]
+        #[arg(default_value = "last", add = complete::remembered())]
         after: String,
     },
     /// Forget runs that are old. What was told of a run goes after 180 days by itself.

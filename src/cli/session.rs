@@ -1,17 +1,19 @@
 //! One run from its first event to its report, for every command that runs something.
 
+use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
 use super::terminal::{approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode, Outcome, What};
+use crate::fact::Query;
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Live, Report, Style, line, with_diffs};
-use crate::run::{Decisions, Journal, Opener, Past, Run, Settings, Voice, lines::Ssh};
+use crate::run::{Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -151,7 +153,7 @@ impl<'a> Session<'a> {
         let lines = Arc::new(Lines::new(settings)?);
         let become_root = self.password.clone().map_or(Become::Sudo, Become::SudoPassword);
         let (user, key) = (self.way.user.clone(), self.way.private_key.clone());
-        Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key)))
+        Ok((Arc::clone(&lines), Ssh::new(lines, fresh, become_root, user, key).with(keyring())))
     }
 
     /// Asks one host about its lease, or tells it.
@@ -169,6 +171,14 @@ impl<'a> Session<'a> {
     pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
         let (lines, opener) = self.opener()?;
         let all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
+        lines.close().await;
+        Ok(all)
+    }
+
+    /// Asks hosts some questions, and changes nothing.
+    pub async fn read(&self, hosts: &[Host], queries: &[Query], as_root: bool) -> Result<Vec<Reading>, Faults> {
+        let (lines, opener) = self.opener()?;
+        let all = crate::run::read(&opener, hosts, queries, as_root, self.way.forks.into()).await;
         lines.close().await;
         Ok(all)
     }
@@ -250,9 +260,11 @@ impl<'a> Session<'a> {
             stop: self.stop.clone(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
-            who: who(),
+            who: super::who::who(),
             over: self.over.clone(),
             past: past(),
+            evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),
+            key: self.way.private_key.clone(),
         };
         let run = Run {
             id: self.id.clone().unwrap_or_else(crate::run::new_id),
@@ -292,13 +304,6 @@ impl<'a> Session<'a> {
             Err(fault) => Err(fault.into()),
         }
     }
-}
-
-/// Who runs this and where, for others who want the same hosts.
-fn who() -> String {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".into());
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{user}@{host} (process {})", std::process::id())
 }
 
 /// Milliseconds since 1970.

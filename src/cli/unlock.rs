@@ -3,7 +3,7 @@
 use super::session::{self, Session};
 use super::terminal;
 use super::way::Way;
-use super::{Told, load, say, say_error};
+use super::{Told, complete, load, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::fault::{Fault, Faults};
 use crate::plan::hosts_of;
@@ -15,6 +15,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct Unlock {
     /// A host, or a pattern of hosts.
+    #[arg(add = complete::hosts())]
     host: String,
     /// Inventory file, directory, executable or `host1,host2,`; may be given again.
     #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]

@@ -65,7 +65,12 @@ const fn text(name: &'static str, example: &'static str) -> Function {
 }
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    text("installed", "installed(\"nginx\")"),
+    Function {
+        name: "installed",
+        takes: &[Takes::Text, Takes::Text],
+        least: 1,
+        example: "installed(\"nginx\")` or `installed(\"nginx\", \"1.22\")",
+    },
     text("exists", "exists(\"/etc/nginx\")"),
     text("running", "running(\"docker.service\")"),
     text("enabled", "enabled(\"ssh.service\")"),

@@ -147,8 +147,8 @@ fn conditions_ask_the_host() {
 fn questions_that_cannot_be_are_told_at_their_place() {
     let cases = [
         ("instaled('nginx')", "instaled", "did you mean `installed`"),
-        ("on && installed()", "installed", "takes one argument, found 0"),
-        ("installed('a', 'b')", "installed", "takes one argument, found 2"),
+        ("on && installed()", "installed", "takes 1 to 2 arguments, found 0"),
+        ("installed('a', 'b', 'c')", "installed", "takes 1 to 2 arguments, found 3"),
         ("listens()", "listens", "takes 1 to 2 arguments"),
         ("installed('a') && installed(5)", "5", "`installed` wants a text"),
         ("listens('443')", "'443'", "`listens` wants a number"),

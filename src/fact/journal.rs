@@ -20,6 +20,8 @@ pub struct Entry {
     /// `exact`, `partial` or `none`, and why.
     pub undo: (String, String),
     pub access: bool,
+    /// It says all that was touched; else it was cut, by a broken disk or by a hand.
+    pub whole: bool,
     /// What was touched, in order.
     pub touched: Vec<Touched>,
     /// Units to reload or restart after a way back: verb and name.
@@ -45,7 +47,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
 for d in "$B"/runs/*/; do d=${{d%/}}; n=${{d##*/}}
   case $n in *[!0-9A-Za-z.-]*) continue ;; esac
   [ "$n" = "$r" ] || expr "x$n" '>' "x$r" >/dev/null || continue
-  for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; cat "$f"; }}; done
+  for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; cat "$f"; echo; }}; done
 done
 c 0"#,
         quote(first)
@@ -65,7 +67,7 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
     }
 }
 
-/// Reads what a journal says; a line that is not understood says nothing, for it was cut or comes from a later version.
+/// Reads what a journal says; a line that is not understood says nothing, for it comes from a later version.
 fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut was, mut now) = (0, 0);
@@ -102,6 +104,7 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
                 }
                 now += 1;
             }
+            ["begun"] => entry.whole = entry.touched.iter().all(|touched| touched.was.is_some()),
             ["end", how] => entry.end = Some((*how).into()),
             _ => {}
         }
@@ -124,6 +127,7 @@ thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nw
         assert_eq!(entries[0].touched[1].now.as_deref(), Some("on"));
         assert_eq!(entries[0].end.as_deref(), Some("done"));
         assert_eq!(entries[1].end, None);
+        assert!(entries[0].whole && !entries[1].whole);
         assert_eq!(entries[1].touched[0].now, None);
     }
 }

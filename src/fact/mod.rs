@@ -15,9 +15,11 @@ mod audit;
 pub mod database;
 pub mod due;
 mod element;
+pub mod evidence;
 mod file;
 mod guard;
 mod journal;
+mod key_file;
 mod leftover;
 mod lines;
 mod listener;
@@ -29,6 +31,7 @@ mod os;
 mod package;
 mod pattern;
 mod read;
+mod ring;
 mod shell;
 mod socket;
 mod sshd;
@@ -49,14 +52,16 @@ pub use database::{Engine, Server};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
-pub use guard::Open;
+pub use guard::{Open, Standing};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
+pub use key_file::{Authorized, KeyFiles, Private};
 pub use listener::{Hidden, Holder, Listener, Listeners};
 pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
 pub use read::{Reading, answers, script};
+pub use ring::{KeyEvent, Known, Ring};
 pub use shell::Said;
 pub use socket::Socket;
 pub use sshd::Effective;
@@ -132,6 +137,10 @@ pub enum Query {
     Leftover(String),
     /// What is in the sets of a table of the packet filter in the family `inet`.
     Elements(String),
+    /// What the controller's ledger says of a user's keys on this host.
+    Ring(String),
+    /// Every key that may log in, and every private half, of all accounts.
+    KeyFiles,
 }
 
 /// One answer, of the same family as its query.
@@ -175,6 +184,8 @@ pub enum Answer {
     /// Their names with their numbers.
     Leftover(Vec<String>),
     Elements(Vec<Element>),
+    Ring(Ring),
+    KeyFiles(KeyFiles),
 }
 
 /// Why a step cannot be decided now.
@@ -241,6 +252,8 @@ accessors! {
     sweep(sought: Sought) = Query::Sweep(sought) => Sweep -> Swept;
     unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
+    ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
+    key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }
 

@@ -12,8 +12,9 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, database, due, element, file, guard, journal, leftover, lines, listener, login,
-    module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file, updates,
+    accounts, apt_config, audit, database, due, element, file, guard, journal, key_file, leftover, lines, listener,
+    login, module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file,
+    updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -105,6 +106,7 @@ const ASK: &[Ask] = &[
     listener::ask,
     unit_file::ask,
     leftover::ask,
+    key_file::ask,
     element::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
@@ -135,6 +137,7 @@ const ANSWER: &[Fill] = &[
     listener::answer,
     unit_file::answer,
     leftover::answer,
+    key_file::answer,
     element::answer,
     sweep::answer,
     stat::answer,
@@ -160,8 +163,8 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     let mut all: Vec<Query> = queries.to_vec();
     all.sort();
     all.dedup();
-    // What is seen from outside is not the host's to tell.
-    all.retain(|query| !matches!(query, Query::Outside(_) | Query::Handshakes(_)));
+    // What is seen from outside, and what the controller knows, is not the host's to tell.
+    all.retain(|query| !matches!(query, Query::Outside(_) | Query::Handshakes(_) | Query::Ring(_)));
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
     // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.
     let (sweeps, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Sweep(_)));

@@ -38,6 +38,8 @@ impl Query {
             Self::Sweep(sought) => format!("{} on all local file systems", sought.words()),
             Self::UnitFiles => "the units that can start".into(),
             Self::Elements(table) => format!("the sets of table inet {table}"),
+            Self::Ring(user) => format!("the ledger of {user}'s keys"),
+            Self::KeyFiles => "keys and who may log in by them".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }
@@ -84,6 +86,7 @@ fn still(answer: &Answer) -> Answer {
     match &mut answer {
         Answer::Os(os) => os.clock = 0,
         Answer::Updates(updates) => updates.now = 0,
+        Answer::Ring(ring) => ring.now = 0,
         Answer::Sockets(sockets) => {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();

@@ -20,6 +20,8 @@ pub struct Login {
     pub port: Option<u16>,
     pub user: Option<String>,
     pub private_key: Option<PathBuf>,
+    /// The agent that holds its private half, where that is one of our own.
+    pub holder: Option<PathBuf>,
     pub known_hosts: Option<PathBuf>,
     /// Words for ssh (`-o`, `Key=Value`).
     pub ssh_args: Vec<String>,
@@ -137,6 +139,14 @@ impl Lines {
     /// What refused it.
     pub async fn by_files(&self, login: &Login) -> Result<(), Loss> {
         super::proof::by_files(login, &self.opener.settings, &self.opener.runtime).await
+    }
+
+    /// What a host says to the key of this login, which has this fingerprint.
+    ///
+    /// # Errors
+    /// It was not reached, or never asked.
+    pub async fn offer(&self, login: &Login, fingerprint: &str) -> Result<super::KeyWord, Loss> {
+        super::offer::offer(login, &self.opener.settings, &self.opener.runtime, fingerprint).await
     }
 
     /// The name or address that a host has for those who call it without ssh.

@@ -7,16 +7,17 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// What a signature of ours is for: one for another purpose is none of ours.
-const NAMESPACE: &str = "steadfast-audit";
+pub const AUDIT: &str = "steadfast-audit";
+pub const EVIDENCE: &str = "steadfast-evidence";
 
 /// Signs a text with a key: a private key, or a public one whose private half an agent holds.
 ///
 /// # Errors
 /// The key cannot be used.
-pub fn sign(key: &Path, text: &str) -> Result<String> {
+pub fn sign(purpose: &str, key: &Path, text: &str) -> Result<String> {
     let cannot = |why: String| Fault::new(format!("cannot sign with the key {}", key.display())).why(why);
     // The text comes by standard input and the signature goes to standard output; a passphrase is asked at the terminal.
-    let done = fed(Command::new("ssh-keygen").args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(key), text);
+    let done = fed(Command::new("ssh-keygen").args(["-Y", "sign", "-n", purpose, "-f"]).arg(key), text);
     let done = done.map_err(|error| cannot(error.to_string()))?;
     if !done.status.success() {
         return Err(cannot(said(&done)).hint("the key may be private, or public with its private half in an agent"));
@@ -30,14 +31,14 @@ pub fn sign(key: &Path, text: &str) -> Result<String> {
 ///
 /// # Errors
 /// The signature is not of this text, or of nobody who may.
-pub fn verify(text: &str, signature: &str, allowed: Option<&Path>) -> Result<String> {
+pub fn verify(purpose: &str, text: &str, signature: &str, allowed: Option<&Path>) -> Result<String> {
     let wrong = |why: String| Fault::new("the signature is not good").why(why);
     let cannot = |error: std::io::Error| Fault::new("cannot verify a signature").why(error.to_string());
     let mut file = tempfile::NamedTempFile::new().map_err(cannot)?;
     file.write_all(signature.as_bytes()).map_err(cannot)?;
     let call = |words: &[&str]| {
         let mut command = Command::new("ssh-keygen");
-        command.args(["-Y", words[0], "-n", NAMESPACE, "-s"]).arg(file.path()).args(&words[1..]);
+        command.args(["-Y", words[0], "-n", purpose, "-s"]).arg(file.path()).args(&words[1..]);
         command
     };
     let Some(allowed) = allowed else {

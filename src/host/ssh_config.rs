@@ -15,13 +15,17 @@ impl Words {
     /// What makes two logins the same.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for word in self.args.iter().chain([&self.config]) {
+        // Where an agent of ours listens is another place in every run, and the same keys.
+        let words = self.args.iter().filter(|word| !word.starts_with(HOLDER));
+        for word in words.chain([&self.config]) {
             hash.update(word.as_bytes());
             hash.update([0]);
         }
         hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
+
+const HOLDER: &str = "IdentityAgent=";
 
 /// The words for a login, the address last.
 pub fn words(login: &Login, settings: &Settings) -> Words {
@@ -54,6 +58,9 @@ pub fn words(login: &Login, settings: &Settings) -> Words {
     }
     if let Some(user) = &login.user {
         args.extend(["-l".into(), user.clone()]);
+    }
+    if let Some(socket) = &login.holder {
+        args.extend(["-o".into(), format!("{HOLDER}\"{}\"", socket.display())]);
     }
     if let Some(key) = &login.private_key {
         args.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.display().to_string()]);

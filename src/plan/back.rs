@@ -5,7 +5,7 @@ use crate::expr::Scope;
 use crate::fact::{Family, JournalEntry, Thing};
 use crate::graph::Graph;
 use crate::host::Loss;
-use crate::playbook::{Budget, Made, Step};
+use crate::playbook::{Budget, Made, Mode, Step};
 use crate::step::{Before, Restore};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -35,9 +35,10 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
         };
         tasks.reverse();
         for (entry, restore) in tasks {
-            let title = if entry.title.is_empty() { entry.step.clone() } else { entry.title.clone() };
-            let step = steps.entry((entry.step.clone(), title.clone())).or_insert_with(|| {
-                Arc::new(Step::plain(entry.step.clone(), title, "restore", &format!("<journal of {}>", what.run)))
+            let name = if entry.step.is_empty() { format!("change-{:04}", entry.seq) } else { entry.step.clone() };
+            let title = if entry.title.is_empty() { name.clone() } else { entry.title.clone() };
+            let step = steps.entry((name.clone(), title.clone())).or_insert_with(|| {
+                Arc::new(Step::plain(name, title, "restore", &format!("<journal of {}>", what.run)))
             });
             let made = Made { item: None, kind: Arc::new(restore) };
             plan.tasks.push(Task {
@@ -58,6 +59,8 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
         vars: Scope::new(),
         batches: vec![(0..plan.hosts.len()).collect()],
         budget: Budget::default(),
+        mode: Mode::default(),
+        canary: false,
     });
     plan
 }
@@ -65,11 +68,19 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
 /// The tasks of the run in their order, each with what it alone must put back: a thing that several tasks touched goes
 /// back once, with the first of them.
 fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEntry, Restore)> {
-    let chosen =
-        |entry: &&JournalEntry| entry.run == what.run && (what.steps.is_empty() || what.steps.contains(&entry.step));
+    let chosen = |entry: &&JournalEntry| {
+        // One that lost its name may be any of them.
+        let named = what.steps.is_empty() || what.steps.contains(&entry.step) || entry.step.is_empty();
+        entry.run == what.run && named
+    };
     let mut all: Vec<(&JournalEntry, Restore)> = Vec::new();
     let mut first: HashMap<Thing, (usize, usize)> = HashMap::new();
     for entry in journal.iter().filter(chosen) {
+        if !entry.whole {
+            let why = format!("it is cut: {}/{:04} does not say all that was touched", entry.run, entry.seq);
+            all.push((entry, Restore { unread: Some(why), ..Restore::default() }));
+            continue;
+        }
         let mut restore = Restore {
             pokes: entry.pokes.clone(),
             access: entry.access,
@@ -100,7 +111,13 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         all.push((entry, restore));
     }
     agree_on_modes(&mut all);
-    all.retain(|(_, restore)| !restore.things.is_empty());
+    let packages = |(_, restore): &(&JournalEntry, Restore)| {
+        restore.things.iter().any(|before| before.thing.family == Family::Packages)
+    };
+    if let Some(at) = all.iter().position(packages) {
+        all[at + 1..].iter_mut().for_each(|(_, restore)| restore.before_packages = true);
+    }
+    all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
 }
 

@@ -93,12 +93,16 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
                 }
             }
         }
+        let rotates = |task: &Task| task.play == play && task.hope().iter().any(|one| one.kind.rotates());
+        let canary = plan.tasks.iter().any(rotates);
         plan.plays.push(Play {
             name: playbook.name.clone(),
             file: playbook.file.display().to_string(),
             vars: playbook.vars.clone(),
-            batches: batches(&playbook.serial, members),
+            batches: batches(&playbook.serial, members, canary),
             budget: playbook.budget,
+            mode: playbook.mode,
+            canary,
         });
     }
     if let Some(faults) = Faults::some(faults) {
@@ -259,8 +263,9 @@ fn filled(step: &Step, turn: Turn) -> Body {
     }
 }
 
-/// Cuts the hosts into batches; the last size repeats.
-fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
+/// Cuts the hosts into batches; the last size repeats. A `canary` is a first batch of one host, whatever is written: what
+/// may shut out everybody is proven there first.
+fn batches(serial: &[Batch], hosts: Vec<usize>, canary: bool) -> Vec<Vec<usize>> {
     let total = hosts.len();
     let mut sizes = serial.iter().map(|batch| batch.of(total).max(1));
     let mut last = sizes.next().unwrap_or(total.max(1));
@@ -271,6 +276,10 @@ fn batches(serial: &[Batch], hosts: Vec<usize>) -> Vec<Vec<usize>> {
         all.push(batch.to_vec());
         left = rest;
         last = sizes.next().unwrap_or(last);
+    }
+    if canary && all.first().is_some_and(|first| first.len() > 1) {
+        let rest = all[0].split_off(1);
+        all.insert(1, rest);
     }
     all
 }

@@ -4,7 +4,7 @@ use super::{Body, Plan, Why, doors};
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
-use crate::playbook::question;
+use crate::playbook::{Mode, question};
 use crate::step::{Claim, Object};
 use globset::{Glob, GlobMatcher};
 use std::collections::{HashMap, HashSet};
@@ -18,6 +18,7 @@ pub fn find(plan: &Plan, inventory: &Inventory) -> Result<Graph<Why>, Faults> {
     let by_step = by_step(plan);
     for range in &ranges {
         written(plan, range.clone(), &mut graph);
+        evidence_first(plan, range.clone(), &mut graph, &mut faults);
     }
     across(plan, inventory, &by_step, &mut graph, &mut faults);
     follow_ups(plan, &mut faults);
@@ -79,6 +80,31 @@ fn written(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
                 graph.edge(n, *then, Why::OnChange);
             }
         }
+    }
+}
+
+/// In a playbook for an incident evidence is taken before anything may change the host.
+fn evidence_first(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>, faults: &mut Vec<Fault>) {
+    let incident = |n: &usize| plan.plays[plan.tasks[*n].play].mode == Mode::Incident;
+    let gathers = |n: usize| plan.tasks[n].step.kind == "evidence";
+    // What is not filled in yet may change something.
+    let looks = |n: usize| {
+        let hope = plan.tasks[n].hope();
+        matches!(plan.tasks[n].body, Body::Left(_)) || (!hope.is_empty() && hope.iter().all(|one| one.kind.read_only()))
+    };
+    for then in range.clone().filter(incident).filter(|n| !gathers(*n) && !looks(*n)) {
+        let play = plan.tasks[then].play;
+        let mut first = range.clone().filter(|n| plan.tasks[*n].play == play && gathers(*n)).peekable();
+        if first.peek().is_none() {
+            let what =
+                format!("`{}` may change the host before any evidence was taken of it", plan.tasks[then].step.id);
+            let fault = Fault::new(what).at(&plan.tasks[then].step.place);
+            let fault = fault.hint("`mode: incident` wants a step `evidence: {}`; it comes first by itself");
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        first.for_each(|first| graph.edge(first, then, Why::Needs));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fact::{Facts, Query};
 use crate::fault::{Fault, Faults};
 use crate::graph::Graph;
 use crate::inventory::Connection;
-use crate::playbook::{Budget, Left, Made, Step, Turn, question};
+use crate::playbook::{Budget, Left, Made, Mode, Step, Turn, question};
 use std::sync::Arc;
 
 mod back;
@@ -62,6 +62,9 @@ pub struct Play {
     /// Host numbers, batch by batch.
     pub batches: Vec<Vec<usize>>,
     pub budget: Budget,
+    pub mode: Mode,
+    /// Its first batch decides whether there is a second one, whatever failures are borne: keys are replaced in it.
+    pub canary: bool,
 }
 
 /// A step on a host.

@@ -299,7 +299,7 @@ fn veiled(fault: Fault, body: &Node) -> Fault {
             what = what.replace(*value, "…");
         }
     }
-    let veiled = Fault::new(what).at(place);
+    let veiled = Fault::new(what).at(place).or_code(fault.code());
     fault.hints().iter().fold(veiled, |veiled, hint| veiled.hint(hint))
 }
 

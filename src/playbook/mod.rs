@@ -46,6 +46,7 @@ pub struct Playbook {
     /// Batches, one after another; the last repeats. Empty: all hosts at once.
     pub serial: Vec<Batch>,
     pub budget: Budget,
+    pub mode: Mode,
     pub vars: Scope,
     /// In the order written, includes in their place.
     pub steps: Vec<Arc<Step>>,
@@ -83,6 +84,16 @@ pub enum OnFailure {
     Continue,
     /// As `stop`; and what the run changed on the hosts that failed is taken back.
     Rollback,
+}
+
+/// What a playbook is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Usual,
+    /// The hosts may be compromised: evidence is taken before anything is changed.
+    Incident,
 }
 
 impl Batch {

@@ -3,13 +3,14 @@
 use crate::expr::{Ask, Reply};
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::Fault;
-use crate::step::{Object, package_name, unit_name};
+use crate::step::{Object, at_least, package_name, unit_name};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// A question with arguments that can be asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
-    Installed(String),
+    /// At least in a version, where one is named.
+    Installed(String, Option<String>),
     Exists(String),
     /// A unit with its suffix.
     Running(String),
@@ -28,7 +29,7 @@ impl Question {
         let first = ask.args.first().cloned().unwrap_or_default();
         let wrong = |what: &str| Err((0, format!("`{first}` {what}")));
         match ask.function {
-            "installed" if package_name(&first) => Ok(Self::Installed(first)),
+            "installed" if package_name(&first) => Ok(Self::Installed(first, ask.args.get(1).cloned())),
             "installed" => wrong("cannot be the name of a package"),
             "exists" | "mounted" if !first.starts_with('/') => wrong("is not an absolute path"),
             "exists" | "mounted" if first.contains(['\0', '\n', '\r']) => wrong("cannot be a path"),
@@ -58,7 +59,7 @@ impl Question {
 
     fn query(&self) -> Query {
         match self {
-            Self::Installed(name) => Query::Package(name.clone()),
+            Self::Installed(name, _) => Query::Package(name.clone()),
             Self::Exists(path) => Query::Stat(path.clone()),
             Self::Running(unit) | Self::Enabled(unit) => Query::Unit(unit.clone()),
             Self::Listens(..) => Query::Sockets,
@@ -70,7 +71,10 @@ impl Question {
 
     fn answer(&self, facts: &Facts) -> Result<Reply, Gap> {
         Ok(match self {
-            Self::Installed(name) => Reply::is(facts.package(name)?.is_some()),
+            Self::Installed(name, least) => {
+                let new_enough = |found: &String| least.as_ref().is_none_or(|least| at_least(found, least));
+                Reply::is(facts.package(name)?.as_ref().is_some_and(new_enough))
+            }
             Self::Exists(path) => {
                 let found = facts.stat(path)?;
                 match found.iter().find_map(|entry| entry.doubt.clone()) {
@@ -99,7 +103,7 @@ pub fn query(ask: &Ask) -> Option<Query> {
 /// The thing that a question looks at, where another step could own it.
 pub fn object(ask: &Ask) -> Option<Object> {
     Some(match Question::of(ask).ok()? {
-        Question::Installed(name) => Object::Package(name),
+        Question::Installed(name, _) => Object::Package(name),
         Question::Exists(path) => Object::Path(path),
         Question::Running(unit) | Question::Enabled(unit) => Object::Unit(unit),
         Question::Sysctl(key) => Object::Sysctl(key),
@@ -202,6 +206,19 @@ mod tests {
         assert_eq!(listens(&["443"]), Reply::True);
         assert_eq!(listens(&["80", "tcp"]), Reply::True);
         assert_eq!(listens(&["8080"]), Reply::False);
+    }
+
+    #[test]
+    fn a_package_may_have_to_be_new_enough() {
+        let facts = |version: Option<&str>| {
+            let answer = Answer::Package(version.map(ToOwned::to_owned));
+            Facts::from_iter([(Query::Package("openssh-server".into()), Ok(answer))])
+        };
+        let new = |version, least| reply(&ask("installed", &["openssh-server", least]), &facts(version));
+        assert_eq!(new(Some("1:9.2p1-2+deb12u4"), "1:9.2p1-2+deb12u4"), Reply::True);
+        assert_eq!(new(Some("1:9.2p1-2+deb12u10"), "1:9.2p1-2+deb12u4"), Reply::True);
+        assert_eq!(new(Some("1:9.2p1-2+deb12u3"), "1:9.2p1-2+deb12u4"), Reply::False);
+        assert_eq!(new(None, "1"), Reply::False);
     }
 
     #[test]

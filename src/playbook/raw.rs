@@ -2,7 +2,7 @@
 
 use super::habits::habit;
 use super::vars::Vars;
-use super::{Batch, Budget};
+use super::{Batch, Budget, Mode};
 use crate::fault::{Fault, Faults, Place, nearest};
 use crate::step;
 use crate::yaml::{self, Key, Node, Value};
@@ -17,6 +17,7 @@ pub(super) const PLAY: &[&str] = &[
     "max_failed",
     "max_unreachable",
     "on_failure",
+    "mode",
     "defaults",
     "vars",
     "vars_files",
@@ -33,6 +34,7 @@ pub(super) struct RawPlay {
     pub become_root: Option<bool>,
     pub serial: Vec<Batch>,
     pub budget: Budget,
+    pub mode: Mode,
     /// Weaker than everything else, the inventory included.
     pub defaults: Vars,
     pub vars: Vars,
@@ -93,6 +95,7 @@ impl RawPlay {
                 max_unreachable: fields.limit("max_unreachable"),
                 on_failure: fields.value("on_failure").unwrap_or_default(),
             },
+            mode: fields.value("mode").unwrap_or_default(),
             defaults: Vars::read(node.get("defaults"), fields.faults),
             vars: Vars::read(node.get("vars"), fields.faults),
             vars_files: fields.texts("vars_files"),

@@ -44,6 +44,7 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> (Vec<Playbook
             become_root: raw.become_root,
             serial: raw.serial,
             budget: raw.budget,
+            mode: raw.mode,
             vars: raw.vars.raw(),
             file,
             steps,

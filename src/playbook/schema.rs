@@ -94,6 +94,10 @@ fn playbook() -> Value {
             "description": "What follows when a host fails: no further batch (stop), the next one (continue), or its changes are taken back (rollback).",
             "enum": ["stop", "continue", "rollback"]
         },
+        "mode": {
+            "description": "incident: the hosts may be compromised, and evidence is taken before anything is changed.",
+            "enum": ["usual", "incident"]
+        },
         "defaults": {"$ref": "#/$defs/vars"},
         "vars": {"$ref": "#/$defs/vars"},
         "vars_files": texts("Files of variables beside the playbook; `vars` wins over them."),

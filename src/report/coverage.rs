@@ -87,18 +87,28 @@ pub fn controls(report: &Report) -> Vec<Control> {
     all
 }
 
-/// The standards that the controls refer to.
-pub fn standards(report: &Report) -> Vec<Standard> {
+/// The clauses that the controls refer to, with the worst that can be said of each.
+pub fn clauses(controls: &[Control]) -> BTreeMap<String, Class> {
     let mut clauses: BTreeMap<String, Class> = BTreeMap::new();
-    for control in controls(report) {
+    for control in controls {
         for clause in &control.refs {
             let worst = clauses.entry(clause.clone()).or_insert(Class::Aside);
             *worst = (*worst).max(control.class());
         }
     }
+    clauses
+}
+
+/// The standard that a clause belongs to: `CIS` of `CIS-D12-5.1.2`.
+pub fn standard_of(clause: &str) -> &str {
+    clause.split_once('-').map_or(clause, |(name, _)| name)
+}
+
+/// The standards that the controls refer to.
+pub fn standards(report: &Report) -> Vec<Standard> {
     let mut all: Vec<Standard> = Vec::new();
-    for (clause, class) in clauses {
-        let name = clause.split_once('-').map_or(clause.as_str(), |(name, _)| name);
+    for (clause, class) in clauses(&controls(report)) {
+        let name = standard_of(&clause);
         if all.last().is_none_or(|last| last.name != name) {
             all.push(Standard { name: name.to_owned(), kept: 0, not_kept: 0, unknown: 0, not_applicable: 0 });
         }

@@ -17,7 +17,11 @@ pub fn warning(fault: &Fault) -> String {
 }
 
 fn told(level: Level<'_>, fault: &Fault, color: bool) -> String {
-    let mut group = Group::with_title(level.primary_title(visible(fault.what())));
+    let title = level.primary_title(visible(fault.what()));
+    let mut group = Group::with_title(match fault.code() {
+        Some(code) => title.id(code),
+        None => title,
+    });
     let mut marks: Vec<(&Place, Mark)> = Vec::new();
     marks.extend(fault.place().map(|place| (place, (AnnotationKind::Primary, None))));
     marks.extend(

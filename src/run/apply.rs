@@ -83,7 +83,7 @@ impl Run {
 
     /// Why no further host of a play may begin; `after` is a batch that just ended, with what was bad before it.
     pub fn enough(&self, play: usize, after: Option<(usize, &Bad)>) -> Option<String> {
-        let Play { batches, budget, .. } = &self.plan.plays[play];
+        let Play { batches, budget, canary, .. } = &self.plan.plays[play];
         let members: BTreeSet<&str> =
             batches.iter().flatten().map(|host| self.plan.hosts[*host].name.as_str()).collect();
         let of_play = |hosts: &BTreeSet<String>| hosts.iter().filter(|host| members.contains(host.as_str())).count();
@@ -103,6 +103,10 @@ impl Run {
         let unborne = |bad: usize, limit: Option<Batch>| if limit.is_none() { bad } else { 0 };
         let new = unborne(failed.difference(failed_before).count(), budget.max_failed)
             + unborne(lost.difference(lost_before).count(), budget.max_unreachable);
+        let canary = *canary && batch == 0 && (failed.len() > failed_before.len() || lost.len() > lost_before.len());
+        if canary {
+            return Some("keys are replaced on one host first, and that did not end well".into());
+        }
         let stops = new > 0 && budget.on_failure != OnFailure::Continue;
         stops.then(|| format!("{new} failed or lost in batch {} of {}", batch + 1, batches.len()))
     }

@@ -68,11 +68,8 @@ pub async fn conclude(
     broken: Option<Result<String, Loss>>,
 ) -> Result<Option<Outcome>, (Loss, Outcome)> {
     let why = match broken {
-        None => match by_files(site, open).await {
-            Ok(()) => match prove(site, open.first(), &open.guard).await {
-                Ok(()) => return Ok(None),
-                Err(why) => why,
-            },
+        None => match proven(site, open).await {
+            Ok(()) => return Ok(None),
             Err(why) => why,
         },
         Some(Ok(why)) => why,
@@ -82,6 +79,16 @@ pub async fn conclude(
         }
     };
     revert(site, open, why).await.map(Some)
+}
+
+/// All that must hold before changes stand; the guard itself is told last.
+async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
+    by_files(site, open).await?;
+    if let Some((user, key)) = site.proof.clone() {
+        site.by_key(&user, &key).await?;
+        fail::point("key-login");
+    }
+    prove(site, open.first(), &open.guard).await
 }
 
 /// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.
@@ -135,7 +142,8 @@ async fn knock(site: &mut Site, task: usize, verb: Verb, guard: &Guard) -> Resul
 async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (Loss, Outcome)> {
     let (task, guard) = (open.first(), &open.guard);
     let until = open.began + Duration::from_secs(guard.seconds) + GOING_BACK;
-    let mut last = Loss { kind: LossKind::Lost, why: String::new() };
+    let mut last = Loss { kind: LossKind::Lost, why: "it goes on going back by itself".into() };
+    let mut answers;
     site.by_door(open.door);
     // First the line that stands, then new ones until the host lets us in.
     let mut standing = site.standing(task);
@@ -149,11 +157,13 @@ async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
             Ok((Fate::Failed, log)) => {
                 return Ok(Outcome::Failed { why: format!("{why}; and it could NOT be taken back: {}", log.trim()) });
             }
-            Ok(_) => {}
-            Err(loss) => last = loss,
+            Ok(_) => answers = true,
+            Err(loss) => (last, answers) = (loss, false),
         }
         if Instant::now() > until {
-            let told = format!("{why}; the host lets nobody in to say whether it went back");
+            let end =
+                if answers { "it is still going back" } else { "the host lets nobody in to say whether it went back" };
+            let told = format!("{why}; {end}");
             return Err((last, Outcome::Unknown { why: told }));
         }
         tokio::time::sleep(PAUSE * 2).await;

@@ -3,7 +3,7 @@
 use super::site::{HOLD, Site};
 use crate::act::{Hold, Lease};
 use crate::event::What;
-use crate::fact::Facts;
+use crate::fact::{Facts, Standing};
 use crate::host::{Loss, LossKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,11 @@ impl Site {
     /// Says what earlier runs left unproven.
     pub fn tell_guards(&self, facts: &Facts) {
         for open in facts.guards().into_iter().flatten() {
-            let what = if open.reverted {
-                "was never proven by a new login and was taken back"
-            } else {
-                "waits to be proven by a new login, and goes back by itself otherwise"
+            let what = match open.state {
+                Standing::Reverted => "was never proven by a new login and was taken back",
+                Standing::Armed => "waits to be proven by a new login, and goes back by itself otherwise",
+                Standing::GoingBack => "was never proven by a new login and is being taken back",
+                Standing::Failed => "was never proven by a new login and could NOT be taken back so far",
             };
             let text = format!("step {} of run {} {what}", open.step, open.run);
             self.run.voice.say(What::Note { host: self.name(), text });

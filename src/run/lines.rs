@@ -1,7 +1,9 @@
 //! Lines to real hosts, as the inventory says to reach them.
 
-use super::{Opener, PATIENCE};
-use crate::host::{Become, Later, Lines, Login, Loss};
+use super::keyring::Identity;
+use super::{Keyring, Opener, PATIENCE};
+use crate::fault::Fault;
+use crate::host::{Become, KeyWord, Later, Lines, Login, Loss, LossKind, PublicKey};
 use crate::plan::Host;
 use crate::target::{Remote, Target};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ pub struct Ssh {
     become_root: Become,
     user: Option<String>,
     private_key: Option<PathBuf>,
+    keys: Option<Arc<Keyring>>,
 }
 
 impl Ssh {
@@ -26,7 +29,14 @@ impl Ssh {
         user: Option<String>,
         private_key: Option<PathBuf>,
     ) -> Self {
-        Self { lines, fresh, become_root, user, private_key }
+        Self { lines, fresh, become_root, user, private_key, keys: None }
+    }
+
+    /// The same with the keys of this controller: whom the ledger knows comes in by the key that it names.
+    #[must_use]
+    pub fn with(mut self, keys: Option<Arc<Keyring>>) -> Self {
+        self.keys = keys;
+        self
     }
 }
 
@@ -37,6 +47,37 @@ impl Opener for Ssh {
 
     fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         self.by(&self.fresh, host, as_root)
+    }
+
+    fn keys(&self) -> Option<Arc<Keyring>> {
+        self.keys.clone()
+    }
+
+    fn offer<'a>(
+        &'a self,
+        host: &'a Host,
+        user: &'a str,
+        key: &'a PublicKey,
+        private: bool,
+    ) -> Later<'a, Result<KeyWord, Loss>> {
+        Box::pin(async move {
+            let mut login = Login { user: Some(user.to_owned()), ..self.login(host, false) };
+            // Kept until the answer is there.
+            let mut alone = None;
+            if private {
+                let identity = self.identity(host, user, Some(key)).await.map_err(|fault| lost(&fault))?;
+                let missing = || lost(&Fault::new("its private half is not here"));
+                let Identity { public, holder } = identity.ok_or_else(missing)?;
+                (login.private_key, login.holder) = (Some(public), Some(holder));
+            } else {
+                let file = public_file(key).map_err(|error| lost(&Fault::new(error.to_string())))?;
+                (login.private_key, login.holder) = (Some(file.path().to_owned()), Some("none".into()));
+                alone = Some(file);
+            }
+            let word = self.fresh.offer(&login, &key.fingerprint()).await;
+            drop(alone);
+            word
+        })
     }
 
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>> {
@@ -55,9 +96,40 @@ impl Ssh {
             port: to.port,
             user,
             private_key: to.private_key.clone().or_else(|| self.private_key.clone()),
+            holder: None,
             known_hosts: to.known_hosts.clone(),
             ssh_args: to.ssh_args.clone(),
             r#become: if as_root && !is_root { self.become_root.clone() } else { Become::No },
+        }
+    }
+
+    /// A key of the ledger, unlocked: this one, or that by which the user comes in.
+    async fn identity(&self, host: &Host, user: &str, key: Option<&PublicKey>) -> Result<Option<Identity>, Fault> {
+        let Some(keys) = self.keys.clone() else { return Ok(None) };
+        let known = match key {
+            None => keys.current(&host.name, user)?,
+            Some(key) => keys.ledger.ring(&host.name, user)?.of(key).filter(|known| !known.file.is_empty()).cloned(),
+        };
+        let Some(known) = known else { return Ok(None) };
+        let unlocked = tokio::task::spawn_blocking(move || keys.unlock(&known)).await;
+        unlocked.map_err(|error| Fault::new(error.to_string()))?.map(Some)
+    }
+
+    /// A target behind an open line.
+    fn target(
+        &self,
+        lines: &Arc<Lines>,
+        host: &Host,
+        line: Arc<dyn crate::host::Host>,
+        login: Login,
+    ) -> Arc<dyn Target> {
+        let mut target = Remote::new(line, PATIENCE);
+        if !host.connection.local {
+            target = target.seen_by(Arc::clone(lines), login);
+        }
+        match &self.keys {
+            Some(keys) => Arc::new(target.known_by(Arc::clone(&keys.ledger), &host.name)),
+            None => Arc::new(target),
         }
     }
 
@@ -69,11 +141,48 @@ impl Ssh {
     ) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
         Box::pin(async move {
             let login = self.login(host, as_root);
-            let target = match host.connection.local {
-                true => Remote::new(lines.local(&login.r#become).await?, PATIENCE),
-                false => Remote::new(lines.open(&login).await?, PATIENCE).seen_by(Arc::clone(lines), login),
+            if host.connection.local {
+                let line = lines.local(&login.r#become).await?;
+                return Ok(self.target(lines, host, line, login));
+            }
+            let identity = match &login.user {
+                Some(user) => self.identity(host, user, None).await,
+                None => Ok(None),
             };
-            Ok(Arc::new(target) as Arc<dyn Target>)
+            let (mine, locked) = match identity {
+                Ok(identity) => (identity, None),
+                Err(fault) => (None, Some(fault)),
+            };
+            if let Some(Identity { public, holder }) = mine {
+                let by_key = Login { private_key: Some(public), holder: Some(holder), ..login.clone() };
+                match lines.open(&by_key).await {
+                    // A host that was put back to an earlier day does not know the key yet, or any more.
+                    Err(loss) if loss.kind == LossKind::PermissionDenied && !Arc::ptr_eq(lines, &self.fresh) => {
+                        tracing::debug!(host = %host.name, %loss, "the key of the ledger is refused");
+                    }
+                    line => return Ok(self.target(lines, host, line?, by_key)),
+                }
+            }
+            match (lines.open(&login).await, locked) {
+                (Err(loss), Some(fault)) => {
+                    let cause = fault.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+                    Err(Loss { why: format!("{}; its key of the ledger: {}{cause}", loss.why, fault.what()), ..loss })
+                }
+                (line, _) => Ok(self.target(lines, host, line?, login)),
+            }
         })
     }
+}
+
+fn lost(fault: &Fault) -> Loss {
+    let cause = fault.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    Loss { kind: LossKind::Other, why: format!("{}{cause}", fault.what()) }
+}
+
+/// A file with a public half alone.
+fn public_file(key: &PublicKey) -> std::io::Result<tempfile::NamedTempFile> {
+    use std::io::Write;
+    let mut file = tempfile::Builder::new().suffix(".pub").tempfile()?;
+    writeln!(file, "{}", key.line())?;
+    Ok(file)
 }

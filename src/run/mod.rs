@@ -1,11 +1,12 @@
 //! Does what a plan says: reads hosts, decides, sets, reads again. Says everything as events and prints nothing.
 
 use crate::event::{Mode, Summary, What};
-use crate::fact::{JournalEntry, Query};
-use crate::host::{Later, Loss, LossKind};
+use crate::fact::{Facts, JournalEntry, Query};
+use crate::host::{KeyWord, Later, Loss, LossKind, PublicKey};
 use crate::plan::{Decision, Host, Key, Plan};
 use crate::target::Target;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -13,15 +14,19 @@ use tokio::sync::{Semaphore, watch};
 mod apply;
 mod door;
 mod fail;
+mod gather;
 mod guard;
 mod held;
+mod keyring;
 pub mod lines;
 mod proof;
+mod rotate;
 mod site;
 mod stage;
 mod voice;
 mod work;
 
+pub use keyring::Keyring;
 pub use voice::Voice;
 
 /// Opens lines to hosts.
@@ -34,6 +39,16 @@ pub trait Opener: Send + Sync {
 
     /// Whether a login would pass by the files of sshd on the host's disk.
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>>;
+
+    /// The keys of this controller, where it keeps any.
+    fn keys(&self) -> Option<Arc<Keyring>> {
+        None
+    }
+
+    /// What the host says to one key of a user, over a connection of its own; with its `private` half, or without.
+    fn offer<'a>(&'a self, _: &'a Host, _: &'a str, _: &'a PublicKey, _: bool) -> Later<'a, Result<KeyWord, Loss>> {
+        Box::pin(async { Err(Loss { kind: LossKind::Other, why: "no key can be offered here".into() }) })
+    }
 }
 
 /// How a run is done.
@@ -52,6 +67,10 @@ pub struct Settings {
     /// A run that is over, whose hosts may be taken over.
     pub over: Option<String>,
     pub past: Past,
+    /// Where evidence is kept.
+    pub evidence: Option<PathBuf>,
+    /// The key that signs, where neither step nor inventory says one.
+    pub key: Option<PathBuf>,
 }
 
 /// What earlier runs left true.
@@ -148,24 +167,33 @@ impl Run {
     }
 }
 
-/// A host's journal, from a run on.
-pub type Journal = Result<Vec<JournalEntry>, Loss>;
+/// What a host answered.
+pub type Reading = Result<Facts, Loss>;
 
-/// What the hosts' journals say of a run and of all that came after it, in the order of the hosts.
-pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, as_root: bool, forks: usize) -> Vec<Journal> {
+/// Asks hosts some questions, side by side; the answers are in the order of the hosts.
+pub async fn read(opener: &dyn Opener, hosts: &[Host], queries: &[Query], as_root: bool, forks: usize) -> Vec<Reading> {
     let permits = Semaphore::new(forks.max(1));
     let one = |host| {
         let permits = &permits;
         async move {
             let _permit = permits.acquire().await;
             let line = opener.open(host, as_root).await?;
-            let facts = line.read(&[Query::Journal(run.to_owned())]).await;
+            let facts = line.read(queries).await;
             line.close().await;
-            let unread = |gap| Loss { kind: LossKind::Other, why: format!("its journal cannot be read: {gap:?}") };
-            facts?.journal(run).cloned().map_err(unread)
+            facts
         }
     };
     futures_util::future::join_all(hosts.iter().map(one)).await
+}
+
+/// A host's journal, from a run on.
+pub type Journal = Result<Vec<JournalEntry>, Loss>;
+
+/// What the hosts' journals say of a run and of all that came after it, in the order of the hosts.
+pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, as_root: bool, forks: usize) -> Vec<Journal> {
+    let all = read(opener, hosts, &[Query::Journal(run.to_owned())], as_root, forks).await;
+    let unread = |gap| Loss { kind: LossKind::Other, why: format!("its journal cannot be read: {gap:?}") };
+    all.into_iter().map(|facts| facts?.journal(run).cloned().map_err(unread)).collect()
 }
 
 fn millis(since: Instant) -> u64 {

@@ -4,7 +4,7 @@ use super::Run;
 use crate::act::{Guard, Intent};
 use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
 use crate::fact::{Facts, Query};
-use crate::host::{Loss, LossKind};
+use crate::host::{Loss, LossKind, PublicKey};
 use crate::plan::{Decision, decide_turn, judge};
 use crate::playbook::{Made, Turn, question};
 use crate::step::{Claim, Disruption, Object, Row, Undo};
@@ -28,6 +28,8 @@ pub struct Site {
     pub(super) leased: Option<usize>,
     /// The port by which lines are opened, where it is not the inventory's any more.
     pub(super) door: Option<u16>,
+    /// The key of a user by which a login must get in before a change of keys stands.
+    pub(super) proof: Option<(String, PublicKey)>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -50,6 +52,7 @@ impl Site {
             changes: 0,
             leased: None,
             door: None,
+            proof: None,
             seen: false,
         }
     }

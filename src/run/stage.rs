@@ -24,6 +24,9 @@ impl Work<'_> {
         made: &Arc<[Made]>,
         planned: Decision,
     ) -> Result<(Outcome, Vec<Row>), Loss> {
+        if made.iter().any(|one| one.kind.rotates()) {
+            return self.rotate(site, task, made, planned).await;
+        }
         let (rows, door) = (planned.rows(), made.iter().find_map(|one| one.kind.door()));
         let mut now = planned;
         loop {
@@ -61,7 +64,7 @@ impl Work<'_> {
     }
 
     /// Reads once more just before acting, acts, and says what is true afterwards. `rows` is all that the task changes.
-    async fn stage(
+    pub(super) async fn stage(
         &mut self,
         site: &mut Site,
         task: usize,

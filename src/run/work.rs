@@ -137,7 +137,8 @@ impl<'a> Work<'a> {
             for task in self.order {
                 let Some(end) = self.ends.get(task).cloned() else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
-                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed);
+                let passes = site.made(*task).iter().any(|one| one.kind.passing());
+                let stood = matches!(end, Outcome::Unchanged | Outcome::Changed) && !passes;
                 let left_alone = asks && matches!(end, Outcome::Skipped { blocked: false, .. });
                 if !(stood || left_alone) {
                     continue;
@@ -210,6 +211,12 @@ impl<'a> Work<'a> {
                 Some(seconds) => self.recover(site, task, &made, seconds).await,
                 None => Ok((Outcome::Manual, planned.rows())),
             },
+            Decision::Drift(_) if made.iter().any(|one| one.kind.gathers().is_some()) => {
+                match made.iter().find_map(|one| one.kind.gathers()) {
+                    Some(wish) => self.gather(site, task, wish).await,
+                    None => Ok((Outcome::Unchanged, vec![])),
+                }
+            }
             Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
         }
     }

@@ -266,7 +266,7 @@ impl Kind for AuditdRules {
             let path = setting.object.clone();
             acts.push(match &setting.to {
                 Val::Data(content) => {
-                    let mode = (setting.now == Val::Absent).then_some(0o640);
+                    let mode = (setting.now == Val::Absent).then_some(0o600);
                     Act::Write { path, content: content.to_vec(), mode, owner: None, group: None, check: None }
                 }
                 _ => Act::Remove { path },

@@ -20,6 +20,7 @@ use super::{Check, Claim, Disruption, Kind, Many, Mode, Object, Row, Setting, Va
 use crate::act::Act;
 use crate::fact::{Content, EntryKind, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
+use crate::host::KEY_TYPES;
 use crate::yaml::Node;
 use base64::Engine;
 use serde::Deserialize;
@@ -46,22 +47,11 @@ pub struct AuthorizedKey {
     state: Presence,
 }
 
-const TYPES: &[&str] = &[
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-dss",
-];
-
 /// Type and data of a line of authorized_keys, past its options.
 fn identity(line: &str) -> Option<(&str, &str)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     // Options may hold blanks in quotes; a type followed by data that begins as every key does is the key.
-    let at = words.iter().position(|word| TYPES.contains(word))?;
+    let at = words.iter().position(|word| KEY_TYPES.contains(word))?;
     words.get(at + 1).filter(|data| data.starts_with("AAAA")).map(|data| (words[at], *data))
 }
 
@@ -109,7 +99,13 @@ impl Check for AuthorizedKey {
 }
 
 impl AuthorizedKey {
-    fn path(&self) -> String {
+    /// These keys of a user, there or not, for a step that moves keys itself.
+    pub(super) fn of(user: &str, key: Vec<String>, path: Option<&str>, options: Option<&str>, state: Presence) -> Self {
+        let (path, options) = (path.map(Into::into), options.map(Into::into));
+        Self { user: user.to_owned(), key: Many(key), options, exclusive: false, path, state }
+    }
+
+    pub(super) fn path(&self) -> String {
         let home = if self.user == "root" { "/root".to_owned() } else { format!("/home/{}", self.user) };
         self.path.clone().unwrap_or_else(|| format!("{home}/.ssh/authorized_keys"))
     }

@@ -20,6 +20,7 @@
 //!
 //! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
+use super::way_in::{is_plain, is_way_in};
 use super::file::{doubt, excluded, held, is_glob};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
@@ -61,11 +62,16 @@ impl Check for Directory {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
         let globs = self.if_present && self.state == Presence::Present;
-        let bad = |path: &&String| !path.starts_with('/') || (is_glob(path) && !globs) || path.len() < 2;
+        let bad = |path: &&String| !is_plain(path) || (is_glob(path) && !globs) || path.len() < 2;
         if let Some(path) = self.path.0.iter().find(bad) {
             let place = &body.get("path").unwrap_or(body).place;
             let fault = Fault::new(format!("`{path}` is no absolute path without a glob")).at(place);
-            faults.push(fault.hint("a glob needs `if_present: true`, for nothing can be made of it"));
+            let hint = if is_glob(path) && is_plain(path) {
+                "a glob needs `if_present: true`, for nothing can be made of it"
+            } else {
+                "write it from `/` on, without `//`, `.` and `..` in it"
+            };
+            faults.push(fault.hint(hint));
         }
         if let Some(bad) = self.exclude.0.iter().find(|glob| globset::Glob::new(glob).is_err()) {
             let place = &body.get("exclude").unwrap_or(body).place;
@@ -156,7 +162,7 @@ impl Kind for Directory {
     }
 
     fn access(&self) -> bool {
-        self.path.0.iter().any(|path| super::way_in::is_way_in(path))
+        self.path.0.iter().any(|path| is_way_in(path))
     }
 
     fn claims(&self) -> Vec<Claim> {

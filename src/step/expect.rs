@@ -62,7 +62,7 @@ mod script;
 mod system;
 mod updates;
 mod tls;
-mod version;
+pub(super) mod version;
 
 /// One assertion.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]

@@ -31,6 +31,7 @@
 //!
 //! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
+use super::way_in::{is_plain, is_way_in};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Content, Entry, EntryKind, Facts, Gap, Query};
@@ -80,8 +81,9 @@ impl Check for File {
             let place = &body.get(field).unwrap_or(body).place;
             faults.push(Fault::new(what).at(place).hint(hint));
         };
-        if self.path.0.is_empty() || self.path.0.iter().any(|path| !path.starts_with('/') || path.ends_with('/')) {
-            wrong("path", "a path must be absolute and name a file", "write it from `/` on, without a `/` at its end");
+        if self.path.0.is_empty() || self.path.0.iter().any(|path| !is_plain(path) || path.ends_with('/')) {
+            let hint = "write it from `/` on, without a `/` at its end, and without `//`, `.` and `..` in it";
+            wrong("path", "a path must be absolute and name a file", hint);
         }
         if self.content.is_some() && (self.path.0.len() != 1 || self.path.0.iter().any(|path| is_glob(path))) {
             wrong("path", "`content` needs exactly one path without a glob", "make a step for each file, or a `loop`");
@@ -254,7 +256,7 @@ impl Kind for File {
     }
 
     fn access(&self) -> bool {
-        self.path.0.iter().any(|path| super::way_in::is_way_in(path))
+        self.path.0.iter().any(|path| is_way_in(path))
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -86,6 +86,8 @@ use words::{Block, Egress, Forward, Limit, Policy, Rate};
 mod table;
 mod words;
 
+pub(super) use table::canonical;
+
 /// The rules of this host.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -276,7 +278,7 @@ impl Firewall {
 }
 
 /// The ports that sshd listens on: of its addresses, where it names them, but not of those that only the host itself reaches.
-fn listening(sshd: &Effective) -> impl Iterator<Item = u16> {
+pub(super) fn listening(sshd: &Effective) -> impl Iterator<Item = u16> {
     let values = |keyword: &str| sshd.0.get(keyword).map(Vec::as_slice).unwrap_or_default();
     let outside = |address: &&String| !address.starts_with("127.") && !address.starts_with("[::1]");
     let port = |address: &String| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

@@ -186,7 +186,8 @@ impl Kind for Group {
     }
 
     fn access(&self) -> bool {
-        self.exclusive || self.state == Presence::Absent
+        // sshd, PAM and sudo may let in or shut out by groups.
+        self.members.is_some() || self.state == Presence::Absent
     }
 
     fn undo(&self) -> Undo {

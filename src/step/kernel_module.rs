@@ -9,7 +9,8 @@
 //!   `blacklist NAME` and `install NAME /bin/false`. A module that other files block in both ways is true already.
 //! - `loaded`: loaded now, and at boot by `/etc/modules-load.d/steadfast-NAME.conf`.
 //!
-//! Drift is told for both: `live` (the running kernel) and `boot` (the file). `-` and `_` in a name are the same.
+//! Drift is told for both: `live` (the running kernel) and `boot` (the file). `-` and `_` in a name are the same to modprobe;
+//! the file spells it as you do, for people and tools that only read.
 //! A module that this kernel does not have is blocked all the same: the next kernel may have it.
 //!
 //! Way back: exact. Disruption: none.
@@ -60,9 +61,15 @@ impl Check for KernelModule {
     }
 }
 
-fn block(name: &str) -> (String, Val) {
-    let text = format!("# kept by steadfast\nblacklist {name}\ninstall {name} /bin/false\n");
-    (format!("/etc/modprobe.d/steadfast-{name}.conf"), Val::Data(text.into_bytes().into()))
+/// The name as the kernel tells it.
+fn plain(written: &str) -> String {
+    written.replace('-', "_")
+}
+
+/// The file is named after the module and spells it as it was written.
+fn block(written: &str) -> (String, Val) {
+    let text = format!("# kept by steadfast\nblacklist {written}\ninstall {written} /bin/false\n");
+    (format!("/etc/modprobe.d/steadfast-{}.conf", plain(written)), Val::Data(text.into_bytes().into()))
 }
 
 fn load(name: &str) -> (String, Val) {
@@ -79,18 +86,15 @@ fn content(found: &Facts, path: &str) -> Result<Val, Gap> {
 }
 
 impl KernelModule {
-    fn names(&self) -> impl Iterator<Item = String> {
-        self.name.iter().map(|name| name.replace('-', "_"))
-    }
-
-    fn blocked(name: &str, found: &Facts) -> Result<Vec<Row>, Gap> {
+    fn blocked(written: &str, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let name = &plain(written);
         let module = found.module(name)?;
         if module.builtin {
             return Err(Gap::Impossible(format!("{name} is built into the kernel, so it cannot be blocked")));
         }
         let mut rows = file_rows(name, found, &load(name).0, Val::Absent)?;
         if !(module.blocked && module.blacklisted) {
-            let (path, wanted) = block(name);
+            let (path, wanted) = block(written);
             let now = content(found, &path)?;
             if now == wanted {
                 let why = format!("{path} blocks {name}, but a file of modprobe that is read earlier decides otherwise");
@@ -135,18 +139,19 @@ fn file_rows(name: &str, found: &Facts, path: &str, wanted: Val) -> Result<Vec<R
 
 impl Kind for KernelModule {
     fn facts(&self) -> Vec<Query> {
-        let of = |name: String| {
+        let of = |written: &str| {
+            let name = plain(written);
             [Query::File(block(&name).0), Query::File(load(&name).0), Query::Module(name)]
         };
-        self.names().flat_map(of).chain([Query::Os]).collect()
+        self.name.iter().flat_map(of).chain([Query::Os]).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let mut rows = Vec::new();
-        for name in self.names() {
+        for name in self.name.iter() {
             rows.extend(match self.state {
-                State::Blocked => Self::blocked(&name, found)?,
-                State::Loaded => Self::loaded(&name, found)?,
+                State::Blocked => Self::blocked(name, found)?,
+                State::Loaded => Self::loaded(&plain(name), found)?,
             });
         }
         Ok(rows)
@@ -184,13 +189,14 @@ impl Kind for KernelModule {
             State::Loaded => ("absent", "kept by steadfast"),
         };
         let state = if self.state == State::Blocked { "blocked" } else { "loaded" };
-        let of = |name: String| {
+        let of = |written: &str| {
+            let name = plain(written);
             [
                 Claim::owns(Object::Path(block(&name).0), "content", blocked),
                 Claim::owns(Object::Path(load(&name).0), "content", loaded),
                 Claim::owns(Object::Module(name), "state", state),
             ]
         };
-        self.names().flat_map(of).collect()
+        self.name.iter().flat_map(of).collect()
     }
 }

@@ -112,8 +112,9 @@ impl Check for KeyValue {
         if self.create && self.if_present {
             faults.push(Fault::new("`create` and `if_present` contradict each other").at(place("if_present")));
         }
-        if !self.path.starts_with('/') {
-            faults.push(Fault::new("a path must be absolute").at(place("path")));
+        if !super::way_in::is_plain(&self.path) {
+            let fault = Fault::new("a path must be absolute").at(place("path"));
+            faults.push(fault.hint("write it from `/` on, without `//`, `.` and `..` in it"));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }

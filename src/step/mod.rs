@@ -18,6 +18,8 @@ mod way_in;
 mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use evidence::Evidence;
+pub use key_rotation::{KeyOrder, KeyTurn};
 pub use restore::{Before, Restore};
 pub use words::{Many, Mode, Presence};
 
@@ -76,6 +78,16 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// What it makes true need not last to the end of the run: a later step may take it back.
+    fn passing(&self) -> bool {
+        false
+    }
+
+    /// What it takes of the host to the controller, where it does that.
+    fn gathers(&self) -> Option<&Evidence> {
+        None
+    }
+
     /// How many of its rows are set, and proven where they touch the way in, before the others are planned anew and set:
     /// a change in stages.
     fn first(&self, rows: &[Row]) -> usize {
@@ -84,6 +96,16 @@ pub trait Kind: Debug + Send + Sync {
 
     /// The port (tcp) by which new logins get in once it is set; where it does not say one, that does not change.
     fn door(&self) -> Option<u16> {
+        None
+    }
+
+    /// Whether it replaces keys: what is between its stages is the run's to do.
+    fn rotates(&self) -> bool {
+        false
+    }
+
+    /// How far a change of keys has come, by what was read.
+    fn key_turn(&self, _: &Facts) -> Option<(KeyOrder, KeyTurn)> {
         None
     }
 
@@ -149,6 +171,9 @@ impl Entry {
     }
 }
 
+/// The code of what a kind does not take, whatever it says of it.
+const REFUSED: &str = "E0110";
+
 fn parse_as<K>(body: &Node) -> Result<Box<dyn Kind>, Faults>
 where
     K: Kind + for<'de> Deserialize<'de> + Check + schemars::JsonSchema + 'static,
@@ -156,10 +181,10 @@ where
     let mut faults = Vec::new();
     unfit(body, false, &mut faults);
     if let Some(faults) = Faults::some(faults) {
-        return Err(faults);
+        return Err(faults.or_code(REFUSED));
     }
     let kind: K = from_node(body)?;
-    kind.check(body)?;
+    kind.check(body).map_err(|faults| faults.or_code(REFUSED))?;
     Ok(Box::new(kind))
 }
 
@@ -236,11 +261,14 @@ kinds! {
     user::User,
     group::Group,
     authorized_key::AuthorizedKey,
+    key_rotation::KeyRotation,
     cron::Cron,
     sshd::Sshd,
     ssh_port::SshPort,
     firewall::Firewall,
     blocklist::Blocklist,
+    quarantine::Quarantine,
+    evidence::Evidence,
     redis::Redis,
     mysql::Mysql,
     postgresql::Postgresql,
@@ -257,6 +285,11 @@ kinds! {
 /// Whether a package can have this name.
 pub fn package_name(name: &str) -> bool {
     package::plain(name)
+}
+
+/// Whether a version of a package is not older than another, as dpkg counts.
+pub fn at_least(version: &str, least: &str) -> bool {
+    expect::version::compare("dpkg", version, least).is_some_and(std::cmp::Ordering::is_ge)
 }
 
 /// A unit's name with its suffix, a `.service` where none is written; nothing where no unit can be called so.

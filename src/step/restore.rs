@@ -19,6 +19,8 @@ pub struct Restore {
     pub lost: Option<String>,
     /// Also what was changed since.
     pub force: bool,
+    /// Packages go back after it, and may take its files with them.
+    pub before_packages: bool,
     /// Why nobody knows what there is to take back, where the journal could not be read.
     pub unread: Option<String>,
 }
@@ -114,6 +116,10 @@ impl Kind for Restore {
 
     fn access(&self) -> bool {
         self.access
+    }
+
+    fn passing(&self) -> bool {
+        self.before_packages
     }
 
     fn disruption(&self) -> Disruption {

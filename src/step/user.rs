@@ -30,7 +30,8 @@ use crate::fault::{Fault, Faults};
 use crate::yaml::{Node, Value};
 use serde::Deserialize;
 
-mod fields;
+pub(super) mod fields;
+pub(super) use fields::date;
 
 /// A user's account.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -108,7 +109,8 @@ impl User {
     /// It may shut somebody out.
     fn shuts_out(&self) -> bool {
         let changes = self.locked == Some(true) || self.expires.as_deref().is_some_and(|day| day != "never");
-        changes || self.state == Presence::Absent || self.exclusive_groups || self.shell.is_some() || self.home.is_some()
+        let belongs = self.uid.is_some() || self.groups.is_some() || self.exclusive_groups;
+        changes || belongs || self.state == Presence::Absent || self.shell.is_some() || self.home.is_some()
     }
 }
 

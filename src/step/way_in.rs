@@ -9,6 +9,15 @@ const WAYS_IN: &[&str] = &[
     "/etc/security",
     "/etc/nologin",
     "/run/nologin",
+    "/run/sshd",
+    "/etc/default/ssh",
+    "/etc/sysconfig/sshd",
+    "/etc/sysconfig/network",
+    "/etc/sysconfig/network-scripts",
+    "/etc/init.d",
+    "/etc/alternatives",
+    "/etc/selinux",
+    "/etc/ld.so.cache",
     "/etc/passwd",
     "/etc/shadow",
     "/etc/group",
@@ -17,6 +26,7 @@ const WAYS_IN: &[&str] = &[
     "/etc/nsswitch.conf",
     "/etc/nftables.conf",
     "/etc/nftables-steadfast.conf",
+    "/etc/nftables-steadfast-quarantine.conf",
     "/etc/network",
     "/etc/systemd/network",
     "/etc/systemd/system",
@@ -39,16 +49,43 @@ const WAYS_IN: &[&str] = &[
     "/usr/sbin",
     "/usr/lib",
     "/usr/lib64",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/local/lib",
 ];
+
+/// Other names of directories on every host.
+const ALSO: &[(&str, &str)] = &[("/var/run", "/run")];
+
+/// Where homes may be that are neither in /home nor root's: what stands directly below `/` and is not of the system.
+const SYSTEM: &[&str] =
+    &["boot", "dev", "etc", "home", "media", "mnt", "opt", "root", "run", "sys", "tmp", "usr", "var"];
+
+/// Whether a path is written as the only name of its object: from `/` on, without empty parts, `.` or `..`.
+pub fn is_plain(path: &str) -> bool {
+    let end = path.strip_suffix('/').unwrap_or(path);
+    let good = |rest: &str| !rest.split('/').any(|part| matches!(part, "" | "." | ".."));
+    path == "/" || end.strip_prefix('/').is_some_and(good)
+}
 
 /// Whether what a path or glob may mean is one of them, stands in one, or holds one.
 pub fn is_way_in(path: &str) -> bool {
+    for (name, place) in ALSO {
+        if let Some(rest) = path.strip_prefix(name) {
+            return is_way_in(&format!("{place}{rest}"));
+        }
+    }
     let literal = path.split(['*', '?', '[']).next().unwrap_or(path);
     let below =
         |path: &str, dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let meets =
         |way: &str| below(literal, way) || below(way, path) || (literal.len() < path.len() && way.starts_with(literal));
-    WAYS_IN.iter().any(|way| meets(way)) || is_of_home(path)
+    let first = literal.trim_start_matches('/').split('/').next().unwrap_or_default();
+    // A key anywhere, whoever's home it is; and what is nobody knows what, /proc with its doors to everything among it.
+    path.split('/').any(|part| part == ".ssh" || part.starts_with("authorized_keys"))
+        || !SYSTEM.contains(&first)
+        || WAYS_IN.iter().any(|way| meets(way))
+        || is_of_home(path)
 }
 
 /// Of a home only what a login itself looks at: the directory, and what begins with a dot.
@@ -66,7 +103,7 @@ fn is_of_home(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_way_in;
+    use super::{is_plain, is_way_in};
 
     #[test]
     fn what_a_login_looks_at_is_a_way_in() {
@@ -83,13 +120,37 @@ mod tests {
             "/home/a/.bashrc",
             "/root/*",
             "/etc/pam.d/common-auth",
+            "/var/run/nologin",
+            "/run/sshd",
+            "/proc/1/root/etc/nologin",
+            "/srv/ops",
+            "/var/lib/ops/.ssh/authorized_keys",
+            "/etc/default/ssh",
+            "/*",
         ] {
             assert!(is_way_in(path), "{path}");
         }
-        for path in
-            ["/etc/motd", "/etc/sshd", "/root/notes", "/home/a/file", "/etc/sysctl.d/x", "/rooted", "/etc/cron*"]
-        {
+        for path in [
+            "/etc/motd",
+            "/etc/sshd",
+            "/root/notes",
+            "/home/a/file",
+            "/etc/sysctl.d/x",
+            "/etc/cron*",
+            "/var/log/x",
+            "/run/x",
+        ] {
             assert!(!is_way_in(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn one_object_has_one_name() {
+        for path in ["/", "/etc", "/etc/ssh/x", "/etc/ssh/", "/srv/.x/..y"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in ["", "etc", "//etc", "/etc//x", "/etc/./x", "/etc/../x", "/etc/..", "/etc/x//"] {
+            assert!(!is_plain(path), "{path}");
         }
     }
 }

@@ -139,6 +139,7 @@ fn digest(all: &Transaction<'_>, run: &str) -> rusqlite::Result<Option<String>> 
             put(&mut hash, cell(row, column)?.as_deref());
         }
     }
+    super::keys::add(&mut hash, all, run)?;
     Ok(Some(hex(hash)))
 }
 
@@ -154,7 +155,7 @@ fn cell(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Strin
 }
 
 /// With its length before it, so that no two lists of values have one digest.
-fn put(hash: &mut Sha256, part: Option<&str>) {
+pub(super) fn put(hash: &mut Sha256, part: Option<&str>) {
     match part {
         None => hash.update([0]),
         Some(text) => {
@@ -165,7 +166,7 @@ fn put(hash: &mut Sha256, part: Option<&str>) {
     }
 }
 
-fn hex(hash: Sha256) -> String {
+pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -218,5 +219,6 @@ fn audit(all: &Transaction<'_>) -> rusqlite::Result<Audit> {
             audit.wrong.push(format!("seal {} is not the one that was signed", signed.n));
         }
     }
+    audit.wrong.extend(super::keys::wrong(all)?);
     Ok(audit)
 }

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 mod chain;
 mod events;
+mod keys;
 mod past;
 mod prune;
 
 pub use chain::{Audit, Link, Signature, statement};
+pub use keys::{KeyWord, Keys, ring};
 pub use past::{HostRecord, Similar};
 pub use prune::Pruned;
 
@@ -191,6 +193,7 @@ impl Store {
             .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"))
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
             .and_then(|()| connection.execute_batch(SCHEMA))
+            .and_then(|()| connection.execute_batch(keys::TABLE))
             .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

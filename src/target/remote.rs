@@ -1,6 +1,6 @@
 //! A real host behind an open line.
 
-use super::{Done, Fate, Job, Reader, Target};
+use super::{Done, Fate, Job, Ledger, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
 use crate::fact::{self, Answer, Facts, Query};
 use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
@@ -16,11 +16,13 @@ pub struct Remote {
     patience: Duration,
     /// How it is found by those who call it without ssh; this machine has no outside.
     outside: Option<(Arc<Lines>, Login)>,
+    /// What is known of its keys, with its name.
+    keys: Option<(Arc<dyn Ledger>, String)>,
 }
 
 impl Remote {
     pub fn new(host: Arc<dyn Host>, patience: Duration) -> Self {
-        Self { host, patience, outside: None }
+        Self { host, patience, outside: None, keys: None }
     }
 
     /// The same, for a host that can be looked at from outside.
@@ -28,6 +30,25 @@ impl Remote {
     pub fn seen_by(mut self, lines: Arc<Lines>, login: Login) -> Self {
         self.outside = Some((lines, login));
         self
+    }
+
+    /// The same, for a host with a ledger of its keys.
+    #[must_use]
+    pub fn known_by(mut self, ledger: Arc<dyn Ledger>, name: &str) -> Self {
+        self.keys = Some((ledger, name.to_owned()));
+        self
+    }
+
+    /// What the ledger of this controller says.
+    fn look_up_keys(&self, queries: &[Query], facts: &mut Facts) {
+        for query in queries {
+            let Query::Ring(user) = query else { continue };
+            let ring = match &self.keys {
+                None => Err("there is no ledger of keys here".to_owned()),
+                Some((ledger, host)) => ledger.ring(host, user).map_err(|fault| fault.to_string()),
+            };
+            facts.put(query.clone(), ring.map(Answer::Ring));
+        }
     }
 
     /// What the host looks like from outside: the ports that were asked about and all that it says are open.
@@ -66,6 +87,7 @@ impl Reader for Remote {
             }
             super::handshake::shake(self.outside.as_ref(), queries, &mut facts).await;
             self.look_from_outside(queries, &mut facts).await;
+            self.look_up_keys(queries, &mut facts);
             Ok(facts)
         })
     }
@@ -96,9 +118,14 @@ impl Target for Remote {
             if done == Done::All {
                 super::handshake::shake(self.outside.as_ref(), &job.queries, &mut facts).await;
                 self.look_from_outside(&job.queries, &mut facts).await;
+                self.look_up_keys(&job.queries, &mut facts);
             }
             Ok((done, facts))
         })
+    }
+
+    fn grab<'a>(&'a self, script: String) -> Later<'a, Result<Reply, Loss>> {
+        self.host.call(Request { script, timeout: self.patience })
     }
 
     fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>> {

@@ -25,7 +25,7 @@ pub struct Document {
     /// Who ran it, and where.
     who: String,
     /// A keyed digest of all that the plan meant, where something could be changed.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     plan: String,
     /// RFC 3339, in UTC.
     began: String,

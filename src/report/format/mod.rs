@@ -66,7 +66,8 @@ pub fn render(format: Format, report: &Report, events: &[Event]) -> Result<Strin
         Format::Ndjson => return Ok(events.iter().map(|event| line(event) + "\n").collect()),
         Format::Junit => junit::xml(report)?,
         Format::Md => md::comment(report, md::MOST),
-        Format::Html => html::page(report),
+        // The page takes secrets out of what was said before its own style and script come in.
+        Format::Html => return Ok(html::page(report, events)),
         Format::Csv => csv::table(report),
     };
     Ok(redact(&text).into_owned())

@@ -1,4 +1,5 @@
-//! What is worth a record, as data: the rules of CIS Debian Linux 12, 6.2.3.1 to 6.2.3.19, set by set.
+//! What is worth a record, as data: the rules of CIS Debian Linux 12, 6.2.3.1 to 6.2.3.19, set by set, and those that ANSSI
+//! BP-028 R73 has beyond them.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +44,11 @@ enum Rule {
     Calls(&'static str, &'static str, &'static str),
     /// A program that a user starts: path, key.
     Program(&'static str, &'static str),
+    /// A program that anybody starts, by this name: path, key.
+    Start(&'static str, &'static str),
 }
 
-use Rule::{Calls, Program, Watch};
+use Rule::{Calls, Program, Start, Watch};
 
 /// Of a user who logged in, whoever they are now.
 const USERS: &str = "-F auid>=1000 -F auid!=unset";
@@ -61,22 +64,25 @@ impl Set {
                 Watch("/etc/security/opasswd", "identity"),
                 Watch("/etc/nsswitch.conf", "identity"),
                 Watch("/etc/pam.conf", "identity"),
-                Watch("/etc/pam.d", "identity"),
+                Watch("/etc/pam.d/", "identity"),
             ],
             Self::Sudoers => &[
                 Watch("/etc/sudoers", "scope"),
-                Watch("/etc/sudoers.d", "scope"),
+                Watch("/etc/sudoers.d/", "scope"),
                 Watch("/var/log/sudo.log", "sudo_log_file"),
             ],
             Self::Time => &[
-                Calls("adjtimex,settimeofday", "", "time-change"),
+                Calls("adjtimex,settimeofday,stime", "", "time-change"),
                 Calls("clock_settime", "-F a0=0x0", "time-change"),
                 Watch("/etc/localtime", "time-change"),
             ],
-            Self::Mounts => &[Calls("mount", USERS, "mounts")],
+            Self::Mounts => &[Calls("mount,umount2", USERS, "mounts")],
             Self::Modules => &[
                 Calls("init_module,finit_module,delete_module,create_module,query_module", USERS, "kernel_modules"),
                 Program("/usr/bin/kmod", "kernel_modules"),
+                Start("/sbin/insmod", "kernel_modules"),
+                Start("/sbin/modprobe", "kernel_modules"),
+                Start("/sbin/rmmod", "kernel_modules"),
             ],
             Self::Deletion => &[Calls("rename,unlink,unlinkat,renameat,renameat2,rmdir", USERS, "delete")],
             Self::Exec => &[Calls("execve", "-C euid!=uid -F auid!=unset", "user_emulation")],
@@ -103,7 +109,7 @@ impl Set {
                 Watch("/etc/hosts", "system-locale"),
                 Watch("/etc/hostname", "system-locale"),
                 Watch("/etc/networks", "system-locale"),
-                Watch("/etc/network", "system-locale"),
+                Watch("/etc/network/", "system-locale"),
                 Watch("/etc/netplan", "system-locale"),
             ],
             Self::Mac => &[Watch("/etc/apparmor", "MAC-policy"), Watch("/etc/apparmor.d", "MAC-policy")],
@@ -149,11 +155,14 @@ impl Rule {
         match self {
             Self::Watch(path, key) => vec![format!("-w {path} -p wa -k {key}")],
             Self::Program(path, key) => vec![program(path, key)],
+            Self::Start(path, key) => vec![format!("-w {path} -p x -k {key}")],
             Self::Calls(calls, more, key) => {
                 let of = |(size, old): &(&str, bool)| {
                     // 32-bit ARM is no older than this.
                     let arm = |call: &str| arch == "aarch64" && matches!(call, "create_module" | "query_module");
-                    let gone = |call: &&str| (!old && OLD.contains(call)) || arm(call);
+                    // Only Linux on 32-bit x86 has it.
+                    let stime = |call: &str| call == "stime" && !(*size == "b32" && arch != "aarch64");
+                    let gone = |call: &&str| (!old && OLD.contains(call)) || arm(call) || stime(call);
                     let calls: Vec<&str> = calls.split(',').filter(|call| !gone(call)).collect();
                     let words = [format!("-a always,exit -F arch={size} -S {}", calls.join(",")), (*more).to_owned()];
                     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
@@ -181,5 +190,7 @@ mod tests {
         assert!(lines.iter().all(|line| !line.contains("query_module") && !line.contains("create_module")), "{lines:?}");
         assert!(Set::Deletion.lines("aarch64")[0].contains("-S unlinkat,renameat,renameat2 "));
         assert_eq!(Set::Access.lines("riscv64").len(), 2);
+        let time = |arch: &str| Set::Time.lines(arch)[..2].iter().map(|line| line.contains("stime")).collect::<Vec<_>>();
+        assert_eq!((time("x86_64"), time("aarch64")), (vec![false, true], vec![false, false]));
     }
 }

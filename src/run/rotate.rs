@@ -1,0 +1,278 @@
+//! A user's key is replaced: what happens between the stages that the host sees. Everything is written into the ledger
+//! before it begins, so that a run that dies anywhere leaves a key that gets in, and the next run goes on from there.
+
+use super::fail;
+use super::keyring::Keyring;
+use super::site::Site;
+use super::work::{Work, told};
+use crate::event::Outcome;
+use crate::fact::KeyEvent;
+use crate::fault::Result as Checked;
+use crate::host::{KeyWord, Loss, PublicKey};
+use crate::plan::{Decision, decide};
+use crate::playbook::Made;
+use crate::step::{KeyOrder, KeyTurn, Row};
+use std::sync::Arc;
+
+/// More turns than any change of keys has.
+const MOST: usize = 16;
+
+/// One user's keys on one host, while they are replaced.
+struct Turning {
+    keys: Arc<Keyring>,
+    host: String,
+    run: String,
+}
+
+impl Turning {
+    fn note(&self, user: &str, key: &PublicKey, event: KeyEvent) -> Checked<()> {
+        self.keys.note(&self.host, user, key, event, &self.run)
+    }
+
+    /// Whether it is the key by which the user comes in: that word on it must not be lost.
+    fn is_current(&self, user: &str, key: &PublicKey) -> bool {
+        let current = self.keys.ledger.ring(&self.host, user).ok();
+        current.is_some_and(|ring| ring.current().is_some_and(|known| known.public.is(key)))
+    }
+}
+
+/// What a turn came to.
+enum Next {
+    Go,
+    /// The whole change ends here.
+    End(Outcome),
+    /// It is to be taken back, and then ends.
+    Back(String),
+}
+
+fn failed(why: impl std::fmt::Display) -> Next {
+    Next::End(Outcome::Failed { why: why.to_string() })
+}
+
+impl Work<'_> {
+    /// Replaces the keys of a task, user by user.
+    pub(super) async fn rotate(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        made: &Arc<[Made]>,
+        planned: Decision,
+    ) -> Result<(Outcome, Vec<Row>), Loss> {
+        let rows = planned.rows();
+        self.prove(site).await?;
+        self.refresh(site, task).await?;
+        match site.decide(task, &self.facts) {
+            Decision::Skipped(left) => return Ok((Outcome::left(&left), vec![])),
+            Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
+            now if now != planned => {
+                let why = "the host changed between the reading and the act".to_owned();
+                return Ok((Outcome::Stale { why }, now.rows()));
+            }
+            _ => {}
+        }
+        let host = &self.shared.run.plan.hosts[site.host];
+        let Some(keys) = self.shared.run.opener.keys().filter(|_| !host.connection.local) else {
+            let why = "it is not reached by ssh, so no key could be proven".to_owned();
+            return Ok((Outcome::Failed { why }, rows));
+        };
+        let turning = Turning { keys, host: host.name.clone(), run: self.shared.run.id.clone() };
+        for one in made.iter() {
+            let one: Arc<[Made]> = Arc::new([one.clone()]);
+            let outcome = self.one_user(site, task, &one, &rows, &turning).await;
+            site.proof = None;
+            match outcome? {
+                Outcome::Changed => {}
+                other => return Ok((other, rows)),
+            }
+        }
+        Ok((Outcome::Changed, rows))
+    }
+
+    async fn one_user(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        made: &Arc<[Made]>,
+        rows: &[Row],
+        turning: &Turning,
+    ) -> Result<Outcome, Loss> {
+        let mut back: Option<String> = None;
+        for _ in 0..MOST {
+            let now = decide(made, &self.facts, None);
+            let Some((order, turn)) = made.iter().find_map(|one| one.kind.key_turn(&self.facts)) else {
+                return Ok(Outcome::Unknown { why: format!("its keys cannot be told: {}", told(&now)) });
+            };
+            if let (Some(why), false) = (&back, matches!(turn, KeyTurn::Sweep(_))) {
+                return Ok(Outcome::Reverted { why: why.clone() });
+            }
+            if turn == KeyTurn::Done {
+                return Ok(Outcome::Changed);
+            }
+            (self.touched, self.acted) = (true, Some(task));
+            match self.key_turn(site, task, (made, rows), &now, turning, &order, turn).await? {
+                Next::Go => {}
+                Next::End(outcome) => return Ok(outcome),
+                Next::Back(why) => back = Some(why),
+            }
+            self.fresh = None;
+            self.refresh(site, task).await?;
+        }
+        Ok(Outcome::Failed { why: format!("it did not come to an end: {}", told(&decide(made, &self.facts, None))) })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of them are of one turn")]
+    async fn key_turn(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        of: (&Arc<[Made]>, &[Row]),
+        now: &Decision,
+        turning: &Turning,
+        order: &KeyOrder,
+        turn: KeyTurn,
+    ) -> Result<Next, Loss> {
+        let user = order.user.as_str();
+        match turn {
+            KeyTurn::Done => Ok(Next::Go),
+            KeyTurn::Make => {
+                fail::point("key-make");
+                // `ssh-keygen` takes its time, and others go on meanwhile.
+                let made = tokio::task::block_in_place(|| turning.keys.make(&turning.host, order, &turning.run));
+                fail::point("key-made");
+                Ok(made.map_or_else(failed, |_| Next::Go))
+            }
+            KeyTurn::Add(key) => {
+                let current = turning.is_current(user, &key);
+                if let (false, Err(fault)) = (current, turning.note(user, &key, KeyEvent::Adding)) {
+                    return Ok(failed(fault));
+                }
+                fail::point("key-adding");
+                let added = self.host_turn(site, task, of, now, Some((user, &key))).await?;
+                fail::point("key-added");
+                if current {
+                    return Ok(added);
+                }
+                self.word_on(turning, user, &key, added)
+            }
+            KeyTurn::Prove(key) => {
+                let proven = site.by_key(user, &key).await.map_or_else(Next::Back, |()| Next::Go);
+                self.word_on(turning, user, &key, proven)
+            }
+            KeyTurn::Switch(key) => {
+                if let Err(fault) = turning.note(user, &key, KeyEvent::Current) {
+                    return Ok(failed(fault));
+                }
+                fail::point("key-current");
+                // From here on all lines come by the new key.
+                site.drop_lines().await;
+                Ok(Next::Go)
+            }
+            KeyTurn::Remove { old, stays } => {
+                for key in &old {
+                    if let Err(fault) = turning.note(user, key, KeyEvent::Removing) {
+                        return Ok(failed(fault));
+                    }
+                }
+                fail::point("key-removing");
+                let removed = self.host_turn(site, task, of, now, Some((user, &stays))).await?;
+                fail::point("key-removed");
+                Ok(removed)
+            }
+            KeyTurn::Refuse(old) => {
+                for key in &old {
+                    if let Err(why) = site.is_refused(user, key).await {
+                        return Ok(failed(why));
+                    }
+                    // Its private half goes first: with the word on it nobody would look for it any more.
+                    let buried = turning.keys.bury(&turning.host, user, key);
+                    if let Err(fault) = buried.and_then(|()| turning.note(user, key, KeyEvent::Refused)) {
+                        return Ok(failed(fault));
+                    }
+                    fail::point("key-refused");
+                }
+                Ok(Next::Go)
+            }
+            KeyTurn::Sweep(_) => self.host_turn(site, task, of, now, None).await,
+        }
+    }
+
+    /// What the ledger says of a new key after its proof.
+    fn word_on(&self, turning: &Turning, user: &str, key: &PublicKey, next: Next) -> Result<Next, Loss> {
+        let event = if matches!(next, Next::Go) { KeyEvent::Proven } else { KeyEvent::Undone };
+        let noted = turning.note(user, key, event);
+        fail::point("key-proven");
+        Ok(noted.map_or_else(failed, |()| next))
+    }
+
+    /// One stage on the host, with its proof: a login by this key alone.
+    async fn host_turn(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        (made, rows): (&Arc<[Made]>, &[Row]),
+        now: &Decision,
+        key: Option<(&str, &PublicKey)>,
+    ) -> Result<Next, Loss> {
+        site.proof = key.map(|(user, key)| (user.to_owned(), key.clone()));
+        let (outcome, _) = self.stage(site, task, None, made, now, rows).await?;
+        let guarded = self.open.is_some();
+        self.prove(site).await?;
+        site.proof = None;
+        match self.ends.get(&task) {
+            // It was told already.
+            Some(end) if *end != Outcome::Changed => return Ok(Next::End(end.clone())),
+            // The word on the stage is not the last one.
+            Some(_) => drop(self.ends.remove(&task)),
+            None if outcome != Outcome::Changed => return Ok(Next::End(outcome)),
+            None => {}
+        }
+        match key {
+            Some((user, key)) if !guarded => Ok(site.by_key(user, key).await.map_or_else(Next::Back, |()| Next::Go)),
+            _ => Ok(Next::Go),
+        }
+    }
+}
+
+impl Site {
+    /// A login by this key alone, over a connection of its own.
+    ///
+    /// # Errors
+    /// Why it did not get in.
+    pub(super) async fn by_key(&self, user: &str, key: &PublicKey) -> Result<(), String> {
+        match self.offer(user, key, true).await? {
+            KeyWord::LetIn => Ok(()),
+            KeyWord::Takes => {
+                Err(format!("the host takes the key {} and lets nobody in by it alone", key.fingerprint()))
+            }
+            KeyWord::Refuses => Err(format!("a login by the new key {} is refused", key.fingerprint())),
+        }
+    }
+
+    /// The host is offered a key, and must not take it.
+    async fn is_refused(&self, user: &str, key: &PublicKey) -> Result<(), String> {
+        match self.offer(user, key, false).await? {
+            KeyWord::Refuses => Ok(()),
+            KeyWord::LetIn | KeyWord::Takes => {
+                let name = key.fingerprint();
+                Err(format!(
+                    "its line is gone, and the host still takes the old key {name}: another file or command of sshd names it"
+                ))
+            }
+        }
+    }
+
+    async fn offer(&self, user: &str, key: &PublicKey, private: bool) -> Result<KeyWord, String> {
+        let reached = self.reached();
+        let host = reached.first().ok_or("no way leads to it")?;
+        let mut last = String::new();
+        // Who has many logins at once may drop one unheard.
+        for pause in [0u64, 300, 1000] {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            match self.run.opener.offer(host, user, key, private).await {
+                Ok(word) => return Ok(word),
+                Err(loss) => last = format!("the key {} could not be offered: {loss}", key.fingerprint()),
+            }
+        }
+        Err(last)
+    }
+}

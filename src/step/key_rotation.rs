@@ -1,0 +1,356 @@
+//! A user's key, replaced before it grows too old: one pair for each host and user, as one change that never leaves
+//! anybody outside.
+//!
+//! ```yaml
+//! - id: root-key
+//!   key_rotation: {user: root, max_age: 90d, passphrase: "env:STEADFAST_KEYS_PASSPHRASE"}
+//! ```
+//!
+//! An ed25519 pair is made by `ssh-keygen` on the controller, where its private half stays: 0600, below
+//! `STEADFAST_STATE/keys/HOST/USER` (or `store:`), locked by a passphrase or by age. Then, in stages that are each written
+//! down before they begin: its public half is added to `authorized_keys`; a login by this key alone, over a connection of
+//! its own, must get in; from now on this run and all later ones come in by it; the old lines go, and a login by the new
+//! key must get in once more; each old key is offered to the host and must be refused. Only then its private half is
+//! deleted. What cannot be proven before the old lines go is taken back.
+//!
+//! `passphrase` is a source as in `{secret: …}` (`env:NAME`, `file:PATH`, `age:PATH`, `command:[…]`), and is read anew
+//! whenever a run logs in by the key. `age` names recipients instead; `self` is the user's own identity
+//! (`steadfast secret keygen`).
+//!
+//! With `made_since` every key goes that was made before a moment, such as the end of an intrusion.
+//!
+//! What goes is every older key of the ledger. Keys that steadfast did not make stay, unless `replaces` names them (public
+//! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`.
+//!
+//! Of several hosts the first is always a batch of its own, and its failure stops the rest.
+//!
+//! Drift is told for the `pair` (none, too old, weak, or its private half gone or open to others), for the file as with
+//! `authorized_key`, for the `login` that is not the new key's yet, for each old `line`, and for each old key that was not
+//! yet `refused`. `steadfast keys status` shows the ledger.
+//!
+//! Way back: none by `rollback`, for it would bring back keys that are to be dead; `keys rotate` makes new ones. The
+//! guard's way back is exact. Disruption: none for those who are logged in. It touches the way in.
+//!
+//! Traps:
+//! - Who else logs in by the old key (a backup, a deployment) is shut out when it goes: give them keys of their own first.
+//! - Behind `AuthorizedKeysCommand` or another `AuthorizedKeysFile` an old key may still be taken. The step then fails and
+//!   says so, with the new key in place.
+//! - The ledger and the private halves are the way in: keep a copy of the state directory.
+
+use super::authorized_key::AuthorizedKey;
+use super::words::place;
+use super::{Check, Claim, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
+use crate::act::Act;
+use crate::fact::{Facts, Gap, KeyEvent, Known, Query, Ring};
+use crate::fault::{Fault, Faults};
+use crate::host::PublicKey;
+use crate::secret::Reference;
+use crate::yaml::Node;
+use serde::Deserialize;
+use when::{day, length, moment};
+
+mod when;
+
+/// One user's key.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotation {
+    /// Whose login.
+    user: String,
+    /// How old the key may become: `90d`, `12h`.
+    #[serde(default = "usual_age")]
+    max_age: String,
+    /// Keys made before this moment are too old as well: `2026-11-27` or `2026-11-27T02:00:00Z`.
+    #[serde(default)]
+    made_since: Option<String>,
+    /// Where the passphrase of private halves comes from.
+    #[serde(default)]
+    passphrase: Option<String>,
+    /// For whom age encrypts private halves, instead of a passphrase; `self` is the user's own identity.
+    #[serde(default)]
+    age: Many,
+    /// The directory on the controller.
+    #[serde(default)]
+    store: Option<String>,
+    /// Further keys that go: public keys or fingerprints.
+    #[serde(default)]
+    replaces: Many,
+    /// Every other key goes.
+    #[serde(default)]
+    exclusive: bool,
+    /// Keys that stay in spite of `exclusive`: public keys or fingerprints.
+    #[serde(default)]
+    keep: Many,
+    /// Options before the key, as sshd(8) writes them.
+    #[serde(default)]
+    options: Option<String>,
+    /// The file, where it is not in the usual home.
+    #[serde(default)]
+    path: Option<String>,
+}
+
+/// What the run must know to make a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOrder {
+    pub user: String,
+    pub store: Option<String>,
+    /// `passphrase SOURCE` or `age RECIPIENT…`.
+    pub lock: String,
+}
+
+/// How far a change of keys has come: what is next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyTurn {
+    /// Lines of keys that could not be proven go.
+    Sweep(Vec<PublicKey>),
+    /// A pair is made.
+    Make,
+    /// The new key's line is added, and proven.
+    Add(PublicKey),
+    /// The line is there; the key is proven.
+    Prove(PublicKey),
+    /// The new key becomes the one that is used.
+    Switch(PublicKey),
+    /// The old lines go, while the key that stays is proven.
+    Remove { old: Vec<PublicKey>, stays: PublicKey },
+    /// The old keys are offered, and must be refused.
+    Refuse(Vec<PublicKey>),
+    /// Nothing is left to do.
+    Done,
+}
+
+const PAIR: &str = "pair";
+const LOGIN: &str = "login";
+const LINE: &str = "line";
+const REFUSED: &str = "refused";
+
+fn usual_age() -> String {
+    "90d".into()
+}
+
+/// Whether a word names a key: by its fingerprint or by itself.
+fn names(word: &str, key: &PublicKey) -> bool {
+    word == key.fingerprint() || PublicKey::of_line(word).is_some_and(|named| named.is(key))
+}
+
+impl Check for KeyRotation {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let plain = |text: &str| !text.is_empty() && !text.starts_with(['-', '.']) && !text.contains(['/', ':', '\n']);
+        if !plain(&self.user) {
+            faults.push(Fault::new(format!("`{}` is no name of a user", self.user)).at(place(body, "user")));
+        }
+        if length(&self.max_age).is_none() {
+            let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
+            faults.push(fault.hint("write 90d, 12h or 30m"));
+        }
+        if self.made_since.as_deref().is_some_and(|text| moment(text).is_none()) {
+            let fault = Fault::new("this is no moment").at(place(body, "made_since"));
+            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC"));
+        }
+        if self.passphrase.is_some() != self.age.0.is_empty() {
+            let fault = Fault::new("a private half is locked by a passphrase or by age: say one of them").at(&body.place);
+            faults.push(fault.hint("`passphrase: env:NAME`, or `age: self`"));
+        }
+        if let Some(source) = &self.passphrase {
+            match Reference::of(&serde_json::json!({"secret": source})) {
+                Some(Ok(_)) => {}
+                Some(Err(fault)) => faults.push(fault.at(place(body, "passphrase"))),
+                None => faults.push(Fault::new("this is no source of a secret").at(place(body, "passphrase"))),
+            }
+        }
+        let key = |name: &str| (name.starts_with("SHA256:") && name.len() == 50) || PublicKey::of_line(name).is_some();
+        let recipient = |name: &str| name == "self" || (name.starts_with("age1") && !name.contains(char::is_whitespace));
+        for (field, list, good) in [
+            ("age", &self.age, recipient as fn(&str) -> bool),
+            ("replaces", &self.replaces, key as fn(&str) -> bool),
+            ("keep", &self.keep, key as fn(&str) -> bool),
+        ] {
+            // One that a variable left empty is one that was not written.
+            if !list.0.is_empty() {
+                faults.extend(list.faults(body, field, good));
+            }
+        }
+        for (field, path) in [("store", &self.store), ("path", &self.path)] {
+            if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+                faults.push(Fault::new("a path must be absolute").at(place(body, field)));
+            }
+        }
+        if self.options.as_deref().is_some_and(|options| options.contains(['\n', '\r'])) {
+            faults.push(Fault::new("options are one line").at(place(body, "options")));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+impl KeyRotation {
+    fn keys(&self, keys: &[PublicKey], state: Presence) -> AuthorizedKey {
+        let lines = keys.iter().map(PublicKey::line).collect();
+        AuthorizedKey::of(&self.user, lines, self.path.as_deref(), self.options.as_deref(), state)
+    }
+
+    fn object(&self) -> String {
+        format!("keys of {}", self.user)
+    }
+
+    /// Why there must be a new key.
+    fn due(&self, ring: &Ring) -> Option<String> {
+        let Some(current) = ring.current() else { return Some("none".into()) };
+        let made = current.made.unwrap_or(current.at);
+        let told = format!("{}, made {}", current.public.fingerprint(), day(made));
+        if let Some(since) = self.made_since.as_deref().filter(|since| moment(since).is_some_and(|since| made < since)) {
+            return Some(format!("{told}; before {since}"));
+        }
+        let old = ring.now.saturating_sub(made) > length(&self.max_age).unwrap_or(u64::MAX);
+        if let Some(lack) = &current.lack {
+            return Some(format!("{told}; {lack}"));
+        }
+        if let Some(weak) = current.public.weakness() {
+            return Some(format!("{told}; {weak}"));
+        }
+        old.then(|| format!("{told}; older than {}", self.max_age))
+    }
+
+    /// The keys in the file.
+    fn present(&self, found: &Facts) -> Result<Vec<PublicKey>, Gap> {
+        let path = self.keys(&[], Presence::Present).path();
+        let text = found.file(&path)?.text().unwrap_or_default();
+        let bare = |line: &&str| !line.trim_start().starts_with('#');
+        Ok(text.lines().filter(bare).filter_map(PublicKey::of_line).collect())
+    }
+
+    /// What differs, and what is next.
+    fn look(&self, found: &Facts) -> Result<(Vec<Row>, KeyTurn), Gap> {
+        // What is wrong with the user, the home or the file is told first.
+        self.keys(&[], Presence::Present).plan(found)?;
+        let ring = found.ring(&self.user)?;
+        let present = self.present(found)?;
+        let undone = |key: &&PublicKey| ring.of(key).is_some_and(|known| known.word == KeyEvent::Undone);
+        let swept: Vec<PublicKey> = present.iter().filter(undone).cloned().collect();
+        let (mut rows, turn) = self.on(found, ring, &present)?;
+        if swept.is_empty() {
+            return Ok((rows, turn));
+        }
+        let mut first = self.keys(&swept, Presence::Absent).plan(found)?;
+        // What comes after is told as words: the file will be another one.
+        rows.retain(of_controller);
+        first.append(&mut rows);
+        Ok((first, KeyTurn::Sweep(swept)))
+    }
+
+    fn on(&self, found: &Facts, ring: &Ring, present: &[PublicKey]) -> Result<(Vec<Row>, KeyTurn), Gap> {
+        let (due, pending) = (self.due(ring), ring.pending());
+        let goal = pending.or_else(|| ring.current().filter(|_| due.is_none()));
+        let old = self.old(ring, present, goal);
+        let line = |key: &PublicKey| present.iter().any(|there| there.is(key));
+        let going = |key: &PublicKey| {
+            let name = if key.comment.is_empty() { key.fingerprint() } else { format!("{} ({})", key.fingerprint(), key.comment) };
+            Row::new(name, LINE, if line(key) { "present" } else { "to be refused" }, Val::Absent)
+        };
+        let Some(goal) = goal else {
+            let pair = Row::new(self.object(), PAIR, due.unwrap_or_else(|| "none".into()), "a new ed25519 key");
+            return Ok((std::iter::once(pair).chain(old.iter().map(&going)).collect(), KeyTurn::Make));
+        };
+        let mut rows = self.keys(std::slice::from_ref(&goal.public), Presence::Present).plan(found)?;
+        let adds = !rows.is_empty();
+        if pending.is_some() {
+            let now = ring.current().map_or("none".to_owned(), |current| current.public.fingerprint());
+            rows.push(Row::new(self.object(), LOGIN, now, goal.public.fingerprint()));
+            rows.extend(old.iter().map(&going));
+            let key = goal.public.clone();
+            let turn = match goal.word {
+                _ if adds => KeyTurn::Add(key),
+                KeyEvent::Proven => KeyTurn::Switch(key),
+                _ => KeyTurn::Prove(key),
+            };
+            return Ok((rows, turn));
+        }
+        let stays = goal.public.clone();
+        if adds {
+            rows.extend(old.iter().map(&going));
+            return Ok((rows, KeyTurn::Add(stays)));
+        }
+        rows.extend(self.keys(&old, Presence::Absent).plan(found)?);
+        let removes = !rows.is_empty();
+        rows.extend(old.iter().map(|key| Row::new(key.fingerprint(), REFUSED, "not proven", "proven")));
+        let turn = match () {
+            () if removes => KeyTurn::Remove { old, stays },
+            () if !old.is_empty() => KeyTurn::Refuse(old),
+            () => KeyTurn::Done,
+        };
+        Ok((rows, turn))
+    }
+
+    /// The keys that go: older ones of the ledger, those that are named, and with `exclusive` all that nobody keeps. Those
+    /// whose line is gone already, and of which nobody knows yet that the host refuses them, as well.
+    fn old(&self, ring: &Ring, present: &[PublicKey], goal: Option<&Known>) -> Vec<PublicKey> {
+        let is_goal = |key: &PublicKey| goal.is_some_and(|goal| goal.public.is(key));
+        let goes = |key: &&PublicKey| {
+            let kept = self.keep.iter().any(|word| names(word, key));
+            let named = self.replaces.iter().any(|word| names(word, key));
+            let known = ring.of(key).is_some();
+            !is_goal(key) && (known || named || (self.exclusive && !kept))
+        };
+        let mut old: Vec<PublicKey> = present.iter().filter(goes).cloned().collect();
+        let open = ring.keys.iter().filter(|key| key.word == KeyEvent::Removing || key.word == KeyEvent::Current);
+        old.extend(open.map(|key| key.public.clone()).filter(|key| !is_goal(key)));
+        let mut seen: Vec<PublicKey> = Vec::new();
+        old.retain(|key| !seen.iter().any(|other| other.is(key)) && { seen.push(key.clone()); true });
+        old
+    }
+}
+
+/// Rows that are the controller's to make true, not the host's.
+fn of_controller(row: &Row) -> bool {
+    matches!(row.field.as_str(), PAIR | LOGIN | LINE | REFUSED)
+}
+
+impl Kind for KeyRotation {
+    fn facts(&self) -> Vec<Query> {
+        let mut facts = self.keys(&[], Presence::Present).facts();
+        facts.push(Query::Ring(self.user.clone()));
+        facts
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        self.look(found).map(|(rows, _)| rows)
+    }
+
+    fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
+        let of_host = |setting: &&Setting| !matches!(setting.field.as_str(), PAIR | LOGIN | LINE | REFUSED);
+        let to: Vec<Setting> = to.iter().filter(of_host).cloned().collect();
+        self.keys(&[], Presence::Present).set(&to, found)
+    }
+
+    fn first(&self, rows: &[Row]) -> usize {
+        let class = |row: &Row| if of_controller(row) { row.field.clone() } else { String::new() };
+        let Some(first) = rows.first().map(class) else { return 0 };
+        rows.iter().position(|row| class(row) != first).unwrap_or(rows.len())
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let path = Object::Path(self.keys(&[], Presence::Present).path());
+        vec![Claim::owns(path, format!("the key of {}", self.user), "rotated"), Claim::Reads(Object::User(self.user.clone()))]
+    }
+
+    fn access(&self) -> bool {
+        true
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::None("a key that was replaced is dead; another rotation makes a new one".into())
+    }
+
+    fn rotates(&self) -> bool {
+        true
+    }
+
+    fn key_turn(&self, found: &Facts) -> Option<(KeyOrder, KeyTurn)> {
+        let (_, turn) = self.look(found).ok()?;
+        let lock = match &self.passphrase {
+            Some(source) => format!("passphrase {source}"),
+            None => format!("age {}", self.age.0.join(" ")),
+        };
+        Some((KeyOrder { user: self.user.clone(), store: self.store.clone(), lock }, turn))
+    }
+}

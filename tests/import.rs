@@ -1,0 +1,93 @@
+//! `import ansible`: what maps exactly is translated, the rest is listed by line, and the result is always valid.
+
+use crate::common::Here;
+use std::path::{Path, PathBuf};
+
+impl Here {
+    /// Imports a file and sees that the result is valid.
+    fn import(&self, file: &str) -> (String, String) {
+        let run = self.call(&["import", "ansible", file]);
+        assert!(matches!(run.code, 0 | 2), "{}", run.err);
+        if !run.out.is_empty() {
+            let out = self.path("out.yml");
+            std::fs::write(&out, &run.out).unwrap();
+            let valid = self.call(&["validate", "out.yml", "-i", "web,db,"]);
+            assert_eq!(valid.code, 0, "{}\n{}", run.out, valid.err);
+        }
+        (run.out, run.err)
+    }
+}
+
+/// Each case is a file of tasks or plays of Ansible, with our playbook (`.ours.yml`) and the list (`.left`) beside it.
+#[test]
+fn what_maps_is_translated_and_the_rest_is_listed() {
+    let update = std::env::var_os("UPDATE_CASES").is_some();
+    let directory = Path::new("tests/cases/import");
+    let mut all: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
+    all.retain(|path| path.to_string_lossy().ends_with(".ansible.yml"));
+    assert!(all.len() >= 3, "{all:?}");
+    for path in all {
+        let here = Here::with(&[]);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        std::fs::copy(&path, here.path(name)).unwrap();
+        for part in ["files", "templates"] {
+            std::fs::create_dir(here.path(part)).unwrap();
+            for file in std::fs::read_dir(directory.join(part)).unwrap().flatten() {
+                std::fs::copy(file.path(), here.path(part).join(file.file_name())).unwrap();
+            }
+        }
+        let (ours, left) = here.import(name);
+        let stem = path.to_str().unwrap().trim_end_matches(".ansible.yml").to_owned();
+        for (ending, text) in [("ours.yml", &ours), ("left", &left)] {
+            let beside = format!("{stem}.{ending}");
+            if update {
+                std::fs::write(&beside, text).unwrap();
+            }
+            let expected = std::fs::read_to_string(&beside).unwrap_or_default();
+            assert_eq!(text, &expected, "{beside}");
+        }
+    }
+}
+
+#[test]
+fn a_role_brings_its_defaults_and_handlers() {
+    let here = Here::with(&[
+        ("role/defaults/main.yml", "ssh_port: 22\ntries: 3\n"),
+        (
+            "role/handlers/main.yml",
+            "- name: restart sshd\n  service: {name: ssh, state: restarted}\n- name: unused\n  service: {name: x, state: restarted}\n",
+        ),
+        ("role/templates/issue.j2", "Port {{ ssh_port }}.\n"),
+        ("role/tasks/more.yml", "- name: More\n  sysctl: {name: kernel.kptr_restrict, value: 2}\n"),
+        (
+            "role/tasks/main.yml",
+            "- name: Banner\n  template: {src: issue.j2, dest: /etc/issue.net, mode: '0644'}\n  notify: restart sshd\n\
+             - import_tasks: more.yml\n- name: Tries\n  lineinfile: {path: /etc/x, regexp: '^Tries', line: 'Tries {{ tries }}'}\n\
+             - name: Nobody knows it\n  copy: {dest: /etc/y, content: '{{ nowhere }}'}\n",
+        ),
+    ]);
+    let (ours, left) = here.import("role/tasks/main.yml");
+    assert!(ours.contains("defaults:\n    ssh_port: 22\n"), "{ours}");
+    assert!(ours.contains("content: |\n          Port {{ ssh_port }}.\n"), "{ours}");
+    assert!(ours.contains("on_change: [restart-sshd]") && ours.contains("state: restarted"), "{ours}");
+    assert!(ours.contains("kernel.kptr_restrict") && !ours.contains("unused"), "{ours}");
+    assert!(left.contains("role/tasks/main.yml:7: unknown name `nowhere`"), "{left}");
+    assert!(left.ends_with("4 steps were translated, 1 were left to you\n"), "{left}");
+}
+
+#[test]
+fn nothing_of_anothers_file_is_believed() {
+    // Its texts are data: they make no step, no condition and no line of their own.
+    let hostile = "- name: \"x\\n    - id: evil\\n      command: {run: id}  # from y:1\"\n  file: {path: \"/etc/a\\n\", mode: '0600'}\n\
+                   - name: \"{{ lookup('pipe', 'id') }}\"\n  file: {path: /etc/b, mode: '0600'}\n\
+                   - name: secret\n  copy:\n    dest: /etc/c\n    content: !vault |\n      $ANSIBLE_VAULT;1.1;AES256\n      6162\n\
+                   - name: out\n  copy: {src: ../../../../../../etc/hostname, dest: /etc/d}\n";
+    let here = Here::with(&[("t.yml", hostile)]);
+    let (ours, left) = here.import("t.yml");
+    assert!(!ours.contains("\n    - id: evil"), "{ours}");
+    assert!(left.contains("encrypted by Ansible Vault"), "{left}");
+    let run = here.call(&["import", "ansible", "t.yml", "-o", "t.yml"]);
+    assert!(run.code == 1 && run.err.contains("cannot make t.yml"), "{run:?}");
+    assert_eq!(here.call(&["import", "ansible", "nowhere.yml"]).code, 1);
+    assert_eq!(Here::with(&[("m.yml", "a: 1\n")]).call(&["import", "ansible", "m.yml"]).code, 1);
+}

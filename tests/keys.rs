@@ -1,0 +1,266 @@
+//! Keys are replaced on real hosts: by one that is proven alone, never with nobody able to get in, whatever breaks.
+
+use crate::common::{Fleet, Run, told};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use steadfast::host::PublicKey;
+
+const PASSPHRASE: &str = "keys-test-passphrase-7316";
+
+/// Calls the program with a memory of its own, and with what unlocks its keys.
+fn on(fleet: &Fleet, state: &str, words: &[&str], die_at: Option<&str>) -> Run {
+    let mut call = fleet.call(words);
+    call.env("STEADFAST_STATE", fleet.0.dir().join(state)).env("KEYS_TEST", PASSPHRASE);
+    if let Some(at) = die_at {
+        call.env("STEADFAST_DIE_AT", at);
+    }
+    told(&call.output().unwrap())
+}
+
+fn ends(run: &Run, code: i32) {
+    assert_eq!(run.code, code, "{}{}", run.out, run.err);
+}
+
+fn book(fleet: &Fleet, name: &str, body: &str) -> String {
+    let path = fleet.0.dir().join(name);
+    let text =
+        format!("hosts: all\nsteps:\n- id: key\n  key_rotation: {{user: root, passphrase: \"env:KEYS_TEST\"{body}}}\n");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// The keys that may log in as root.
+fn present(fleet: &Fleet, host: &str) -> Vec<PublicKey> {
+    let text = std::fs::read_to_string(fleet.root(host).join("root/.ssh/authorized_keys")).unwrap();
+    text.lines().filter_map(PublicKey::of_line).collect()
+}
+
+/// The private halves that the controller keeps of a host's root.
+fn kept(fleet: &Fleet, state: &str, host: &str) -> Vec<PathBuf> {
+    let dir = fleet.0.dir().join(state).join("keys").join(host).join("root");
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_none_or(|ending| ending != "pub")).collect()
+}
+
+/// A login that uses nothing but this private half, without steadfast.
+fn lets_in(fleet: &Fleet, host: &str, private: &Path) -> bool {
+    let address = &fleet.0.host(host).unwrap().address;
+    let known = format!("UserKnownHostsFile={}", fleet.0.dir().join("known_hosts").display());
+    let mut ssh = Command::new("ssh");
+    ssh.args([
+        "-F",
+        "none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "IdentityAgent=none",
+        "-o",
+        &known,
+    ]);
+    ssh.arg("-i").arg(private).args(["-l", "root", address, "true"]);
+    ssh.output().unwrap().status.success()
+}
+
+/// Now, in whole seconds, as a playbook says it.
+fn moment() -> String {
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    format!("{}Z", &steadfast::event::rfc3339(ms)[..19])
+}
+
+#[test]
+fn keys_of_three_hosts_are_replaced_and_the_old_ones_are_dead() {
+    let fleet = Fleet::up(3);
+    let inventory = fleet.inventory();
+    let lab_key = fleet.0.dir().join("id_ed25519");
+    let path = book(&fleet, "first.yml", ", exclusive: true");
+    let run = on(&fleet, "one", &["check", &path, "-i", &inventory], None);
+    ends(&run, 2);
+    assert!(run.flat().contains("a new ed25519 key"), "{}", run.out);
+    assert!(kept(&fleet, "one", "h1").is_empty(), "a check makes nothing");
+    let run = on(&fleet, "one", &["keys", "status", "-i", &inventory], None);
+    ends(&run, 2);
+    assert!(run.out.contains("unknown owner") && run.out.contains("shared with h2 and 1 more"), "{}", run.out);
+    let run = on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y"], None);
+    ends(&run, 0);
+    let first: Vec<PathBuf> = ["h1", "h2", "h3"].iter().flat_map(|host| kept(&fleet, "one", host)).collect();
+    assert_eq!(first.len(), 3);
+    for host in ["h1", "h2", "h3"] {
+        assert!(!lets_in(&fleet, host, &lab_key), "{host} still takes the key of the lab");
+        assert_eq!(present(&fleet, host).len(), 1);
+    }
+    let keys: Vec<String> = ["h1", "h2", "h3"].iter().map(|host| present(&fleet, host)[0].data.clone()).collect();
+    assert!(keys[0] != keys[1] && keys[1] != keys[2], "one key for each host");
+    // The inventory still names the old key; the ledger knows better.
+    ends(&on(&fleet, "one", &["check", &path, "-i", &inventory], None), 0);
+    let run = on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y"], None);
+    assert!(run.code == 0 && run.flat().contains("ok=1"), "{}{}", run.out, run.err);
+    // Without the ledger, or without what unlocks its keys, nobody gets in.
+    ends(&on(&fleet, "other", &["check", &path, "-i", &inventory], None), 4);
+    let mut locked = fleet.call(&["check", &path, "-i", &inventory]);
+    let run = told(&locked.env("STEADFAST_STATE", fleet.0.dir().join("one")).output().unwrap());
+    ends(&run, 4);
+    assert!(run.flat().contains("the passphrase of keys (env:KEYS_TEST) cannot be had"), "{}", run.out);
+    // All at once, by the single command; age instead of a passphrase.
+    let identity = fleet.0.dir().join("age.txt");
+    let aged = |words: &[&str]| {
+        let mut call = fleet.call(words);
+        call.env("STEADFAST_STATE", fleet.0.dir().join("one")).env("KEYS_TEST", PASSPHRASE);
+        told(&call.env("STEADFAST_AGE_IDENTITY", &identity).output().unwrap())
+    };
+    ends(&aged(&["secret", "keygen"]), 0);
+    let run = aged(&["keys", "rotate", "all", "--now", "-i", &inventory, "-y"]);
+    ends(&run, 0);
+    assert!(first.iter().all(|file| !file.exists()), "old private halves are deleted");
+    for (host, old) in ["h1", "h2", "h3"].iter().zip(&keys) {
+        assert!(present(&fleet, host).iter().all(|key| key.data != *old) && present(&fleet, host).len() == 1);
+        let files = kept(&fleet, "one", host);
+        assert!(files.len() == 1 && files[0].extension().is_some_and(|ending| ending == "age"), "{files:?}");
+    }
+    // Of root nothing is wrong any more; what the lab gave to admin, on all hosts alike, is.
+    let run = aged(&["keys", "status", "-i", &inventory, "--json"]);
+    ends(&run, 2);
+    let status: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    let (root, admin): (Vec<_>, Vec<_>) =
+        status["keys"].as_array().unwrap().iter().partition(|key| key["user"] == "root");
+    assert!(root.len() == 3 && root.iter().all(|key| key["rotated"].is_string()), "{status}");
+    assert!(root.iter().all(|key| key["wrong"].as_array().unwrap().is_empty()), "{status}");
+    assert!(admin.iter().all(|key| key["wrong"].to_string().contains("shared with")), "{status}");
+    ends(&aged(&["audit", "verify"]), 0);
+    // No secret is anywhere in what is remembered, here or there.
+    for file in ["history.db", "history.db-wal"] {
+        let bytes = std::fs::read(fleet.0.dir().join("one").join(file)).unwrap_or_default();
+        assert!(!bytes.windows(PASSPHRASE.len()).any(|part| part == PASSPHRASE.as_bytes()), "{file}");
+    }
+    let there = fleet.inside("h1", &format!("grep -rl {PASSPHRASE} /var/lib/steadfast /root /run 2>/dev/null | wc -l"));
+    assert_eq!(there.out.trim(), "0");
+    // The ledger is what was written.
+    let tampered = fleet.0.dir().join("one/history.db");
+    let change = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(\"UPDATE keys SET host='x' WHERE n=2\"); c.commit()";
+    if Command::new("python3").args(["-c", change]).arg(&tampered).status().is_ok_and(|status| status.success()) {
+        let run = aged(&["audit", "verify"]);
+        ends(&run, 2);
+        assert!(run.err.contains("word 2 of the ledger of keys does not follow"), "{}", run.err);
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_proven_goes_away_again_and_only_one_host_is_touched() {
+    let fleet = Fleet::up(2);
+    let inventory = fleet.inventory();
+    let lab_key = fleet.0.dir().join("id_ed25519");
+    for host in ["h1", "h2"] {
+        // Keys are looked for elsewhere: a new line changes nothing.
+        let moved = "cp /root/.ssh/authorized_keys /etc/ssh/keys-of-root && chmod 644 /etc/ssh/keys-of-root && \
+                     echo 'AuthorizedKeysFile /etc/ssh/keys-of-%u' >/etc/ssh/sshd_config.d/00-moved.conf && systemctl restart ssh";
+        ends(&fleet.inside(host, moved), 0);
+    }
+    let path = book(&fleet, "moved.yml", ", exclusive: true");
+    let before = [present(&fleet, "h1"), present(&fleet, "h2")];
+    let run = on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y", "--guard-timeout", "60"], None);
+    ends(&run, 5);
+    assert!(run.flat().contains("is refused"), "{}", run.out);
+    assert_eq!([present(&fleet, "h1"), present(&fleet, "h2")], before);
+    assert!(lets_in(&fleet, "h1", &lab_key));
+    assert!(kept(&fleet, "one", "h2").is_empty(), "the second host was not begun");
+    // Where the new key passes, and the old one is taken from elsewhere: that is told.
+    let both = "echo 'AuthorizedKeysFile /etc/ssh/keys-of-%u .ssh/authorized_keys' >/etc/ssh/sshd_config.d/00-moved.conf && systemctl restart ssh";
+    ends(&fleet.inside("h1", both), 0);
+    let run = on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y", "-l", "h1"], None);
+    ends(&run, 3);
+    assert!(run.flat().contains("still takes the old key"), "{}", run.out);
+    ends(&fleet.inside("h1", "rm /etc/ssh/keys-of-root"), 0);
+    ends(&on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y", "-l", "h1"], None), 0);
+    assert!(!lets_in(&fleet, "h1", &lab_key));
+    assert_eq!((present(&fleet, "h1").len(), kept(&fleet, "one", "h1").len()), (1, 1));
+}
+
+/// Where the controller is killed, and how often it passes there before.
+const POINTS: &[&str] = &[
+    "leased:1",
+    "key-make:1",
+    "key-file:1",
+    "key-made:1",
+    "key-adding:1",
+    "before-set:1",
+    "after-set:1",
+    "key-login:1",
+    "new-login:1",
+    "confirmed:1",
+    "key-added:1",
+    "key-proven:1",
+    "key-current:1",
+    "key-removing:1",
+    "before-set:2",
+    "after-set:2",
+    "key-login:2",
+    "new-login:2",
+    "confirmed:2",
+    "key-removed:1",
+    "key-refused:1",
+];
+
+/// One rotation that is killed, and what must hold then and in the end.
+fn killed(fleet: &Fleet, host: &str, point: &str) -> Result<(), String> {
+    let inventory = fleet.inventory();
+    let path = book(fleet, &format!("{host}.yml"), &format!(", exclusive: true, made_since: \"{}\"", moment()));
+    let old = present(fleet, host);
+    let wrong = |what: &str, run: &Run| Err(format!("{host} {point}: {what}: {} {}{}", run.code, run.out, run.err));
+    let run = on(fleet, host, &["apply", &path, "-i", &inventory, "-l", host, "-y"], Some(point));
+    if run.code != -1 {
+        return wrong("did not die", &run);
+    }
+    let runs = on(fleet, host, &["runs", "-n", "1"], None).out;
+    let died = runs.split_whitespace().next().ok_or("no run is remembered")?.to_owned();
+    // Somebody gets in, whatever was left.
+    let run = on(fleet, host, &["check", &path, "-i", &inventory, "-l", host], None);
+    if !matches!(run.code, 0 | 2) {
+        return wrong("nobody gets in", &run);
+    }
+    let run = on(fleet, host, &["resume", &died, "-y"], None);
+    if run.code != 0 {
+        return wrong("resume", &run);
+    }
+    let run = on(fleet, host, &["check", &path, "-i", &inventory, "-l", host], None);
+    if run.code != 0 {
+        return wrong("check", &run);
+    }
+    let (now, files) = (present(fleet, host), kept(fleet, host, host));
+    if now.len() != 1 || old.iter().any(|key| key.is(&now[0])) {
+        return Err(format!("{host} {point}: old {old:?}, now {now:?}"));
+    }
+    if files.len() != 1 {
+        return Err(format!("{host} {point}: private halves {files:?}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_controller_that_dies_anywhere_leaves_a_key_that_gets_in() {
+    let fleet = Fleet::up(3);
+    let failed = Mutex::new(Vec::new());
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for host in ["h1", "h2", "h3"] {
+            let (fleet, failed) = (&fleet, &failed);
+            scope.spawn(move || {
+                for point in POINTS {
+                    if let Err(why) = killed(fleet, host, point) {
+                        failed.lock().unwrap().push(why);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert!(begun.elapsed() < Duration::from_secs(900));
+    for host in ["h1", "h2", "h3"] {
+        assert_eq!(on(&fleet, host, &["audit", "verify"], None).code, 0, "{host}");
+        assert!(!lets_in(&fleet, host, &fleet.0.dir().join("id_ed25519")));
+    }
+}
