@@ -38,5 +38,9 @@ pub fn secret_from(reference: &Reference) -> Result<Secret> {
 
 /// One step of the way to a value, as sops wants it.
 fn step(part: &str) -> String {
-    if part.bytes().all(|byte| byte.is_ascii_digit()) { format!("[{part}]") } else { format!("[{}]", serde_json::Value::from(part)) }
+    if part.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("[{part}]")
+    } else {
+        format!("[{}]", serde_json::Value::from(part))
+    }
 }

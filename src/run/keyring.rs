@@ -4,7 +4,7 @@
 use crate::event::rfc3339;
 use crate::fact::{KeyEvent, Known};
 use crate::fault::{Fault, Result};
-use crate::host::{Holder, Lock, PublicKey, make_pair};
+use crate::host::{Holder, Lock, PublicKey, make_pair, secret_from};
 use crate::secret::{Reference, Secret};
 use crate::step::KeyOrder;
 use crate::target::{KeyNote, Ledger};

@@ -11,7 +11,33 @@ pub enum Answer {
     Later(String),
     /// Something broke on their side: who only asks may ask again, who changes cannot know.
     Broken(String),
-    Refused { code: String, says: String, request: String },
+    Refused {
+        code: String,
+        says: String,
+        request: String,
+    },
+}
+
+/// Why an action brought nothing.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// They said no, with this code: nothing was done.
+    Refused { code: String, fault: Fault },
+    /// No answer: of what changes something nobody knows whether it was done.
+    Lost(Fault),
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Refused { fault, .. } | Trouble::Lost(fault) => fault,
+        }
+    }
+}
+
+/// An answer that is not as documented.
+pub fn strange(region: &str, action: &str, why: &str) -> Trouble {
+    Trouble::Lost(Fault::new(format!("the answer to `{action}` in {region} is not as documented")).why(why))
 }
 
 /// Reads an answer.
@@ -37,10 +63,11 @@ pub fn read(status: u16, body: &str) -> Answer {
 
 /// The error of an action that was refused.
 pub fn refusal(action: &str, code: &str, says: &str, request: &str) -> Fault {
-    let fault = Fault::new(format!("Tencent Cloud refused `{action}`: {code}")).why(format!("{says} (request {request})"));
+    let fault =
+        Fault::new(format!("Tencent Cloud refused `{action}`: {code}")).why(format!("{says} (request {request})"));
     match code {
         "AuthFailure.SignatureExpire" => {
-            fault.hint("the clock of this machine is more than five minutes off: set it, for example with chrony")
+            fault.hint("a request counts for five minutes: look at the clock and the time zone of this machine")
         }
         "AuthFailure.SecretIdNotFound" | "AuthFailure.SignatureFailure" | "AuthFailure.InvalidSecretId" => {
             fault.hint("look at TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY: one of them is not what was made")
@@ -59,7 +86,8 @@ mod tests {
 
     #[test]
     fn the_status_alone_is_never_trusted() {
-        let error = |code: &str| format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"m"}},"RequestId":"r"}}}}"#);
+        let error =
+            |code: &str| format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"m"}},"RequestId":"r"}}}}"#);
         assert!(matches!(read(200, &error("AuthFailure.SignatureExpire")), Answer::Refused { .. }));
         assert!(matches!(read(200, &error("RequestLimitExceeded.UinLimitExceeded")), Answer::Later(_)));
         assert!(matches!(read(200, &error("InternalError")), Answer::Broken(_)));

@@ -1,11 +1,14 @@
 //! Sends actions, and sends them again where that is safe.
 
-use super::answer::{Answer, read, refusal};
+use super::access::{Access, Credentials, on_this_machine};
+use super::answer::{Answer, Trouble, read, refusal};
+use super::clock;
 use super::sign::{Signed, authorization};
 use crate::fault::{Fault, Result};
-use crate::secret::Secret;
 use backon::{BlockingRetryable, ExponentialBuilder};
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::Agent;
 
@@ -13,15 +16,11 @@ use ureq::Agent;
 const MOST: u64 = 16 << 20;
 /// For a whole request.
 const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
 const TYPE: &str = "application/json; charset=utf-8";
 
-/// A key of the account or of one of its users, or a temporary one with its token.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    pub id: String,
-    pub key: Secret,
-    pub token: Option<Secret>,
-}
+/// A product of theirs with the version of its API.
+pub type Product = (&'static str, &'static str);
 
 /// Asks in the name of somebody.
 pub struct Client {
@@ -31,30 +30,46 @@ pub struct Client {
     agent: Agent,
 }
 
+/// Those that were made, so that connections serve more than one question.
+static MADE: Mutex<Option<HashMap<Access, Arc<Client>>>> = Mutex::new(None);
+
 /// What one attempt came to.
 enum Miss {
-    /// Worth another try.
-    Again(Fault),
-    Final(Fault),
+    /// It was not carried out.
+    Later(Fault),
+    /// Nobody knows whether it was carried out.
+    Lost(Fault),
+    Final(Trouble),
 }
 
 impl Client {
+    /// The client for this access; its keys are read when it is first wanted.
+    ///
     /// # Errors
-    /// The endpoint would carry keys' signatures and answers unprotected over a network.
-    pub fn new(credentials: Credentials, endpoint: Option<String>) -> Result<Self> {
-        if let Some(endpoint) = &endpoint
-            && !(endpoint.starts_with("https://") || on_this_machine(endpoint))
-        {
-            let fault = Fault::new(format!("the endpoint `{endpoint}` is not protected"));
-            return Err(fault.hint("begin it with https:// (http:// is for this machine alone)"));
+    /// A key cannot be had, or the endpoint is not protected.
+    pub fn of(access: &Access) -> Result<Arc<Self>> {
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = made.get_or_insert_with(HashMap::new);
+        if let Some(client) = made.get(access) {
+            return Ok(Arc::clone(client));
         }
-        let agent = Agent::config_builder()
+        let endpoint = access.place()?;
+        let client = Arc::new(Self::new(access.credentials()?, endpoint));
+        made.insert(access.clone(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    fn new(credentials: Credentials, endpoint: Option<String>) -> Self {
+        let mut config = Agent::config_builder()
             .timeout_global(Some(PATIENCE))
+            .timeout_connect(Some(CONNECT))
             .http_status_as_error(false)
             .max_redirects(0)
-            .build()
-            .into();
-        Ok(Self { credentials, endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()), agent })
+            .user_agent("");
+        if endpoint.as_deref().is_some_and(on_this_machine) {
+            config = config.proxy(None);
+        }
+        Self { credentials, endpoint, agent: config.build().into() }
     }
 
     /// Asks for something that changes nothing; limits, broken answers and lost connections are tried again for some
@@ -62,71 +77,87 @@ impl Client {
     ///
     /// # Errors
     /// What was said last.
-    pub fn ask(&self, service: &str, version: &str, region: &str, action: &str, body: &Value) -> Result<Value> {
-        let tries = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(300))
-            .with_max_delay(Duration::from_secs(8))
-            .with_max_times(6);
-        let attempt = || self.once(service, version, region, action, body);
-        let done = attempt.retry(tries).when(|miss| matches!(miss, Miss::Again(_))).call();
-        done.map_err(|(Miss::Again(fault) | Miss::Final(fault))| fault)
+    pub fn ask(&self, product: Product, region: &str, action: &str, body: &Value) -> Result<Value, Trouble> {
+        self.send(product, region, action, body, |miss| matches!(miss, Miss::Later(_) | Miss::Lost(_)))
     }
 
-    fn once(&self, service: &str, version: &str, region: &str, action: &str, body: &Value) -> Result2<Value> {
+    /// Has something done. What was refused for being too much at once is sent again; what may have been carried out is
+    /// not: whoever wants to know must read.
+    ///
+    /// # Errors
+    /// What was said last.
+    pub fn act(&self, product: Product, region: &str, action: &str, body: &Value) -> Result<Value, Trouble> {
+        self.send(product, region, action, body, |miss| matches!(miss, Miss::Later(_)))
+    }
+
+    fn send(
+        &self,
+        product: Product,
+        region: &str,
+        action: &str,
+        body: &Value,
+        again: impl FnMut(&Miss) -> bool,
+    ) -> Result<Value, Trouble> {
+        let tries = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(6))
+            .with_max_times(7);
+        let attempt = || self.once(product, region, action, body);
+        attempt.retry(tries).when(again).call().map_err(|miss| match miss {
+            Miss::Later(fault) | Miss::Lost(fault) => Trouble::Lost(fault),
+            Miss::Final(trouble) => trouble,
+        })
+    }
+
+    fn once(&self, (service, version): Product, region: &str, action: &str, body: &Value) -> Result<Value, Miss> {
         let url = self.endpoint.clone().unwrap_or_else(|| format!("https://{service}.tencentcloudapi.com"));
         let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).to_owned();
         let body = body.to_string();
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let time = now();
         let headers = [("content-type", TYPE), ("host", host.as_str()), ("x-tc-action", action)];
         let signed = Signed { service, headers: &headers, body: body.as_bytes(), time };
+        let credentials = &self.credentials;
         let mut request = self
             .agent
             .post(format!("{url}/"))
-            .header("Authorization", authorization(&signed, &self.credentials.id, self.credentials.key.expose()))
+            .header("Authorization", authorization(&signed, credentials.id.expose(), credentials.key.expose()))
             .header("Content-Type", TYPE)
             .header("Host", &host)
             .header("X-TC-Action", action)
             .header("X-TC-Version", version)
-            .header("X-TC-Timestamp", time.to_string())
-            .header("X-TC-Region", region);
-        if let Some(token) = &self.credentials.token {
+            .header("X-TC-Timestamp", time.to_string());
+        if !region.is_empty() {
+            request = request.header("X-TC-Region", region);
+        }
+        if let Some(token) = &credentials.token {
             request = request.header("X-TC-Token", token.expose());
         }
-        let lost = |why: String| Miss::Again(Fault::new(format!("Tencent Cloud did not answer `{action}`")).why(why));
-        let mut response = request.send(body).map_err(|error| lost(error.to_string()))?;
+        let silent = |why: String| Fault::new(format!("Tencent Cloud did not answer `{action}`")).why(why);
+        let lost = |error: ureq::Error| Miss::Lost(silent(error.to_string()));
+        let mut response = request.send(body).map_err(lost)?;
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(MOST).read_to_string();
-        match read(status, &text.map_err(|error| lost(error.to_string()))?) {
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).and_then(clock::seconds);
+        let text = response.body_mut().with_config().limit(MOST).read_to_string().map_err(lost)?;
+        match read(status, &text) {
             Answer::Done(value) => Ok(value),
-            Answer::Later(why) | Answer::Broken(why) => Err(lost(why)),
-            Answer::Refused { code, says, request } => Err(Miss::Final(refusal(action, &code, &says, &request))),
+            Answer::Later(why) => Err(Miss::Later(silent(why))),
+            Answer::Broken(why) => Err(Miss::Lost(silent(why))),
+            Answer::Refused { code, says, request } => {
+                let mut fault = refusal(action, &code, &says, &request);
+                if let (true, Some(theirs)) = (code.starts_with("AuthFailure.Signature"), date) {
+                    let gap = now().abs_diff(theirs);
+                    if gap > 60 {
+                        fault = fault
+                            .hint(format!("{}: set it, for example with chrony", clock::difference(now(), theirs)));
+                    }
+                }
+                Err(Miss::Final(Trouble::Refused { code, fault }))
+            }
         }
     }
 }
 
-type Result2<T> = std::result::Result<T, Miss>;
-
-/// Whether a URL without encryption stays on this machine.
-fn on_this_machine(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "127.0.0.1" | "[::1]" | "localhost")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_go_over_no_network_unprotected() {
-        let credentials = || Credentials { id: "AKIDx".into(), key: Secret::new("k".into()), token: None };
-        for good in ["https://gate.example", "http://127.0.0.1:80", "http://[::1]:99/", "http://localhost"] {
-            assert!(Client::new(credentials(), Some(good.into())).is_ok(), "{good}");
-        }
-        for bad in ["http://gate.example", "http://127.0.0.1.evil.example", "http://localhost@evil.example", "ftp://localhost", ""] {
-            assert!(Client::new(credentials(), Some(bad.into())).is_err(), "{bad}");
-        }
-    }
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,12 +1,13 @@
 //! Cloud Virtual Machine: which instances there are.
 
-use super::Client;
-use crate::fault::{Fault, Result};
+use super::answer::{Trouble, strange};
+use super::client::{Client, Product};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-const VERSION: &str = "2017-03-12";
+/// Their product of virtual machines.
+const CVM: Product = ("cvm", "2017-03-12");
 /// The most that an answer holds.
 const PAGE: usize = 100;
 
@@ -82,23 +83,43 @@ pub struct Disk {
     pub disk_id: Option<String>,
 }
 
+impl Instance {
+    pub fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.tags.iter().flatten()
+    }
+
+    pub fn vpc(&self) -> Option<&str> {
+        self.virtual_private_cloud.as_ref().map(|network| network.vpc_id.as_str()).filter(|id| !id.is_empty())
+    }
+
+    pub fn security_groups(&self) -> &[String] {
+        self.security_group_ids.as_deref().unwrap_or_default()
+    }
+
+    /// The ids of its disks, the system's first.
+    pub fn disks(&self) -> Vec<&str> {
+        let all = self.system_disk.iter().chain(self.data_disks.iter().flatten());
+        all.filter_map(|disk| disk.disk_id.as_deref()).collect()
+    }
+}
+
 /// All instances of a region that pass the filters, by their ids.
 ///
 /// # Errors
 /// What was refused, or an answer that is none.
-pub fn instances(client: &Client, region: &str, filters: &[Filter]) -> Result<Vec<Instance>> {
+pub fn instances(client: &Client, region: &str, filters: &[Filter]) -> Result<Vec<Instance>, Trouble> {
     let filters: Vec<_> = filters.iter().map(|f| json!({"Name": f.name, "Values": f.values})).collect();
     // By id: a machine that comes or goes while pages are read moves the others.
     let mut found: BTreeMap<String, Instance> = BTreeMap::new();
     let mut offset = 0;
     loop {
         let body = json!({"Filters": filters, "Offset": offset, "Limit": PAGE});
-        let answer = client.ask("cvm", VERSION, region, "DescribeInstances", &body)?;
-        let strange = |why: String| Fault::new(format!("the answer for {region} is not as documented")).why(why);
+        let answer = client.ask(CVM, region, "DescribeInstances", &body)?;
+        let strange = |why: &str| strange(region, "DescribeInstances", why);
         let total = answer.get("TotalCount").and_then(serde_json::Value::as_u64);
-        let total = total.ok_or_else(|| strange("it has no `TotalCount`".into()))?;
+        let total = total.ok_or_else(|| strange("it has no `TotalCount`"))?;
         let set = answer.get("InstanceSet").cloned().unwrap_or_default();
-        let page: Vec<Instance> = serde_json::from_value(set).map_err(|error| strange(error.to_string()))?;
+        let page: Vec<Instance> = serde_json::from_value(set).map_err(|error| strange(&error.to_string()))?;
         offset += page.len();
         let ended = page.is_empty() || offset as u64 >= total;
         found.extend(page.into_iter().map(|instance| (instance.instance_id.clone(), instance)));

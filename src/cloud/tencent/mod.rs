@@ -1,9 +1,13 @@
 //! Tencent Cloud's API 3.0: one signed POST an action, errors in answers of HTTP 200, limits by the second.
 
+mod access;
 mod answer;
 mod client;
+mod clock;
 mod cvm;
 mod sign;
 
-pub use client::{Client, Credentials};
+pub use access::Access;
+pub use answer::Trouble;
+pub use client::Client;
 pub use cvm::{Filter, Instance, instances};
