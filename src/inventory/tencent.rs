@@ -91,6 +91,16 @@ pub fn asks_a_cloud(path: &Path) -> bool {
     text.is_some_and(|text| text.contains("plugin") && text.contains("tencent"))
 }
 
+/// The JSON Schema of such a file, and what it names.
+pub(super) fn schema() -> (Value, Scope) {
+    let mut schema = schemars::schema_for!(Wish).to_value();
+    let further = schema.as_object_mut().map(|map| {
+        map.remove("$schema");
+        map.remove("$defs").and_then(|all| all.as_object().cloned())
+    });
+    (schema, further.flatten().unwrap_or_default())
+}
+
 /// Asks for the instances and reads them into what is being built. Gives what was taken over.
 pub(super) fn read(node: &Node, builder: &mut Builder) -> String {
     let at = node.get("plugin").map_or(&node.place, |node| &node.place);

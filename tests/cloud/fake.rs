@@ -29,7 +29,7 @@ pub struct State {
     pub token: Option<String>,
     /// Actions in the order in which they came, refused ones as well.
     pub heard: Vec<String>,
-    count: usize,
+    pub count: usize,
 }
 
 pub struct Fake {
