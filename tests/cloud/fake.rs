@@ -109,7 +109,7 @@ impl State {
         }
         let said = match self.verify(request) {
             Err((code, says)) => error(code, &says),
-            Ok(()) if self.limit_each > 0 && self.count % self.limit_each == 0 => {
+            Ok(()) if self.limit_each > 0 && self.count.is_multiple_of(self.limit_each) => {
                 error("RequestLimitExceeded", "Your current request times equals to `20` in a second")
             }
             Ok(()) => {
@@ -214,7 +214,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Year, month and day, counted on from 1970.
 fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
