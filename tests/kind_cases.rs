@@ -201,9 +201,9 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             init: or(&facts["os"]["init"], "systemd"),
             arch: or(&facts["os"]["arch"], "x86_64"),
             virtualization: or(&facts["os"]["virtualization"], "none"),
-            clock: facts["os"]["clock"].as_i64().unwrap_or(0),
             ..Os::default()
         }),
+        Query::Clock => Answer::Clock(facts["clock"].as_i64().unwrap_or(0)),
         Query::Sysctl(key) => {
             family("sysctl")?;
             Answer::Sysctl(facts["sysctl"].get(key).filter(|value| !value.is_null()).map(text))

@@ -427,7 +427,9 @@ fn timeless(facts: Facts) -> Vec<String> {
     let entry = |entry: &Entry| Entry { mtime: 0, size: 0, links: 0, ..entry.clone() };
     facts
         .iter()
-        .filter(|(query, _)| !matches!(query, Query::Os | Query::Due(_) | Query::Listeners | Query::Outside(_)))
+        .filter(|(query, _)| {
+            !matches!(query, Query::Os | Query::Clock | Query::Due(_) | Query::Listeners | Query::Outside(_))
+        })
         .map(|(query, reading)| match reading {
             Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),
             Ok(Answer::Updates(told)) => {

@@ -1,7 +1,7 @@
 //! The content of a file.
 //!
-//! `stat` (see [`super::stat`]) tells what each path is and how long; then one `find` gives all regular files that are
-//! not too long to one `head`, which writes a line with the name before each content. The contents are walked by the
+//! `stat` (see [`super::stat`]) tells what each path is and how long; then one `head` reads all regular files,
+//! each up to the limit, and writes a line with the name before each content. The contents are walked by the
 //! lengths that `stat` told: if a name is not exactly where it must be, a file changed in between, and no content of
 //! this reading counts.
 //!
@@ -71,8 +71,9 @@ held() {{ exec 3<"$1" && [ -f /proc/self/fd/3 ] && {{ [ "$(readlink /proc/self/f
 && set -- "$1" $(stat -L -c '%h %s %F' /proc/self/fd/3) && [ "$3" -lt {most} ] && [ "$4" = regular ] && {{ [ "$2" = 1 ] || {{ pin "$1" && ours; }}; }} && printf '\n==> %s <==\n' "$1" && exec head -c {most} <&3; }}
 set --
 for f in {}; do
-if ! swappable "$f"; then set -- "$@" "$f"; elif [ -f "$f" ] && [ ! -L "$f" ]; then (held "$f"); fi; done
-[ $# = 0 ] || find "$@" -maxdepth 0 -type f -size -{most}c -exec head -v -c {most} {{}} +
+[ -f "$f" ] && [ ! -L "$f" ] || continue
+if swappable "$f"; then (held "$f"); else set -- "$@" "$f"; fi; done
+[ $# = 0 ] || head -v -c {most} -- "$@"
 [ "$u" = 0 ]; c $?"#,
         list.join(" "),
     );
@@ -150,19 +151,19 @@ fn contents<'a>(sections: &Sections<'a>, paths: &'a [String], found: &Found<'_>)
     for path in paths.iter().chain(paths) {
         let Ok(Some(entry)) = found.at(path) else { continue };
         let had = of.contains_key(path.as_str()) || last.is_some_and(|(last, _)| last == path);
-        if entry.kind != EntryKind::File || entry.size > MOST || had {
+        if entry.kind != EntryKind::File || had {
             continue;
         }
         let header = format!("==> {path} <==\n");
         let rest = &body[at..];
-        // `find` may need a second `head` for a long list, which begins without an empty line.
+        // What was held and what was not come by two processes, and the second begins without an empty line.
         let Some(rest) =
             rest.strip_prefix(header.as_bytes()).or_else(|| rest.strip_prefix(b"\n")?.strip_prefix(header.as_bytes()))
         else {
             continue;
         };
         of.extend(last.take());
-        let size = usize::try_from(entry.size).map_err(|_| "a file is too long".to_owned())?;
+        let size = usize::try_from(entry.size.min(MOST + 1)).map_err(|_| "a file is too long".to_owned())?;
         let start = body.len() - rest.len();
         let Some(content) = rest.get(..size) else {
             // It is shorter than it was, or the answer was cut here.

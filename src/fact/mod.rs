@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod accounts;
 mod apt_config;
 mod audit;
+mod clock;
 pub mod database;
 pub mod due;
 mod element;
@@ -79,6 +80,8 @@ pub use updates::{Pending, Updates};
 pub enum Query {
     /// The system itself: distribution, kernel, init, package manager, who we are.
     Os,
+    /// Time of the host's clock.
+    Clock,
     /// A kernel parameter's live value, by its dotted name.
     Sysctl(String),
     /// What stands at a path, never following a last symbolic link; with `*`, `?` or `[…]` all that match.
@@ -148,6 +151,8 @@ pub enum Query {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Os(Os),
+    /// Seconds since 1970.
+    Clock(i64),
     /// `None`: the kernel has no such parameter. Runs of blanks and tabs are one blank.
     Sysctl(Option<String>),
     /// All that match, sorted by path; empty when nothing does.
@@ -224,6 +229,7 @@ macro_rules! accessors {
 
 accessors! {
     os() = Query::Os => Os -> Os;
+    clock() = Query::Clock => Clock -> i64;
     sysctl(key: &str) = Query::Sysctl(key.into()) => Sysctl -> Option<String>;
     stat(glob: &str) = Query::Stat(glob.into()) => Stat -> Vec<Entry>;
     file(path: &str) = Query::File(path.into()) => File -> Content;

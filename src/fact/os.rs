@@ -29,8 +29,6 @@ pub struct Os {
     pub boot_id: String,
     /// The numeric user that the reading ran as; 0 is root.
     pub uid: u32,
-    /// Time of the host's clock, seconds since 1970.
-    pub clock: i64,
 }
 
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
@@ -59,7 +57,6 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
 v=; [ -e /run/.containerenv ] && v=podman; [ -e /.dockerenv ] && v=docker
 printf 'uid %s\ninit %s\npackages %s\ncontainer %s\n' "$u" "$i" "$p" "$v"
 [ -r {ARCH} ] || {{ printf 'arch '; uname -m; }}
-date '+clock %s'
 c 0"#,
         package::MANAGER
     );
@@ -94,7 +91,6 @@ fn read(sections: &Sections<'_>, queries: &[Query]) -> Result<Os, String> {
         hostname: lines.first(HOSTNAME).ok_or("the host did not tell its name")?,
         boot_id: lines.first(BOOT).unwrap_or_default(),
         uid: number("uid")?.parse().map_err(|_| "the host's user number is not understood")?,
-        clock: number("clock")?.parse().map_err(|_| "the host's clock is not understood")?,
     })
 }
 

@@ -12,9 +12,9 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, database, due, element, file, guard, journal, key_file, leftover, lines, listener,
-    login, module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit, unit_file,
-    updates,
+    accounts, apt_config, audit, clock, database, due, element, file, guard, journal, key_file, leftover, lines,
+    listener, login, module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit,
+    unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -86,6 +86,7 @@ type Fill = fn(&Sections<'_>, &[Query], &mut Facts);
 const ASK: &[Ask] = &[
     lines::ask,
     os::ask,
+    clock::ask,
     due::ask,
     unit::ask,
     package::ask,
@@ -115,6 +116,7 @@ const ASK: &[Ask] = &[
 /// How a family fills in the answers to its queries.
 const ANSWER: &[Fill] = &[
     os::answer,
+    clock::answer,
     sysctl::answer,
     mount::answer,
     due::answer,

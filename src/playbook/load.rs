@@ -20,6 +20,8 @@ pub(super) struct Play {
     pub raw: RawPlay,
     pub file: PathBuf,
     pub steps: Vec<(Box<Draft>, Around)>,
+    /// The ids of steps of which nothing else is known.
+    pub lost: Vec<Text>,
     /// Its variables could be read, so that a name that is not among them is none.
     pub whole: bool,
     pub digest: String,
@@ -56,6 +58,7 @@ struct Reader {
     open: Vec<(PathBuf, String, Option<Place>)>,
     files: usize,
     steps: usize,
+    lost: Vec<Text>,
     digest: Sha256,
     faults: Vec<Fault>,
 }
@@ -66,7 +69,7 @@ impl Reader {
         let real = std::fs::canonicalize(top).ok();
         let directory = real.as_deref().and_then(Path::parent);
         let root = directory.map(|directory| directory.parent().unwrap_or(directory).to_path_buf());
-        Self { root, open: vec![], files: 0, steps: 0, digest: Sha256::new(), faults: vec![] }
+        Self { root, open: vec![], files: 0, steps: 0, lost: vec![], digest: Sha256::new(), faults: vec![] }
     }
 
     fn plays(&mut self, file: &Path) -> Vec<Play> {
@@ -95,7 +98,8 @@ impl Reader {
             raw.vars = vars.with(&raw.vars);
             let mut steps = Vec::new();
             self.read_steps(&raw.steps, file, &Around::default(), &mut steps);
-            plays.push(Play { raw, file: file.to_path_buf(), steps, whole, digest: String::new() });
+            let lost = std::mem::take(&mut self.lost);
+            plays.push(Play { raw, file: file.to_path_buf(), steps, lost, whole, digest: String::new() });
         }
         self.open.pop();
         plays
@@ -117,6 +121,7 @@ impl Reader {
                 Some(RawStep::Include(include)) => {
                     self.include(&include.file, file, &around.with(&include.around), steps);
                 }
+                Some(RawStep::Lost(id)) => self.lost.push(id),
                 None => {}
             }
         }

@@ -36,6 +36,8 @@ pub(super) const INCLUDE: &[&str] = &["include", "title", "when", "left_because"
 pub(super) enum RawStep {
     Step(Box<Draft>),
     Include(Box<Include>),
+    /// One without a kind that is known: others may name it all the same.
+    Lost(Text),
 }
 
 /// A file that is put in the place of a step.
@@ -107,7 +109,7 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
             let fault = Fault::new("a step without a kind").at(&head(node));
             fields.tell(fault.hint(KINDS_HINT));
         }
-        return None;
+        return fields.text("id").filter(|id| fields.fits_id(id)).map(RawStep::Lost);
     };
     for (other, ..) in words {
         let fault = Fault::new(format!("a step has one kind, this has `{}` and `{}`", key.text, other.text));

@@ -18,7 +18,7 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> (Vec<Playbook
     let known: HashMap<String, (usize, Place)> = known.into_iter().map(|(id, at)| (id.to_owned(), at)).collect();
     let mut playbooks = Vec::new();
     for (n, play) in plays.into_iter().enumerate() {
-        let Play { raw, file, steps: drafts, whole, digest } = play;
+        let Play { raw, file, steps: drafts, whole, digest, .. } = play;
         let mut told: HashSet<Spot> = HashSet::new();
         let circle = raw.vars.circle();
         told.extend(circle.iter().filter_map(Fault::place).map(spot));
@@ -81,8 +81,7 @@ fn spot(place: &Place) -> Spot {
 fn ids<'p>(plays: &'p [Play], faults: &mut Vec<Fault>) -> HashMap<&'p str, (usize, Place)> {
     let mut known: HashMap<&str, (usize, Place)> = HashMap::new();
     for (n, play) in plays.iter().enumerate() {
-        for (draft, _) in &play.steps {
-            let Some(id) = &draft.id else { continue };
+        for id in play.steps.iter().filter_map(|(draft, _)| draft.id.as_ref()).chain(&play.lost) {
             match known.get(id.text.as_str()) {
                 Some((_, first)) if *first == id.place => {
                     let fault = Fault::new(format!("the step `{}` comes twice: its file is included twice", id.text));

@@ -194,7 +194,7 @@ impl Quarantine {
     /// Whether its time is over.
     fn over(&self, found: &Facts) -> Result<(), Gap> {
         let Some(day) = self.until.as_deref() else { return Ok(()) };
-        let now = found.os()?.clock;
+        let now = *found.clock()?;
         if days(day).is_some_and(|last| now < (last + 1) * DAY) {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl Kind for Quarantine {
         let paths = [RULES, UNIT, WANTS];
         let stats = paths.iter().chain(&[DIR, NFT]).map(|path| Query::Stat((*path).into()));
         let files = paths.iter().map(|path| Query::File((*path).into()));
-        let own = [Query::Nft(TABLE.into()), Query::Os, Query::Stat(format!("{DIR}/*"))];
+        let own = [Query::Nft(TABLE.into()), Query::Os, Query::Clock, Query::Stat(format!("{DIR}/*"))];
         let way_in = [Query::Login, Query::Sshd { user: None }];
         stats.chain(files).chain(own).chain(way_in.into_iter().filter(|_| self.contains())).collect()
     }

@@ -42,6 +42,8 @@ pub struct Module {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
     pub os: Os,
+    /// Its clock, in seconds since 1970.
+    pub clock: i64,
     pub files: BTreeMap<String, Thing>,
     pub live: BTreeMap<String, String>,
     pub units: BTreeMap<String, Unit>,

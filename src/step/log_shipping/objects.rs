@@ -127,7 +127,7 @@ impl Objects {
         let shipped = found.file(SHIPPED)?.text().and_then(|text| text.trim().parse::<i64>().ok());
         let now = match shipped {
             None => "never",
-            Some(time) if found.os()?.clock - time > 86_400 => "more than a day ago",
+            Some(time) if found.clock()? - time > 86_400 => "more than a day ago",
             Some(_) => return Ok(rows),
         };
         rows.push(Row::new("logs", "shipped", now, IN_TIME));
@@ -152,7 +152,7 @@ impl Objects {
 }
 
 pub fn facts() -> Vec<Query> {
-    [URLS, SHIPPED].map(|path| Query::File(path.into())).into_iter().chain([Query::Os]).collect()
+    [URLS, SHIPPED].map(|path| Query::File(path.into())).into_iter().chain([Query::Clock]).collect()
 }
 
 /// What stands on the host whatever is shipped.

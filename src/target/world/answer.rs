@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
     Ok(match query {
         Query::Os => Answer::Os(state.os.clone()),
+        Query::Clock => Answer::Clock(state.clock),
         Query::Sysctl(key) => Answer::Sysctl(state.live.get(key).cloned()),
         Query::Stat(glob) => Answer::Stat(stat(state, glob)),
         Query::File(path) => Answer::File(match state.files.get(path).map(|thing| &thing.what) {

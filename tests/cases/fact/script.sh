@@ -20,7 +20,6 @@ p=; if [ -s /var/lib/dpkg/status ]; then p=dpkg; elif [ -f /lib/apk/db/installed
 v=; [ -e /run/.containerenv ] && v=podman; [ -e /.dockerenv ] && v=docker
 printf 'uid %s\ninit %s\npackages %s\ncontainer %s\n' "$u" "$i" "$p" "$v"
 [ -r /proc/sys/kernel/arch ] || { printf 'arch '; uname -m; }
-date '+clock %s'
 c 0
 o due
 h=; for d in /var/lib/steadfast /var/lib/steadfast/due; do [ -d "$d" ] && ! [ -x "$d" ] && h=1; done
@@ -148,7 +147,8 @@ held() { exec 3<"$1" && [ -f /proc/self/fd/3 ] && { [ "$(readlink /proc/self/fd/
 && set -- "$1" $(stat -L -c '%h %s %F' /proc/self/fd/3) && [ "$3" -lt 1048577 ] && [ "$4" = regular ] && { [ "$2" = 1 ] || { pin "$1" && ours; }; } && printf '\n==> %s <==\n' "$1" && exec head -c 1048577 <&3; }
 set --
 for f in '/dev/null' '/etc' '/etc/hostname' '/etc/login.defs' '/etc/os-release' '/etc/shadow.no'; do
-if ! swappable "$f"; then set -- "$@" "$f"; elif [ -f "$f" ] && [ ! -L "$f" ]; then (held "$f"); fi; done
-[ $# = 0 ] || find "$@" -maxdepth 0 -type f -size -1048577c -exec head -v -c 1048577 {} +
+[ -f "$f" ] && [ ! -L "$f" ] || continue
+if swappable "$f"; then (held "$f"); else set -- "$@" "$f"; fi; done
+[ $# = 0 ] || head -v -c 1048577 -- "$@"
 [ "$u" = 0 ]; c $?
 } </dev/null 2>/dev/null
