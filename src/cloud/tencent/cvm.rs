@@ -7,7 +7,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Their product of virtual machines.
-const CVM: Product = ("cvm", "2017-03-12");
+pub(super) const CVM: Product = ("cvm", "2017-03-12");
 /// The most that an answer holds.
 const PAGE: usize = 100;
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod cbs;
 mod client;
 mod clock;
 mod cvm;
@@ -9,5 +10,6 @@ mod sign;
 
 pub use access::Access;
 pub use answer::Trouble;
+pub use cbs::{Snapshot, Storage};
 pub use client::Client;
 pub use cvm::{Filter, Instance, instances};
