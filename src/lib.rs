@@ -1,9 +1,11 @@
 //! steadfast brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 //!
 //! The map, lowest floor first; a room uses rooms on lower floors only:
-//! - `fault` an error with its place and what to do; `day` the calendar; `yaml` a text as a tree with places; `graph` order alone;
-//!   `expr` conditions and templates.
-//! - `host` the only way to touch a machine; `probe` what it looks like from outside; `cloud` what its owner says of it.
+//! - `fault` an error with its place and what to do; `day` the calendar; `moment` ages and moments; `yaml` a text as a tree with
+//!   places; `graph` order alone; `expr` conditions and templates.
+//! - `host` the only way to touch a machine; `probe` what it looks like from outside.
+//! - `cloud` what the owner of a machine says of it.
+//! - `disk` snapshots of a host's disk, from outside.
 //! - `fact` what can be read; `act` what can be done.
 //! - `target` a host as questions and effects.
 //! - `step` what can be true, one file a kind.
@@ -17,6 +19,7 @@ pub mod act;
 pub mod cli;
 pub mod cloud;
 pub mod day;
+pub mod disk;
 pub mod event;
 pub mod evidence;
 pub mod expr;
@@ -26,6 +29,7 @@ pub mod graph;
 pub mod host;
 pub mod inventory;
 pub mod lab;
+pub mod moment;
 pub mod plan;
 pub mod playbook;
 pub mod probe;

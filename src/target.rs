@@ -7,6 +7,7 @@ use crate::fact::{Facts, Query};
 use crate::host::{Later, Loss, Reply};
 use std::time::Duration;
 
+mod disk;
 mod handshake;
 mod ledger;
 mod remote;

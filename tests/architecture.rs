@@ -6,12 +6,13 @@ use steadfast::step::KINDS;
 
 /// Rooms by floor, lowest first; a room uses rooms on lower floors only.
 const FLOORS: &[&[&str]] = &[
-    &["fault", "day"],
+    &["fault", "day", "moment"],
     &["secret"],
     &["yaml", "graph"],
     &["expr"],
     &["host", "probe"],
     &["cloud"],
+    &["disk"],
     &["fact"],
     &["act"],
     &["target"],

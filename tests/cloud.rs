@@ -3,7 +3,9 @@
 use crate::common::{call, told};
 use fake::{Fake, ID, KEY, State, instance};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use steadfast::cloud::tencent::{Access, Client, Storage, Trouble};
 
 mod fake;
 
@@ -215,4 +217,59 @@ fn an_answer_without_end_is_not_swallowed() {
     let (code, said) = scene.inventory(Some(KEY));
     assert_eq!(code, 1);
     assert!(said.contains("did not answer `DescribeInstances`"), "{}", &said[..said.len().min(2000)]);
+}
+
+/// One byte of a qcow2 image, written or looked for.
+fn qemu_io(image: &Path, what: &str) -> bool {
+    let done = Command::new("qemu-io").args(["-f", "qcow2", "-c", what]).arg(image).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    done.status.success() && !said.contains("verification failed")
+}
+
+#[test]
+fn a_disk_goes_back_to_its_snapshot_and_is_done_when_they_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("disk.qcow2");
+    let made = Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M").status();
+    assert!(made.is_ok_and(|made| made.success()), "this test needs qemu-utils");
+    assert!(qemu_io(&image, "write -P 1 0 512"));
+    let state = State { image: Some(image.clone()), power: ("RUNNING", 0), limit_each: 4, ..State::default() };
+    let fake = Fake::start(state);
+    for (name, text) in [("id", ID), ("key", KEY)] {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let source = |name: &str| Some(format!("file:{}", dir.path().join(name).display()));
+    let endpoint = Some(fake.url.clone());
+    let access = Access { secret_id: source("id"), secret_key: source("key"), token: None, endpoint };
+    let client = Client::of(&access).unwrap();
+    let storage = Storage { client: &client, region: "ap-guangzhou", disk: "disk-1", instance: "ins-1" };
+
+    let id = storage.create("steadfast-clean").unwrap();
+    let states = || storage.snapshots().unwrap().into_iter().map(|one| one.snapshot_state).collect::<Vec<_>>();
+    assert_eq!(states(), ["CREATING"]);
+    assert_eq!(states(), ["CREATING"]);
+    assert_eq!(states(), ["NORMAL"]);
+    assert!(qemu_io(&image, "write -P 2 0 512"), "an intruder writes");
+
+    // While it runs it is refused, with their code.
+    assert!(matches!(storage.apply(&id), Err(Trouble::Refused { code, .. }) if code == "InvalidDisk.Busy"));
+    storage.stop().unwrap();
+    assert_eq!((storage.power().unwrap(), storage.power().unwrap()), ("STOPPING".into(), "STOPPING".into()));
+    assert_eq!(storage.power().unwrap(), "STOPPED");
+    storage.apply(&id).unwrap();
+    // Asked for again by a run that died, it goes on.
+    storage.apply(&id).unwrap();
+    assert!(storage.rolling_back().unwrap().is_some_and(|told| told.contains("50 %")));
+    assert!(storage.rolling_back().unwrap().is_some());
+    assert_eq!(storage.rolling_back().unwrap(), None);
+    assert!(qemu_io(&image, "read -P 1 0 512") && !qemu_io(&image, "read -P 2 0 512"), "the disk is as it was");
+
+    storage.stop().unwrap();
+    storage.start().unwrap();
+    assert_eq!(storage.power().unwrap(), "STARTING");
+    assert!(matches!(storage.apply("snap-of-nobody"), Err(Trouble::Refused { .. })));
+    storage.remove(&id).unwrap();
+    storage.remove(&id).unwrap();
+    assert!(states().is_empty());
+    assert!(fake.state.lock().unwrap().heard.iter().filter(|action| *action == "CreateSnapshot").count() <= 2);
 }

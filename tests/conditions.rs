@@ -136,6 +136,7 @@ impl Case {
             past: Past::default(),
             evidence: None,
             key: None,
+            approvals: steadfast::run::Approvals::default(),
         };
         let run = Arc::new(Run {
             id: "r".into(),

@@ -7,11 +7,13 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Content, Effective, Entry, EntryKind, Facts, Gap, Group, Hand, Hidden, Holder,
-    Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Query, Ring, Said, Server, Socket, Super,
-    Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
+    Accounts, Answer, AptConfig, Audit, Authorized, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group,
+    Hand, Hidden, Holder, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Private,
+    Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
+    WayBack,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, PublicKey, Version};
@@ -172,6 +174,31 @@ fn tls(found: &Json) -> Tls {
     Tls { files, hands, lack: found["lack"].as_str().map(Into::into) }
 }
 
+/// Moments are in hours since 1970.
+fn disk(found: &Json) -> DiskState {
+    const HOUR: u64 = 3_600_000;
+    let hours = |value: &Json| value.as_u64().unwrap_or(0) * HOUR;
+    let snapshot = |one: &Json| Snapshot {
+        id: text(&one["id"]),
+        name: or(&one["name"], &text(&one["id"])),
+        made: hours(&one["made"]),
+        lack: one["lack"].as_str().map(Into::into),
+    };
+    let last = |last: &Json| WayBack {
+        snapshot: text(&last["snapshot"]),
+        made: hours(&last["made"]),
+        stage: serde_json::from_value(last["stage"].clone()).unwrap(),
+        at: hours(&last["at"]),
+        boot: String::new(),
+        run: "r1".into(),
+    };
+    DiskState {
+        now: hours(&found["now"]),
+        snapshots: found["snapshots"].as_array().into_iter().flatten().map(snapshot).collect(),
+        last: (!found["last"].is_null()).then(|| last(&found["last"])),
+    }
+}
+
 /// The answer to one question, from what the case tells.
 fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
     let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
@@ -328,6 +355,10 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("unit")?;
             Answer::UnitFiles(Arc::new(unit_files(facts)))
         }
+        Query::Disk(_) => {
+            family("disk")?;
+            Answer::Disk(disk(&facts["disk"]))
+        }
         Query::Ring(user) => {
             family("ring")?;
             const DAY: u64 = 86_400_000;
@@ -343,7 +374,23 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             let now = facts["ring"]["now"].as_u64().unwrap_or(0) * DAY;
             Answer::Ring(Ring { now, keys: list(&facts["ring"][user]).iter().map(key).collect() })
         }
-        Query::KeyFiles => return Err("no kind asks for all keys".into()),
+        Query::Signs(_) => {
+            family("signs")?;
+            Answer::Signs(Box::new(serde_json::from_value(facts["signs"].clone()).unwrap()))
+        }
+        Query::KeyFiles => {
+            let file = |(user, lines): (&String, &Json)| Authorized {
+                user: user.clone(),
+                path: format!("/home/{user}/.ssh/authorized_keys"),
+                keys: texts(lines).iter().map(|line| PublicKey::of_line(line).unwrap()).collect(),
+                ..Authorized::default()
+            };
+            let private = |path: &String| Private { path: path.clone(), mode: 0o644, ..Private::default() };
+            Answer::KeyFiles(KeyFiles {
+                authorized: facts["keys"].as_object().into_iter().flatten().map(file).collect(),
+                private: texts(&facts["open_keys"]).iter().map(private).collect(),
+            })
+        }
         Query::Elements(table) => {
             family("nft")?;
             Answer::Elements(steadfast::fact::elements(facts["nft"][table].as_str().unwrap_or_default()))
@@ -453,7 +500,7 @@ fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
                 }
             }
             let silent = made.set(&forward, &facts).is_empty();
-            if silent == made.read_only() || made.rotates() {
+            if silent == made.read_only() || made.rotates() || made.disk().is_some() {
                 Ok(())
             } else {
                 Err("acts and `read_only` do not fit".into())
@@ -522,6 +569,7 @@ fn every_kind_has_its_cases() {
         "services",
         "blocklist",
         "quarantine",
+        "triage",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

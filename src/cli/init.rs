@@ -50,7 +50,10 @@ macro_rules! quarterly {
         &[
             ("playbooks/quarterly-hardening.yml", include_str!("../../playbooks/quarterly-hardening.yml")),
             ("playbooks/key-rotation.yml", include_str!("../../playbooks/key-rotation.yml")),
+            ("playbooks/snapshot-policy.yml", include_str!("../../playbooks/snapshot-policy.yml")),
+            ("playbooks/post-incident-recovery.yml", include_str!("../../playbooks/post-incident-recovery.yml")),
             ("playbooks/quarantine.yml", include_str!("../../playbooks/quarantine.yml")),
+            ("playbooks/intrusion-triage.yml", include_str!("../../playbooks/intrusion-triage.yml")),
             $((
                 concat!("playbooks/baselines/", $name, ".yml"),
                 include_str!(concat!("../../playbooks/baselines/", $name, ".yml")),

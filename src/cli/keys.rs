@@ -181,7 +181,7 @@ impl Rotate {
             (_, true) => run::Intent::Do,
             _ => run::Intent::Ask,
         };
-        run::go(&scope, &self.way, told, intent, self.guarding.seconds())
+        run::go(&scope, &self.way, told, intent, self.guarding.seconds(), &super::approve::Approving::default())
     }
 
     /// What is asked for as a playbook that is kept, so that the run can be resumed.

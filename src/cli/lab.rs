@@ -53,6 +53,26 @@ enum Command {
         name: String,
         host: String,
     },
+    /// Keep the disk of a host as it is now; a host that runs stands still meanwhile.
+    Snapshot {
+        #[arg(long, default_value = "lab")]
+        name: String,
+        host: String,
+        snapshot: String,
+    },
+    /// Put the disk of a stopped host back to a snapshot.
+    Restore {
+        #[arg(long, default_value = "lab")]
+        name: String,
+        host: String,
+        snapshot: String,
+    },
+    /// List the snapshots of a host: id, moment, state, name, with a tab between.
+    Snapshots {
+        #[arg(long, default_value = "lab")]
+        name: String,
+        host: String,
+    },
     /// Build the base of a release without making hosts, and print where it is.
     Base {
         #[arg(long, default_value = "bookworm")]
@@ -94,6 +114,21 @@ impl Lab {
             Command::Start { name, host } => {
                 let lab = Hosts::open(&name)?;
                 lab::start(&lab, lab.host(&host)?)?;
+            }
+            Command::Snapshot { name, host, snapshot } => {
+                let lab = Hosts::open(&name)?;
+                lab::snapshot(&lab, lab.host(&host)?, &snapshot)?;
+            }
+            Command::Restore { name, host, snapshot } => {
+                let lab = Hosts::open(&name)?;
+                lab::restore(&lab, lab.host(&host)?, &snapshot)?;
+            }
+            Command::Snapshots { name, host } => {
+                let lab = Hosts::open(&name)?;
+                for one in lab::snapshots(&lab, lab.host(&host)?)? {
+                    let made = crate::moment::written(one.made * 1000);
+                    say(&format!("{0}\t{made}\tcomplete\t{0}\n", one.name))?;
+                }
             }
             Command::Base { release, dress } => {
                 let base = lab::base(&release, dress.as_deref(), &progress)?;

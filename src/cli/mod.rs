@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+mod approve;
 mod audit;
 mod complete;
 mod controls;

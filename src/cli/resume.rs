@@ -1,6 +1,7 @@
 //! `resume`: a run that was broken off is made again from its beginning. What it left running is awaited, what it left
 //! unproven is taken back, everything is read again; what is true already is left alone.
 
+use super::approve::Approving;
 use super::session::{self, Session};
 use super::terminal;
 use super::way::{Guarding, Way};
@@ -24,6 +25,8 @@ pub struct Resume {
     yes: bool,
     #[command(flatten)]
     guarding: Guarding,
+    #[command(flatten)]
+    approving: Approving,
     #[command(flatten)]
     way: Way,
 }
@@ -56,6 +59,7 @@ impl Resume {
         }
         session::block_on(async {
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), scope.call())?;
+            session.approvals = self.approving.of(&plan, !self.yes)?;
             session.over = Some(record.id.clone());
             if self.yes {
                 session.apply(&plan, Mode::Apply, None).await

@@ -1,5 +1,6 @@
 //! `check`, `plan` and `apply`: one flow that stops at different places.
 
+use super::approve::Approving;
 use super::session::{self, Session};
 use super::terminal;
 use super::way::{Guarding, Way};
@@ -50,17 +51,21 @@ pub struct Apply {
     check: bool,
     #[command(flatten)]
     guarding: Guarding,
+    #[command(flatten)]
+    approving: Approving,
 }
 
 impl Check {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        go(&self.scope, &self.way, told, Intent::Look(Mode::Check), None)
+        go(&self.scope, &self.way, told, Intent::Look(Mode::Check), None, &Approving::default())
     }
 }
 
 impl Plan {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
-        let Some(out) = &self.out else { return go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None) };
+        let Some(out) = &self.out else {
+            return go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None, &Approving::default());
+        };
         let plan = Arc::new(load::plan(&self.scope)?);
         session::block_on(async {
             let session = Session::new(&self.way, told, None, self.scope.call())?;
@@ -86,7 +91,7 @@ impl Apply {
         };
         match self.scope.playbooks.as_slice() {
             [file] if saved::is_plan(file) => self.saved(file, told),
-            _ => go(&self.scope, &self.way, told, intent, self.guarding.seconds()),
+            _ => go(&self.scope, &self.way, told, intent, self.guarding.seconds(), &self.approving),
         }
     }
 
@@ -109,6 +114,7 @@ impl Apply {
         }
         session::block_on(async {
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), scope.call())?;
+            session.approvals = self.approving.of(&plan, !self.yes)?;
             opened.apply(&plan, &mut session).await
         })
     }
@@ -123,7 +129,14 @@ pub enum Intent {
 }
 
 /// Goes as far as that.
-pub fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u64>) -> Result<u8, Faults> {
+pub fn go(
+    scope: &Scope,
+    way: &Way,
+    told: Told,
+    intent: Intent,
+    guard: Option<u64>,
+    approving: &Approving,
+) -> Result<u8, Faults> {
     if way.list_hosts || way.list_steps {
         return list(&load::closed(scope)?, way).map(|()| 0);
     }
@@ -132,7 +145,8 @@ pub fn go(scope: &Scope, way: &Way, told: Told, intent: Intent, guard: Option<u6
         terminal::somebody()?;
     }
     session::block_on(async {
-        let session = Session::new(way, told, guard, scope.call())?;
+        let mut session = Session::new(way, told, guard, scope.call())?;
+        session.approvals = approving.of(&plan, intent == Intent::Ask)?;
         match intent {
             Intent::Look(mode) => Ok(session.look(&plan, mode).await?.1),
             Intent::Do => session.apply(&plan, Mode::Apply, None).await,

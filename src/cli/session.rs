@@ -13,7 +13,7 @@ use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSetting
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Live, Report, Style, line, with_diffs};
-use crate::run::{Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
+use crate::run::{Approvals, Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -32,6 +32,8 @@ pub struct Session<'a> {
     pub over: Option<String>,
     /// What the run is to be called, where that was decided before.
     pub id: Option<String>,
+    /// Who opens gates.
+    pub approvals: Approvals,
     /// The last run with the hosts that failed in it.
     failed: Mutex<(String, BTreeSet<String>)>,
     /// What the last run told, where a report of it is wanted.
@@ -53,6 +55,7 @@ impl<'a> Session<'a> {
             call: Call { ask_become_pass: way.ask_become_pass, ..call },
             over: None,
             id: None,
+            approvals: Approvals::default(),
             failed: Mutex::default(),
             heard: Mutex::default(),
             stop: interrupts(),
@@ -265,6 +268,7 @@ impl<'a> Session<'a> {
             past: past(),
             evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),
             key: self.way.private_key.clone(),
+            approvals: self.approvals.clone(),
         };
         let run = Run {
             id: self.id.clone().unwrap_or_else(crate::run::new_id),

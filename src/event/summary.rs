@@ -19,18 +19,28 @@ pub struct Summary {
     pub reverted: usize,
     pub stale: usize,
     pub skipped: usize,
+    /// Those of the skipped that waited for what did not succeed, or was not approved.
+    #[serde(skip_serializing_if = "none")]
+    pub blocked: usize,
+}
+
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Summary {
     /// Counts one task.
     pub fn count(&mut self, outcome: &Outcome) {
         *self.slot(outcome) += 1;
+        self.blocked += usize::from(matches!(outcome, Outcome::Skipped { blocked: true, .. }));
     }
 
     /// Takes back what was counted: the task has a later word.
     pub fn uncount(&mut self, outcome: &Outcome) {
         let slot = self.slot(outcome);
         *slot = slot.saturating_sub(1);
+        let blocked = usize::from(matches!(outcome, Outcome::Skipped { blocked: true, .. }));
+        self.blocked = self.blocked.saturating_sub(blocked);
     }
 
     fn slot(&mut self, outcome: &Outcome) -> &mut usize {
@@ -60,6 +70,9 @@ impl Summary {
             4
         } else if self.stale > 0 {
             6
+        } else if matches!(mode, Mode::Apply | Mode::Rollback) && self.blocked > 0 {
+            // Nothing failed, and yet something was not begun: a gate stayed shut.
+            3
         } else if drift > 0 && !report_only {
             2
         } else {

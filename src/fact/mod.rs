@@ -14,6 +14,7 @@ mod apt_config;
 mod audit;
 mod clock;
 pub mod database;
+mod disk;
 pub mod due;
 mod element;
 pub mod evidence;
@@ -34,6 +35,7 @@ mod pattern;
 mod read;
 mod ring;
 mod shell;
+pub mod signs;
 mod socket;
 mod sshd;
 mod stat;
@@ -50,6 +52,7 @@ pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use database::{Engine, Server};
+pub use disk::{BOOT, DiskState, Stage, WayBack};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
@@ -64,6 +67,7 @@ pub use os::Os;
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
 pub use shell::Said;
+pub use signs::Signs;
 pub use socket::Socket;
 pub use sshd::Effective;
 pub use stat::{Entry, EntryKind};
@@ -142,8 +146,12 @@ pub enum Query {
     Elements(String),
     /// What the controller's ledger says of a user's keys on this host.
     Ring(String),
+    /// What is known of a disk from outside its host.
+    Disk(crate::disk::Disk),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
+    /// What may be a sign of an intrusion, with what changed in so many days.
+    Signs(u16),
 }
 
 /// One answer, of the same family as its query.
@@ -190,7 +198,9 @@ pub enum Answer {
     Leftover(Vec<String>),
     Elements(Vec<Element>),
     Ring(Ring),
+    Disk(DiskState),
     KeyFiles(KeyFiles),
+    Signs(Box<Signs>),
 }
 
 /// Why a step cannot be decided now.
@@ -259,6 +269,8 @@ accessors! {
     unit_files() = Query::UnitFiles => UnitFiles -> Arc<UnitFiles>;
     elements(table: &str) = Query::Elements(table.into()) => Elements -> Vec<Element>;
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
+    signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
+    disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

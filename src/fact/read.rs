@@ -13,8 +13,8 @@
 use super::{Answer, Facts, Query};
 use super::{
     accounts, apt_config, audit, clock, database, due, element, file, guard, journal, key_file, leftover, lines,
-    listener, login, module, mount, nft, os, package, shell, socket, sshd, stat, state, sweep, sysctl, tls, unit,
-    unit_file, updates,
+    listener, login, module, mount, nft, os, package, shell, signs, socket, sshd, stat, state, sweep, sysctl, tls,
+    unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -58,8 +58,11 @@ impl Reading {
     }
     /// How long it may take, where that is usual for all others.
     pub fn patience(&self, usual: Duration) -> Duration {
-        let walks = matches!(self.queries.first(), Some(Query::Sweep(_)));
-        if walks { usual.max(Duration::from_secs(sweep::PATIENCE)) } else { usual }
+        match self.queries.first() {
+            Some(Query::Sweep(_)) => usual.max(Duration::from_secs(sweep::PATIENCE)),
+            Some(Query::Signs(_)) => usual.max(Duration::from_secs(signs::PATIENCE)),
+            _ => usual,
+        }
     }
     pub fn queries(&self) -> &[Query] {
         &self.queries
@@ -142,6 +145,7 @@ const ANSWER: &[Fill] = &[
     key_file::answer,
     element::answer,
     sweep::answer,
+    signs::answer,
     stat::answer,
     file::answer,
 ];
@@ -166,12 +170,13 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     all.sort();
     all.dedup();
     // What is seen from outside, and what the controller knows, is not the host's to tell.
-    all.retain(|query| !matches!(query, Query::Outside(_) | Query::Handshakes(_) | Query::Ring(_)));
+    all.retain(|query| !matches!(query, Query::Outside(_) | Query::Handshakes(_) | Query::Ring(_) | Query::Disk(_)));
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
     // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.
     let (sweeps, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Sweep(_)));
+    let (signs, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Signs(_)));
     let mut readings = Vec::new();
-    for (queries, asks) in [(families, ASK), (sweeps, &[sweep::ask as Ask])] {
+    for (queries, asks) in [(families, ASK), (sweeps, &[sweep::ask as Ask]), (signs, &[signs::ask as Ask])] {
         if !queries.is_empty() {
             readings.push(Reading::of(queries, asks, &nonce));
         }

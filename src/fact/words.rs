@@ -40,7 +40,9 @@ impl Query {
             Self::UnitFiles => "the units that can start".into(),
             Self::Elements(table) => format!("the sets of table inet {table}"),
             Self::Ring(user) => format!("the ledger of {user}'s keys"),
+            Self::Disk(disk) => format!("the snapshots of {}", disk.name()),
             Self::KeyFiles => "keys and who may log in by them".into(),
+            Self::Signs(_) => "signs of an intrusion".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }
@@ -87,7 +89,10 @@ fn still(answer: &Answer) -> Answer {
     match &mut answer {
         Answer::Clock(now) => *now = 0,
         Answer::Updates(updates) => updates.now = 0,
+        // Nothing is ever set by them.
+        Answer::Signs(signs) => **signs = crate::fact::Signs::default(),
         Answer::Ring(ring) => ring.now = 0,
+        Answer::Disk(disk) => disk.now = 0,
         Answer::Sockets(sockets) => {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();

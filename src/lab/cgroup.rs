@@ -92,6 +92,19 @@ pub fn end_host(lab: &str, host: &str) -> Result<()> {
     }
 }
 
+/// Holds all processes of a host still, or lets them go on.
+pub fn hold(lab: &str, host: &str, still: bool) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = if still { Signal::STOP } else { Signal::CONT };
+    let own: Vec<PathBuf> = hierarchies().into_iter().map(|top| top.join(name(lab, host))).collect();
+    // Once more, for what began meanwhile.
+    for _ in 0..2 {
+        for pid in own.iter().flat_map(|dir| processes(dir)).filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
 fn below(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()

@@ -41,7 +41,8 @@ pub fn raise(lab: &Lab, host: &LabHost) -> Result<String> {
     Ok(format!("{} {}\n", host.address, words.join(" ")))
 }
 
-fn mount(lab: &Lab, host: &LabHost) -> Result<()> {
+/// Puts the host's own disk over the base.
+pub fn mount(lab: &Lab, host: &LabHost) -> Result<()> {
     let dir = lab.host_dir(host);
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",

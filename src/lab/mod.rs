@@ -9,7 +9,10 @@ mod cgroup;
 mod dress;
 mod host;
 mod net;
+mod snapshot;
 mod tool;
+
+pub use snapshot::{Copy, restore, snapshot, snapshots};
 
 use crate::fault::{Fault, Result};
 use rustix::fs::{FlockOperation, flock};

@@ -302,6 +302,8 @@ fn cycle(plan: &Plan, circle: &[(usize, Why)]) -> Faults {
         let says = match why {
             Why::Needs => format!("`{next}` needs this"),
             Why::OnChange => format!("`{next}` follows when this changes"),
+            Why::Gate => format!("`{next}` is written behind it, and one of them is a gate or puts the disk back"),
+            Why::Disk => format!("`{next}` is written behind it, and this puts the disk back"),
             Why::Object(object) => format!("`{next}` uses {object}, which this decides"),
             Why::Condition(object) => format!("`{next}` asks in its `when` about {object}, which this decides"),
         };

@@ -25,6 +25,8 @@ pub enum Decision {
     Blind,
     /// It can never become true on this host, with the reason.
     Impossible(String),
+    /// A person must say yes to this question before what follows.
+    Gate(String),
     /// It is not for this host, with the reason.
     Skipped(Left),
 }
@@ -79,6 +81,9 @@ pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decisi
     if let Some(after) = tainted_by.filter(|_| made.iter().any(|one| one.kind.opaque())) {
         return Decision::Pending { after };
     }
+    if let Some(message) = made.iter().find_map(|one| one.kind.gate()) {
+        return Decision::Gate(message.to_owned());
+    }
     let mut parts = Vec::new();
     let mut gaps = Vec::new();
     for (n, one) in made.iter().enumerate() {
@@ -116,13 +121,20 @@ pub struct Taint {
 impl Taint {
     /// The first task before this one, near or far, that changes the host.
     pub fn of(&self, graph: &Graph<Why>, task: usize) -> Option<usize> {
-        graph.before(task).into_iter().find_map(|(before, _)| self.by.get(&before).copied())
+        // A gate changes nothing, and what is written before it need not be what this one asks about.
+        let mut before = graph.before(task).into_iter().filter(|(_, why)| **why != Why::Gate);
+        before.find_map(|(before, _)| self.by.get(&before).copied())
     }
 
     /// The task whose change makes this one due, when an `on_change:` leads here.
     pub fn follows(&self, graph: &Graph<Why>, task: usize) -> Option<usize> {
         let mut before = graph.before(task).into_iter();
-        before.find(|(before, why)| **why == Why::OnChange && self.by.contains_key(before)).map(|(before, _)| before)
+        let anew = |before: &usize, why: &Why| match why {
+            Why::OnChange => self.by.contains_key(before),
+            Why::Disk => self.changed.contains(before),
+            _ => false,
+        };
+        before.find(|(before, why)| anew(before, why)).map(|(before, _)| before)
     }
 
     /// The first task whose change may alter what a task's conditions ask: one that decides a thing asked about, or that
@@ -132,7 +144,7 @@ impl Taint {
         let mut counts = before.filter(|(before, why)| match why {
             Why::Condition(_) => self.changed.contains(before),
             Why::Needs | Why::OnChange => true,
-            Why::Object(_) => false,
+            Why::Object(_) | Why::Gate | Why::Disk => false,
         });
         counts.find_map(|(before, _)| self.by.get(&before).copied())
     }

@@ -25,6 +25,8 @@ fn word(why: &Why) -> String {
     match why {
         Why::Needs => "needs".into(),
         Why::OnChange => "on change".into(),
+        Why::Gate => "gate".into(),
+        Why::Disk => "disk".into(),
         Why::Object(object) => object.clone(),
         Why::Condition(object) => format!("if {object}"),
     }

@@ -18,6 +18,7 @@ pub fn find(plan: &Plan, inventory: &Inventory) -> Result<Graph<Why>, Faults> {
     let by_step = by_step(plan);
     for range in &ranges {
         written(plan, range.clone(), &mut graph);
+        barriers(plan, range.clone(), &mut graph);
         evidence_first(plan, range.clone(), &mut graph, &mut faults);
     }
     across(plan, inventory, &by_step, &mut graph, &mut faults);
@@ -80,6 +81,25 @@ fn written(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
                 graph.edge(n, *then, Why::OnChange);
             }
         }
+    }
+}
+
+/// What all that is written before it in its playbook comes before, and all that is written after it comes after: a gate, and
+/// what puts the disk back.
+fn barriers(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
+    for n in range.clone() {
+        let task = &plan.tasks[n];
+        let why = match () {
+            () if task.step.kind == "approve" => Why::Gate,
+            () if task.hope().iter().any(|one| one.kind.rolls_back()) => Why::Disk,
+            () => continue,
+        };
+        let before = |first: &usize| {
+            let first = &plan.tasks[*first];
+            first.play == task.play && first.step.health.is_none()
+        };
+        (range.start..n).filter(before).for_each(|first| graph.edge(first, n, Why::Gate));
+        (n + 1..range.end).for_each(|then| graph.edge(n, then, why.clone()));
     }
 }
 

@@ -101,6 +101,10 @@ pub enum Why {
     OnChange,
     /// The later one reads or stands in what the earlier one owns.
     Object(String),
+    /// The later one waits for a gate; or it is one, or puts the disk back, and comes after what is written before it.
+    Gate,
+    /// The earlier one puts the disk back: the later one meets another host.
+    Disk,
     /// The later one's condition asks about what the earlier one owns.
     Condition(String),
 }

@@ -29,6 +29,9 @@ impl Report {
         let run = &self.run;
         let back =
             if summary.changed > 0 { format!("; `steadfast rollback {run}` takes all back") } else { String::new() };
+        if apply && !bad && summary.blocked > 0 {
+            return Some(format!("`steadfast resume {run} --approve STEP` goes on once somebody says yes{back}"));
+        }
         (apply && bad).then(|| format!("`steadfast resume {run}` goes on once it is mended{back}"))
     }
 
@@ -38,12 +41,14 @@ impl Report {
         self.head(&mut page);
         let groups = group(&self.tasks());
         let verbose = style.verbose > 0;
-        let shown = |outcome: &Outcome| match outcome {
+        // Before anything is done it is told where somebody will be asked.
+        let asks = |group: &Group| group.task.kind == "approve" && matches!(self.mode, Some(Mode::Check | Mode::Plan));
+        let shown = |group: &&Group| match &group.task.outcome {
             Outcome::Unchanged => verbose,
-            Outcome::Skipped { blocked, .. } => verbose || *blocked,
+            Outcome::Skipped { blocked, .. } => verbose || *blocked || asks(group),
             _ => true,
         };
-        let (told, folded) = fold(groups.iter().filter(|group| shown(&group.task.outcome)), verbose);
+        let (told, folded) = fold(groups.iter().filter(shown), verbose);
         for group in &told {
             page.group(group, self);
         }

@@ -1,5 +1,6 @@
 //! Changing hosts: play by play, batch by batch.
 
+use super::gate::Gates;
 use super::site::Site;
 use super::work::Work;
 use super::{Run, millis};
@@ -9,7 +10,7 @@ use crate::plan::Play;
 use crate::playbook::{Batch, OnFailure};
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -24,6 +25,9 @@ pub struct Shared {
     pub run: Arc<Run>,
     pub approved: Option<Approved>,
     pub ends: Ends,
+    pub gates: Gates,
+    /// How the tasks of plays that are over have ended.
+    past: std::sync::Mutex<HashMap<usize, bool>>,
     permits: Arc<Semaphore>,
     /// Hosts of this batch that were not begun any more.
     pub passed_over: Mutex<Vec<usize>>,
@@ -41,6 +45,8 @@ impl Run {
             run: Arc::clone(self),
             approved,
             ends: ends.map(|task| (task, watch::Sender::new(None))).collect(),
+            gates: Gates::of(&self.plan),
+            past: std::sync::Mutex::default(),
             permits: Arc::new(Semaphore::new(self.settings.forks.max(1))),
             passed_over: Mutex::default(),
         });
@@ -62,6 +68,16 @@ impl Run {
                 }
                 while jobs.join_next().await.is_some() {}
                 let mut left: Vec<usize> = play.batches[batch + 1..].concat();
+                if let Some(why) = shared.gates.shut() {
+                    left.extend(self.plan.plays[number + 1..].iter().flat_map(|play| play.batches.iter().flatten()));
+                    left.sort_unstable();
+                    left.dedup();
+                    let hosts: Vec<String> = left.iter().map(|host| self.plan.hosts[*host].name.clone()).collect();
+                    if !hosts.is_empty() {
+                        self.voice.say(What::Stopped { why, hosts });
+                    }
+                    break 'plays;
+                }
                 left.extend(shared.passed_over.lock().await.drain(..));
                 if let (false, Some(why)) = (left.is_empty(), self.enough(number, Some((batch, &before)))) {
                     self.voice.say(What::Stopped {
@@ -134,15 +150,22 @@ impl Shared {
         }
         for task in &order {
             self.end(*task, false);
+            self.gates.arrive(*task);
         }
         self.run.voice.say(What::HostDone { host: self.run.plan.hosts[host].name.clone(), ms: millis(began) });
     }
 
     /// Tells those who wait how a task ended; the first word counts.
     pub fn end(&self, task: usize, good: bool) {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).entry(task).or_insert(good);
         if let Some(end) = self.ends.get(&task) {
             end.send_if_modified(|state| state.is_none() && state.replace(good).is_none());
         }
+    }
+
+    /// How a task of a play that is over has ended; one that never began is none of this run's.
+    pub fn past(&self, task: usize) -> bool {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).get(&task).copied().unwrap_or(true)
     }
 
     pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 mod apply;
+mod disk;
 mod door;
 mod fail;
+mod gate;
 mod gather;
 mod guard;
 mod held;
@@ -26,6 +28,7 @@ mod stage;
 mod voice;
 mod work;
 
+pub use gate::Approvals;
 pub use keyring::Keyring;
 pub use voice::Voice;
 
@@ -71,6 +74,8 @@ pub struct Settings {
     pub evidence: Option<PathBuf>,
     /// The key that signs, where neither step nor inventory says one.
     pub key: Option<PathBuf>,
+    /// Who opens gates.
+    pub approvals: Approvals,
 }
 
 /// What earlier runs left true.

@@ -230,6 +230,12 @@ impl Site {
                 Outcome::Unknown { why: "it has no `check:`, so nobody can say whether it is needed".into() }
             }
             Decision::Impossible(why) => Outcome::Failed { why: why.clone() },
+            Decision::Gate(message) => Outcome::Skipped {
+                why: format!("a gate, which an apply asks at: {message}"),
+                blocked: false,
+                waived: false,
+                because: None,
+            },
             Decision::Skipped(left) => Outcome::left(left),
         };
         self.done(task, outcome, decision.rows());

@@ -24,6 +24,9 @@ impl Work<'_> {
         made: &Arc<[Made]>,
         planned: Decision,
     ) -> Result<(Outcome, Vec<Row>), Loss> {
+        if made.iter().any(|one| one.kind.disk().is_some()) {
+            return self.disk(site, task, made, planned).await;
+        }
         if made.iter().any(|one| one.kind.rotates()) {
             return self.rotate(site, task, made, planned).await;
         }

@@ -12,7 +12,7 @@ use crate::host::Loss;
 use crate::plan::{Decision, Taint, decide};
 use crate::playbook::Made;
 use crate::step::Row;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 /// The tasks of one host in one play, while they run.
 pub struct Work<'a> {
     pub(super) shared: &'a Shared,
-    order: &'a [usize],
+    pub(super) order: &'a [usize],
     pub(super) facts: Facts,
     /// The facts of this task were read after the last change.
     pub(super) fresh: Option<usize>,
@@ -34,6 +34,10 @@ pub struct Work<'a> {
     /// Changes to the way in that wait for their proof.
     pub(super) open: Option<Open>,
     permit: Option<OwnedSemaphorePermit>,
+    /// What each task would do, by the first reading.
+    pub(super) first: HashMap<usize, Decision>,
+    /// What ended before the host's disk was put back: nobody holds it to that any more.
+    pub(super) gone: HashSet<usize>,
 }
 
 impl<'a> Work<'a> {
@@ -49,6 +53,8 @@ impl<'a> Work<'a> {
             acted: None,
             open: None,
             permit: None,
+            first: HashMap::new(),
+            gone: HashSet::new(),
         }
     }
 
@@ -63,7 +69,9 @@ impl<'a> Work<'a> {
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
+        self.end_way_back(site).await?;
         let first: HashMap<usize, Decision> = self.begin(site).await?.into_iter().collect();
+        self.first.clone_from(&first);
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {
                 break;
@@ -135,7 +143,7 @@ impl<'a> Work<'a> {
             self.touched = false;
             self.facts.update(site.read_made(self.order).await?);
             for task in self.order {
-                let Some(end) = self.ends.get(task).cloned() else { continue };
+                let Some(end) = self.ends.get(task).cloned().filter(|_| !self.gone.contains(task)) else { continue };
                 let asks = self.shared.run.plan.tasks[*task].step.asks_host();
                 let passes = site.made(*task).iter().any(|one| one.kind.passing());
                 let stood = matches!(end, Outcome::Unchanged | Outcome::Changed) && !passes;
@@ -178,7 +186,9 @@ impl<'a> Work<'a> {
     async fn one(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(Outcome, Vec<Row>), Loss> {
         let plan = Arc::clone(&self.shared.run.plan);
         if let Some(blocker) = self.blocker(task).await {
-            let why = format!("{} did not succeed", plan.name(blocker));
+            let is_gate = plan.tasks[blocker].step.kind == "approve";
+            let what = if is_gate { "is not open" } else { "did not succeed" };
+            let why = format!("{} {what}", plan.name(blocker));
             return Ok((Outcome::Skipped { why, blocked: true, waived: false, because: None }, vec![]));
         }
         if let Some(why) = site.unmade(task) {
@@ -211,6 +221,7 @@ impl<'a> Work<'a> {
                 Some(seconds) => self.recover(site, task, &made, seconds).await,
                 None => Ok((Outcome::Manual, planned.rows())),
             },
+            Decision::Gate(message) => Ok((self.gate(site, task, &message).await, vec![])),
             Decision::Drift(_) if made.iter().any(|one| one.kind.gathers().is_some()) => {
                 match made.iter().find_map(|one| one.kind.gathers()) {
                     Some(wish) => self.gather(site, task, wish).await,
@@ -262,20 +273,30 @@ impl<'a> Work<'a> {
             } else if let Some(end) = self.shared.ends.get(&before) {
                 let mut end = end.subscribe();
                 if end.borrow().is_none() {
-                    self.permit = None;
+                    self.let_others();
                     let _ = end.wait_for(Option::is_some).await;
-                    self.permit = self.shared.permit().await;
+                    self.back_again().await;
                 }
                 *end.borrow() == Some(true)
             } else {
                 // An earlier play of this host: it ended before this play began.
-                true
+                self.shared.past(before)
             };
             if !good {
                 return Some(before);
             }
         }
         None
+    }
+
+    /// Another host may work while this one waits.
+    pub(super) fn let_others(&mut self) {
+        self.permit = None;
+    }
+
+    /// Waits until this host may work again.
+    pub(super) async fn back_again(&mut self) {
+        self.permit = self.shared.permit().await;
     }
 
     /// Why the task must not act, when what was approved is not what would be done now.

@@ -44,12 +44,10 @@ use crate::act::Act;
 use crate::fact::{Facts, Gap, KeyEvent, Known, Query, Ring};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
+use crate::moment::{day, length, moment};
 use crate::secret::Reference;
 use crate::yaml::Node;
 use serde::Deserialize;
-use when::{day, length, moment};
-
-mod when;
 
 /// One user's key.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]

@@ -4,6 +4,7 @@
 //! plus one word in the list below: dispatch, handbook page, schema and laws follow from it.
 
 use crate::act::Act;
+use crate::disk::Disk;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults, Place};
 use crate::yaml::{Node, Open, Value, from_node, open_faults};
@@ -21,6 +22,7 @@ pub use change::{Claim, Object, Row, Setting, Undo, Val};
 pub use evidence::Evidence;
 pub use key_rotation::{KeyOrder, KeyTurn};
 pub use restore::{Before, Restore};
+pub use snapshot::DiskTurn;
 pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.
@@ -102,6 +104,26 @@ pub trait Kind: Debug + Send + Sync {
     /// Whether it replaces keys: what is between its stages is the run's to do.
     fn rotates(&self) -> bool {
         false
+    }
+
+    /// The question that must be answered before what follows, where it is a gate.
+    fn gate(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it puts the host's disk back, so that all that follows meets another host.
+    fn rolls_back(&self) -> bool {
+        false
+    }
+
+    /// The disk it is about, where it is one that is kept outside the host.
+    fn disk(&self) -> Option<Disk> {
+        None
+    }
+
+    /// What the run does next with that disk, by what was read.
+    fn disk_turn(&self, _: &Facts) -> Option<DiskTurn> {
+        None
     }
 
     /// How far a change of keys has come, by what was read.
@@ -278,8 +300,11 @@ kinds! {
     tls::Tls,
     command::Command,
     expect::Expect,
+    approve::Approve,
+    snapshot::Snapshot,
     ports::Ports,
     sweep::Sweep,
+    triage::Triage,
 }
 
 /// Whether a package can have this name.

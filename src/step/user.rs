@@ -31,7 +31,6 @@ use crate::yaml::{Node, Value};
 use serde::Deserialize;
 
 pub(super) mod fields;
-pub(super) use fields::date;
 
 /// A user's account.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]

@@ -3,7 +3,7 @@
 
 use super::chain::{hex, put};
 use super::{Store, broken, time};
-use crate::fact::{KeyEvent, Known, Ring};
+use crate::fact::{KeyEvent, Known, Ring, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
 use crate::target::{KeyNote, Ledger};
@@ -52,6 +52,14 @@ impl Ledger for Keys {
 
     fn note(&self, note: &KeyNote) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_key(note, now())
+    }
+
+    fn way_back(&self, host: &str, disk: &str) -> Result<Option<WayBack>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).way_back(host, disk)
+    }
+
+    fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_way_back(host, disk, word)
     }
 }
 

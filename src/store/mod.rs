@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod chain;
+mod disks;
 mod events;
 mod keys;
 mod past;
@@ -194,6 +195,7 @@ impl Store {
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
             .and_then(|()| connection.execute_batch(SCHEMA))
             .and_then(|()| connection.execute_batch(keys::TABLE))
+            .and_then(|()| connection.execute_batch(disks::TABLE))
             .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

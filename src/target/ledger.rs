@@ -1,6 +1,6 @@
-//! The ledger of keys, as a run sees it: it reads what is known and writes down what happens. Only the store keeps one.
+//! The ledger of keys, and of disks that were put back, as a run sees it: it reads what is known and writes down what happens. Only the store keeps one.
 
-use crate::fact::{KeyEvent, Ring};
+use crate::fact::{KeyEvent, Ring, WayBack};
 use crate::fault::Result;
 use crate::host::PublicKey;
 
@@ -31,4 +31,16 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// It cannot be written; what it names must not begin.
     fn note(&self, note: &KeyNote) -> Result<()>;
+
+    /// The last way back of a disk of a host.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn way_back(&self, host: &str, disk: &str) -> Result<Option<WayBack>>;
+
+    /// Writes one word on it down, durably.
+    ///
+    /// # Errors
+    /// It cannot be written; what it names must not begin.
+    fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()>;
 }

@@ -51,6 +51,15 @@ impl Remote {
         }
     }
 
+    /// What the keeper of a disk says, and this controller.
+    async fn look_at_disks(&self, queries: &[Query], facts: &mut Facts) {
+        for query in queries {
+            let Query::Disk(disk) = query else { continue };
+            let state = super::disk::look(disk, self.keys.as_ref()).await;
+            facts.put(query.clone(), state.map(Answer::Disk));
+        }
+    }
+
     /// What the host looks like from outside: the ports that were asked about and all that it says are open.
     async fn look_from_outside(&self, queries: &[Query], facts: &mut Facts) {
         for query in queries {
@@ -88,6 +97,7 @@ impl Reader for Remote {
             super::handshake::shake(self.outside.as_ref(), queries, &mut facts).await;
             self.look_from_outside(queries, &mut facts).await;
             self.look_up_keys(queries, &mut facts);
+            self.look_at_disks(queries, &mut facts).await;
             Ok(facts)
         })
     }
@@ -119,6 +129,7 @@ impl Target for Remote {
                 super::handshake::shake(self.outside.as_ref(), &job.queries, &mut facts).await;
                 self.look_from_outside(&job.queries, &mut facts).await;
                 self.look_up_keys(&job.queries, &mut facts);
+                self.look_at_disks(&job.queries, &mut facts).await;
             }
             Ok((done, facts))
         })

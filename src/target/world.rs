@@ -4,7 +4,7 @@
 
 use super::{Done, Fate, Reader, Target};
 use crate::act::{Act, Hold, Lease, Verb};
-use crate::fact::{Accounts, Facts, Group, Mount, Os, Query, Ring, Socket, Unit, Updates, User};
+use crate::fact::{Accounts, DiskState, Facts, Group, Mount, Os, Query, Ring, Socket, Unit, Updates, User};
 use crate::host::{Later, Loss, LossKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,6 +62,8 @@ pub struct State {
     pub updates: Option<Updates>,
     /// What a ledger says of users' keys.
     pub rings: BTreeMap<String, Ring>,
+    /// What is known of the host's disk.
+    pub disk: DiskState,
 }
 
 /// Where the line breaks: before or after the nth effect (from 1).

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +29,12 @@ pub struct State {
     pub raw: Option<Vec<u8>>,
     /// The token that must come along.
     pub token: Option<String>,
+    /// The qcow2 image that is the disk, with its snapshots: id, name, and how often it is still said to be in the making.
+    pub image: Option<PathBuf>,
+    pub snapshots: Vec<(String, String, usize)>,
+    /// How often the disk is still said to be on its way back, and the power to be changing.
+    pub rolling: usize,
+    pub power: (&'static str, usize),
     /// Actions in the order in which they came, refused ones as well.
     pub heard: Vec<String>,
     pub count: usize,
@@ -115,8 +123,9 @@ impl State {
             Ok(()) => {
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
                 match action.as_str() {
+                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(),
                     "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
-                    _ => error("InvalidAction", &action),
+                    _ => self.disk(&action, &body),
                 }
             }
         };
@@ -147,7 +156,8 @@ impl State {
         }
         let (year, month, day) = civil(time / 86_400);
         let date = format!("{year:04}-{month:02}-{day:02}");
-        if scope != format!("{date}/cvm/tc3_request") {
+        let service = if OF_DISKS.contains(&header("x-tc-action")) { "cbs" } else { "cvm" };
+        if scope != format!("{date}/{service}/tc3_request") {
             return Err(wrong("another scope"));
         }
         let names: Vec<&str> = parts["SignedHeaders"].split(';').collect();
@@ -158,7 +168,7 @@ impl State {
         let canonical = format!("POST\n/\n\n{lines}\n{}\n{}", names.join(";"), hex(&Sha256::digest(&request.body)));
         let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
         let key = hmac(format!("TC3{KEY}").as_bytes(), date.as_bytes());
-        let key = hmac(&hmac(&key, b"cvm"), b"tc3_request");
+        let key = hmac(&hmac(&key, service.as_bytes()), b"tc3_request");
         if parts["Signature"] != hex(&hmac(&key, text.as_bytes())) {
             return Err(wrong("The provided credentials could not be validated"));
         }
@@ -195,6 +205,81 @@ impl State {
         json!({"TotalCount": found.len(), "InstanceSet": page, "RequestId": "r-1"})
     }
 }
+
+impl State {
+    /// The state of the only instance: what was begun goes on for some questions.
+    fn one_instance(&mut self) -> Value {
+        let (wanted, left) = &mut self.power;
+        let now = match (*left, *wanted) {
+            (0, done) => done,
+            (_, "STOPPED") => "STOPPING",
+            _ => "STARTING",
+        };
+        *left = left.saturating_sub(1);
+        json!({"TotalCount": 1, "InstanceSet": [{"InstanceId": "ins-1", "InstanceState": now}], "RequestId": "r"})
+    }
+
+    fn qemu(&self, words: &[&str]) {
+        let done = Command::new("qemu-img").args(words).arg(self.image.as_ref().unwrap()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// What is done to the disk is done to a real image.
+    fn disk(&mut self, action: &str, body: &Value) -> Value {
+        let done = json!({"RequestId": "r"});
+        match action {
+            "StopInstances" => self.power = ("STOPPED", 2),
+            "StartInstances" => self.power = ("RUNNING", 2),
+            "CreateSnapshot" => {
+                let id = format!("snap-{}", self.snapshots.len());
+                self.qemu(&["snapshot", "-c", &id]);
+                self.snapshots.push((id.clone(), body["SnapshotName"].as_str().unwrap().to_owned(), 2));
+                return json!({"SnapshotId": id, "RequestId": "r"});
+            }
+            "DescribeSnapshots" => {
+                let told = self.snapshots.iter_mut().map(|(id, name, left)| {
+                    let state = if *left == 0 { "NORMAL" } else { "CREATING" };
+                    *left = left.saturating_sub(1);
+                    json!({"SnapshotId": id, "SnapshotName": name, "SnapshotState": state, "CreateTime": "2026-11-27 02:00:00"})
+                });
+                let told: Vec<Value> = told.collect();
+                return json!({"TotalCount": told.len(), "SnapshotSet": told, "RequestId": "r"});
+            }
+            "DescribeDisks" => {
+                let busy = self.rolling > 0;
+                self.rolling = self.rolling.saturating_sub(1);
+                return json!({"TotalCount": 1, "DiskSet": [{"DiskId": "disk-1", "Rollbacking": busy, "RollbackPercent": 50}]});
+            }
+            "ApplySnapshot" if self.power != ("STOPPED", 0) => return error("InvalidDisk.Busy", "the instance runs"),
+            "ApplySnapshot" if self.rolling > 0 => return error("ResourceInUse.DiskRollbacking", "it goes on"),
+            "ApplySnapshot" => {
+                let id = body["SnapshotId"].as_str().unwrap().to_owned();
+                match self.snapshots.iter().find(|one| one.0 == id) {
+                    Some((_, _, 0)) => {}
+                    Some(_) => return error("ResourceUnavailable.SnapshotCreating", &id),
+                    None => return error("InvalidSnapshotId.NotFound", &id),
+                }
+                self.qemu(&["snapshot", "-a", &id]);
+                self.rolling = 2;
+            }
+            "DeleteSnapshots" => {
+                let id = body["SnapshotIds"][0].as_str().unwrap().to_owned();
+                let before = self.snapshots.len();
+                self.snapshots.retain(|one| one.0 != id);
+                if self.snapshots.len() == before {
+                    return error("InvalidSnapshotId.NotFound", &id);
+                }
+                self.qemu(&["snapshot", "-d", &id]);
+            }
+            _ => return error("InvalidAction", action),
+        }
+        done
+    }
+}
+
+/// Actions of the product of disks.
+const OF_DISKS: [&str; 5] =
+    ["DescribeSnapshots", "CreateSnapshot", "DeleteSnapshots", "ApplySnapshot", "DescribeDisks"];
 
 fn error(code: &str, says: &str) -> Value {
     json!({"Error": {"Code": code, "Message": says}, "RequestId": "ed93f3cb-f35e-473f-b9f3-0d451b8b79c6"})

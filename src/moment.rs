@@ -43,7 +43,30 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 
 /// Of which day a time is.
 pub fn day(ms: u64) -> String {
-    crate::step::user::date(i64::try_from(ms / DAY).unwrap_or_default())
+    let shifted = ms / DAY + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year + u64::from(month <= 2))
+}
+
+/// A moment as people write it, to the second: `2026-11-27T02:00:00Z`.
+pub fn written(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{}T{:02}:{:02}:{:02}Z", day(ms), seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
+/// A length in a word or two: `26 h`, `3 days`.
+pub fn lasts(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 #[cfg(test)]
@@ -52,11 +75,17 @@ mod tests {
 
     #[test]
     fn ages_and_moments_are_understood() {
-        assert_eq!([length("90d"), length("12h"), length("0d"), length("d"), length("9"), length("")].map(|l| l.unwrap_or(1)),
-            [90 * DAY, DAY / 2, 1, 1, 1, 1]);
+        assert_eq!(
+            [length("90d"), length("12h"), length("0d"), length("d"), length("9"), length("")].map(|l| l.unwrap_or(1)),
+            [90 * DAY, DAY / 2, 1, 1, 1, 1]
+        );
         assert_eq!(moment("1970-01-02"), Some(DAY));
         assert_eq!(moment("2026-11-24T21:05:09Z"), Some(20_781 * DAY + 75_909_000));
-        assert_eq!(day(moment("2026-11-24").unwrap()), "2026-11-24");
+        for day in ["1970-01-01", "2000-02-29", "2026-11-24", "2100-03-01", "2026-12-31"] {
+            assert_eq!(super::day(moment(day).unwrap()), day);
+        }
+        assert_eq!(written(moment("2026-11-24T21:05:09Z").unwrap()), "2026-11-24T21:05:09Z");
+        assert_eq!([lasts(90_000), lasts(7_200_000), lasts(9 * DAY)], ["90 s", "2 h", "9 days"]);
         for bad in ["2026-13-01", "2026-11", "2026-11-24T21:05:09", "x", "2026-11-24T24:00:00Z", "1969-01-01"] {
             assert_eq!(moment(bad), None, "{bad}");
         }

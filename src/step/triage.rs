@@ -1,0 +1,308 @@
+//! Signs of an intrusion: processes, sockets, accounts, keys, start-up items, logins, and where the host contradicts itself.
+//!
+//! ```yaml
+//! - id: triage
+//!   triage: {}
+//! - id: triage-of-a-web-server
+//!   triage:
+//!     days: 30
+//!     cpu: 80
+//!     listen: [22, 80, 443, 68/udp]
+//!     outbound: [10.0.0.0/8]
+//!     admins: [192.0.2.0/24]
+//!     keys: ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
+//!     known: [/etc/cron.d/backup, "/opt/app/**"]
+//!     outside: true
+//! ```
+//!
+//! It only looks; a check and an apply do the same. Each finding is a line: the thing, the name of the sign, and the evidence, which
+//! begins with the level: `high` (nothing harmless looks like this), `medium` (somebody should know why) or `low` (told
+//! with `level: low` alone).
+//!
+//! | sign | level | is found |
+//! |---|---|---|
+//! | `deleted-executable`, `memory-executable`, `temporary-executable` | high | a process runs what is on no disk any more, was never on one, or lies in `/tmp`, `/var/tmp`, `/dev/shm`, `/run/user` |
+//! | `no-executable`, `kernel-impostor`, `random-name` | medium, high, medium | it has no file, calls itself a thread of the kernel, or has letters and digits at random for a name and no package |
+//! | `unowned-executable` | high, low | it runs a file among those of the system that no package brought; elsewhere (`/opt`, `/usr/local`) |
+//! | `preload` | high | `/etc/ld.so.preload`, or `LD_PRELOAD` of a process |
+//! | `cpu`, `memory`, `disk` | medium, low | over the threshold (percent of all processors, percent, megabytes a second), by a program of no package; of one |
+//! | `listening` | medium, high | on a port that `listen` does not name; by a program of no package, or TFTP or a database for everybody |
+//! | `outbound`, `tftp` | high, medium | a connection to outside by a program of no package or by a shell, or to where `outbound` does not lead; TFTP |
+//! | `uid-0`, `empty-password` | high | an account beside root with all rights; one without a password |
+//! | `foreign-key` | high, medium | a key that `keys` does not name; without `keys`, one in a file that changed in `days` days after the host's first start |
+//! | `private-key` | high | a private half that others can read |
+//! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
+//! | `login` | high | from an address outside `admins`, where these are told |
+//! | `start-up` | medium, high | a start-up item that changed in these days after the first start, by mtime or ctime, and is no package's; one that a package brought otherwise |
+//! | `tool` | high | `ps`, `ss`, `ls`, `sshd` … is not its package's, or stands before it in the search path |
+//! | `names`, `time-outs` | medium, low | questions of the name service in a minute (`names_per_minute`), time-outs of databases in a day in logs (`timeouts_per_day`) |
+//! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
+//!
+//! Way back: none is needed. Disruption: none; it takes about three seconds and some reading of files.
+//!
+//! Traps:
+//! - Needs root. Whoever is root on the host can lie in every answer, also in the sums of packages; compare with what others saw.
+//! - What changed before the host made its own keys (its first start) came with its image and is not told. What cloud-init
+//!   writes afterwards is told for `days` days: name it under `known`.
+//! - A playbook that writes start-up items makes them signs for others: name these under `known` as well.
+//! - Packages are known on Debian and Ubuntu; elsewhere what depends on them is `low`.
+//! - Processors and memory are those of the machine, processes those of the container.
+
+use super::words::place;
+use super::{Check, Claim, Kind, Many, Row, Setting};
+use crate::act::Act;
+use crate::fact::{Facts, Gap, Query, Signs};
+use crate::fault::{Fault, Faults};
+use crate::step::net::span::{Of, Span};
+use crate::yaml::Node;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+mod access;
+mod files;
+mod network;
+mod processes;
+
+/// What is a sign here, and what is not.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Triage {
+    /// How far back changes are looked at.
+    days: u16,
+    /// Percent of all processors.
+    cpu: f64,
+    /// Percent.
+    memory: f64,
+    /// Megabytes a second.
+    disk: f64,
+    /// Ports on which something may listen for others: `22`, `68/udp`.
+    #[schemars(with = "Vec<PortSchema>")]
+    listen: Many,
+    /// Addresses and networks to which the host may connect.
+    outbound: Many,
+    /// Addresses and networks from which people log in.
+    admins: Many,
+    /// Keys that may log in: `SHA256:…` or a line of authorized_keys.
+    keys: Many,
+    /// Globs of files (start-up items, programs) that are as they should be.
+    known: Many,
+    names_per_minute: u64,
+    timeouts_per_day: u64,
+    /// The lowest level that is told.
+    level: Level,
+    /// The controller calls the ports that are open.
+    outside: bool,
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum PortSchema {
+    Number(u16),
+    Text(String),
+}
+
+impl Default for Triage {
+    fn default() -> Self {
+        let listen = ["22", "80", "443", "68/udp", "546/udp"].map(String::from).to_vec();
+        let (listen, none) = (Many(listen), Many::default());
+        Self {
+            days: 30,
+            cpu: 80.0,
+            memory: 90.0,
+            disk: 200.0,
+            listen,
+            outbound: none.clone(),
+            admins: none.clone(),
+            keys: none.clone(),
+            known: none,
+            names_per_minute: 600,
+            timeouts_per_day: 50,
+            level: Level::Medium,
+            outside: false,
+        }
+    }
+}
+
+/// How sure it is that a finding is a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Low,
+    Medium,
+    High,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// One sign.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Finding {
+    sign: &'static str,
+    object: String,
+    level: Level,
+    told: String,
+    wanted: &'static str,
+}
+
+impl Finding {
+    fn new(level: Level, sign: &'static str, object: impl Into<String>, told: impl Into<String>) -> Self {
+        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent" }
+    }
+
+    fn but(mut self, wanted: &'static str) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
+    fn row(&self) -> Row {
+        Row::new(&self.object, self.sign, format!("{}: {}", self.level.word(), self.told), self.wanted)
+    }
+}
+
+/// What the judges share.
+struct Scene<'a> {
+    wish: &'a Triage,
+    signs: &'a Signs,
+    known: GlobSet,
+}
+
+impl Scene<'_> {
+    /// Whether a time is within the days that are looked at, and after the host's first start.
+    fn recent(&self, at: i64) -> bool {
+        let since = self.signs.now - i64::from(self.wish.days) * 86_400;
+        at > since.max(self.signs.born.unwrap_or(i64::MIN))
+    }
+
+    fn is_known(&self, path: &str) -> bool {
+        self.known.is_match(path)
+    }
+
+    /// Whose file it is; `None` where that is not known at all.
+    fn owned(&self, path: &str) -> Option<bool> {
+        self.signs.packages.known.then(|| self.signs.packages.owner(path).is_some())
+    }
+}
+
+/// More findings than these are no help to anybody.
+const MOST: usize = 300;
+
+fn spans(many: &Many) -> Option<Vec<Span>> {
+    many.iter().map(|text| Span::parse(text).filter(|span| span.of != Of::Port)).collect()
+}
+
+/// `22`, `68/udp`
+fn port(text: &str) -> Option<(&'static str, Span)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = ["tcp", "udp"].into_iter().find(|word| *word == protocol)?;
+    let span = Span::parse(number).filter(|span| span.of == Of::Port && span.from > 0)?;
+    Some((protocol, span))
+}
+
+impl Check for Triage {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        let mut bad = |field: &str, text: &str, what: &str| {
+            faults.push(Fault::new(format!("`{text}` is no {what}")).at(place(body, field)));
+        };
+        for (field, many) in [("outbound", &self.outbound), ("admins", &self.admins)] {
+            let wrong = |text: &&str| Span::parse(text).is_none_or(|span| span.of == Of::Port);
+            many.iter().filter(wrong).for_each(|text| bad(field, text, "address or network"));
+        }
+        self.listen.iter().filter(|text| port(text).is_none()).for_each(|text| bad("listen", text, "port"));
+        let glob = |text: &&str| !text.starts_with(['/', '*']) || Glob::new(text).is_err();
+        self.known.iter().filter(glob).for_each(|text| bad("known", text, "glob of paths"));
+        let key = |text: &&str| !text.starts_with("SHA256:") && crate::host::PublicKey::of_line(text).is_none();
+        self.keys.iter().filter(key).for_each(|text| bad("keys", text, "key: write SHA256:… or its whole line"));
+        if !(1..=365).contains(&self.days) {
+            bad("days", &self.days.to_string(), "number of days from 1 to 365");
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+impl Triage {
+    fn globs(&self) -> GlobSet {
+        let mut set = GlobSetBuilder::new();
+        self.known.iter().filter_map(|text| Glob::new(text).ok()).for_each(|glob| _ = set.add(glob));
+        set.build().unwrap_or_default()
+    }
+
+    fn findings(&self, found: &Facts) -> Result<(Vec<Finding>, Vec<String>), Gap> {
+        let signs = found.signs(self.days)?;
+        let scene = Scene { wish: self, signs, known: self.globs() };
+        let mut lacks = signs.lacks.clone();
+        let mut all = processes::judge(&scene);
+        all.extend(network::judge(&scene));
+        all.extend(files::judge(&scene));
+        let lack = |gap: Gap| match gap {
+            Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
+        };
+        match found.accounts() {
+            Ok(accounts) => all.extend(access::accounts(&scene, accounts)),
+            Err(gap) => lacks.push(lack(gap)),
+        }
+        match found.key_files() {
+            Ok(keys) => all.extend(access::keys(&scene, keys)),
+            Err(gap) => lacks.push(lack(gap)),
+        }
+        if self.outside {
+            match found.outside(&BTreeSet::new()) {
+                Ok(seen) => all.extend(network::outside(&scene, seen)),
+                Err(gap) => lacks.push(lack(gap)),
+            }
+        }
+        all.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
+        all.dedup();
+        Ok((all, lacks))
+    }
+}
+
+impl Kind for Triage {
+    fn facts(&self) -> Vec<Query> {
+        let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles];
+        if self.outside {
+            all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
+        }
+        all
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let (findings, lacks) = self.findings(found)?;
+        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
+        let mut rows: Vec<Row> = told.iter().take(MOST).map(|one| one.row()).collect();
+        if told.len() > MOST {
+            let more = format!("and {} more", told.len() - MOST);
+            rows.push(Row::new("findings", "known", more, "yes"));
+        }
+        // What could not be read hides nothing of what could, and is never well.
+        if !lacks.is_empty() {
+            if rows.is_empty() {
+                return Err(Gap::Unknown(lacks.join(", ")));
+            }
+            rows.push(Row::new("signs", "known", lacks.join(", "), "yes"));
+        }
+        Ok(rows)
+    }
+
+    fn set(&self, _: &[Setting], _: &Facts) -> Vec<Act> {
+        vec![]
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![]
+    }
+
+    fn read_only(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,55 @@
+//! Ways back of disks, word by word: a run that dies in the middle is taken on from its last word.
+
+use super::{Store, broken, time};
+use crate::fact::{Stage, WayBack};
+use crate::fault::Result;
+use rusqlite::{OptionalExtension, params};
+
+/// The table of the words.
+pub const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS disks (
+  n INTEGER PRIMARY KEY, at INTEGER NOT NULL, host TEXT NOT NULL, disk TEXT NOT NULL, snapshot TEXT NOT NULL,
+  made INTEGER NOT NULL, stage TEXT NOT NULL, boot TEXT NOT NULL, run TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS disks_of ON disks (host, disk);
+";
+
+impl Store {
+    /// The last word on a disk of a host.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn way_back(&self, host: &str, disk: &str) -> Result<Option<WayBack>> {
+        let text = "SELECT snapshot, made, stage, at, boot, run FROM disks WHERE host = ?1 AND disk = ?2 ORDER BY n DESC LIMIT 1";
+        let row = |row: &rusqlite::Row<'_>| {
+            let word: String = row.get(2)?;
+            let stage = Stage::ALL.into_iter().find(|stage| stage.word() == word);
+            Ok(WayBack {
+                snapshot: row.get(0)?,
+                made: row.get::<_, i64>(1)?.cast_unsigned(),
+                // What nobody of ours wrote is gone through again.
+                stage: stage.unwrap_or(Stage::Stopping),
+                at: row.get::<_, i64>(3)?.cast_unsigned(),
+                boot: row.get(4)?,
+                run: row.get(5)?,
+            })
+        };
+        self.0.query_row(text, params![host, disk], row).optional().map_err(|error| broken(&error))
+    }
+
+    /// Writes a word down, durably.
+    ///
+    /// # Errors
+    /// It cannot be written; what it names must not begin.
+    pub fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()> {
+        self.0.pragma_update(None, "synchronous", "FULL").map_err(|error| broken(&error))?;
+        self.at_once(|all| {
+            let WayBack { snapshot, made, stage, at, boot, run } = word;
+            all.execute(
+                "INSERT INTO disks (at, host, disk, snapshot, made, stage, boot, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![time(*at), host, disk, snapshot, time(*made), stage.word(), boot, run],
+            )
+            .map(drop)
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Signs of an intrusion on real hosts: none where there is none, all that were planted, and those that a host hides.
+
+use crate::common::{Fleet, Run};
+use serde_json::Value as Json;
+use steadfast::fact::{self, Facts, Query};
+use steadfast::host::Reply;
+
+const PLANT: &str = include_str!("compromised/plant.sh");
+
+fn check(fleet: &Fleet, limit: &str, body: &str) -> Run {
+    let path = fleet.0.dir().join("triage.yml");
+    let text = format!("hosts: all\nbecome: true\nsteps:\n- id: triage\n  triage: {body}\n");
+    std::fs::write(&path, text).unwrap();
+    let html = fleet.0.dir().join("triage.html").display().to_string();
+    let words = ["check", &path.display().to_string(), "-i", &fleet.inventory(), "-l", limit, "--json"];
+    fleet.steadfast(&[&words[..], &["--report", &format!("html:{html}")]].concat())
+}
+
+/// What was found: the sign, the thing and the evidence.
+fn findings(run: &Run) -> Vec<(String, String, String)> {
+    let events = run.out.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let rows = events.flat_map(|event| event["rows"].as_array().cloned().unwrap_or_default());
+    let text = |row: &Json, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    rows.map(|row| (text(&row, "field"), text(&row, "object"), text(&row, "found"))).collect()
+}
+
+/// Waits until the host has started all that it starts.
+fn settled(fleet: &Fleet, host: &str) {
+    fleet.inside(host, "timeout 60 systemctl is-system-running --wait");
+}
+
+#[test]
+fn a_fresh_host_shows_no_sign() {
+    for release in ["bookworm", "trixie"] {
+        let fleet = Fleet::of(release, 1);
+        settled(&fleet, "h1");
+        let subnet = &fleet.0.subnet;
+        // The base has a service that nobody wants, so that others can find it.
+        fleet.inside("h1", "systemctl stop rpcbind.socket rpcbind.service");
+        let run = check(&fleet, "h1", &format!("{{admins: [{subnet}.0/24], outside: true}}"));
+        assert_eq!((run.code, findings(&run)), (0, vec![]), "{release}: {}{}", run.out, run.err);
+    }
+}
+
+#[test]
+fn every_sign_that_was_planted_is_found_with_its_evidence() {
+    let fleet = Fleet::up(2);
+    let other = fleet.0.host("h2").unwrap().address.clone();
+    settled(&fleet, "h1");
+    let listens = "systemd-run -q --unit=c2 python3 -c 'import socket,time; s=socket.socket(); s.bind((\"0.0.0.0\",4444)); s.listen(); time.sleep(86400)'
+        until ss -Hltn | grep -q :4444; do sleep 0.1; done";
+    assert_eq!(fleet.inside("h2", listens).code, 0);
+    let planted = fleet.inside("h1", &format!("set -- {other}\n{PLANT}"));
+    assert_eq!(planted.code, 0, "{}{}", planted.out, planted.err);
+    let met = "n=0; until ss -Htn state established | grep -q ':4444'; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done";
+    assert_eq!(fleet.inside("h1", met).code, 0, "the beacon does not call");
+    let run = check(&fleet, "h1", "{}");
+    assert_eq!(run.code, 2, "{}{}", run.out, run.err);
+    let found = findings(&run);
+    for (sign, object, evidence) in [
+        ("uid-0", "user toor", "high: it has uid 0"),
+        ("foreign-key", "/root/.ssh/authorized_keys", "intruder"),
+        ("private-key", "/root/.ssh/id_backup", "high: others can read this private key (mode 0644"),
+        ("deleted-executable", "process ", "/tmp/.x7f3k9q2b1 (deleted)"),
+        ("temporary-executable", "process ", "/tmp/.x7f3k9q2b1"),
+        ("start-up", "/etc/cron.d/sysupdate", "medium: no package brought it"),
+        ("start-up", "/etc/systemd/system/dbus-helper.service", "medium: no package brought it"),
+        ("listening", "tcp 0.0.0.0:2222", "/var/lib/.cache/door.py"),
+        ("listening", "tcp 0.0.0.0:6379", "high: "),
+        ("tftp", "udp 0.0.0.0:69", "/var/lib/.cache/door.py"),
+        ("outbound", &format!("tcp to {other}:4444"), "bash"),
+    ] {
+        let is = |(s, o, e): &&(String, String, String)| s == sign && o.starts_with(object) && e.contains(evidence);
+        assert!(found.iter().any(|one| is(&one)), "{sign} of {object} ({evidence}) is not among {found:#?}");
+    }
+    assert!(found.iter().all(|(.., told)| told.starts_with("high: ") || told.starts_with("medium: ")), "{found:#?}");
+}
+
+/// Tools that leave out one process, one port and one name, and speak to the terminal.
+const LIARS: &str = r#"
+name=$(printf '/tmp/\033]0;owned\007<script>')
+cp /bin/sleep "$name"
+systemd-run -q --unit=hides python3 -c 'import os,socket,sys
+s=socket.socket(); s.bind(("0.0.0.0",31337)); s.listen(); os.execv(sys.argv[1],["<b>\x1b[31m","1000"]) if os.fork()==0 else os.wait()' "$name"
+touch /root/.rootkit
+n=0; until pgrep -f 1000 >/run/hidden && ss -Hltn | grep -q :31337; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done
+for tool in ps ss ls; do real=$(command -v $tool)
+printf '#!/bin/sh\nprintf "\\033[2J\\033]0;hacked\\007<script>\\n"\n%s "$@" | grep -vwFf /run/hidden | grep -v -e 31337 -e rootkit\n' "$real" >/usr/local/bin/$tool; done
+chmod 755 /usr/local/bin/*
+"#;
+
+#[test]
+fn a_host_that_lies_contradicts_itself_and_reaches_no_terminal() {
+    let fleet = Fleet::up(1);
+    settled(&fleet, "h1");
+    let lies = fleet.inside("h1", LIARS);
+    assert_eq!(lies.code, 0, "{}{}", lies.out, lies.err);
+    let pid = std::fs::read_to_string(fleet.root("h1").join("run/hidden")).unwrap_or_default();
+    let run = check(&fleet, "h1", "{outside: true}");
+    assert_eq!(run.code, 2, "{}{}", run.out, run.err);
+    let found = findings(&run);
+    for (object, evidence) in [
+        ("process ", "high: ps does not agree"),
+        ("tcp 0.0.0.0:31337", "high: ss does not agree"),
+        ("/root/.rootkit", "high: ls does not agree"),
+    ] {
+        let is = |(s, o, e): &&(String, String, String)| {
+            s == "contradiction" && o.starts_with(object) && e.contains(evidence)
+        };
+        assert!(found.iter().any(|one| is(&one)), "{object} ({evidence}; hidden {pid}) is not among {found:#?}");
+    }
+    for tool in ["ps", "ss", "ls"] {
+        let path = format!("/usr/local/bin/{tool}");
+        assert!(found.iter().any(|(sign, object, _)| sign == "tool" && *object == path), "{path}: {found:#?}");
+    }
+    // Nothing that it says reaches a terminal, a program or a page as it is.
+    assert!(!run.out.contains('\u{1b}') && !run.err.contains('\u{1b}'));
+    let html = std::fs::read_to_string(fleet.0.dir().join("triage.html")).unwrap();
+    assert!(!html.contains('\u{1b}') && !html.contains("<script>\\n") && !html.contains("owned\u{7}"));
+    assert!(!html.contains("<b>\u{1b}") && !html.contains("<b>\\u{1b}"), "a name became markup");
+    let path = fleet.0.dir().join("triage.yml").display().to_string();
+    let shown = fleet.steadfast(&["check", &path, "-i", &fleet.inventory()]);
+    assert!(!shown.out.contains('\u{1b}') && shown.flat().contains("contradiction"), "{}", shown.out);
+}
+
+fn reading() -> fact::Reading {
+    fact::script(&[Query::Signs(30)], "0a1b2c3d4e5f").remove(0)
+}
+
+/// What a host said to the script, as `STEADFAST_RECORD=1` writes it down; it is made anew where the script changes.
+fn recorded(system: &str) -> Vec<u8> {
+    std::fs::read(format!("tests/cases/signs/{system}")).unwrap()
+}
+
+fn answers(out: &[u8]) -> Facts {
+    let reply = Reply { out: out.to_vec(), out_full: out.len() as u64, ..Reply::default() };
+    fact::answers(&reading(), &reply)
+}
+
+#[test]
+fn a_host_that_was_recorded_is_understood() {
+    if std::env::var_os("STEADFAST_RECORD").is_some() {
+        for release in ["bookworm", "trixie"] {
+            let fleet = Fleet::of(release, 1);
+            settled(&fleet, "h1");
+            let said = fleet.inside("h1", reading().script());
+            std::fs::write(format!("tests/cases/signs/{release}"), said.out).unwrap();
+        }
+    }
+    for system in ["bookworm", "trixie"] {
+        let facts = answers(&recorded(system));
+        let signs = facts.signs(30).unwrap();
+        let runs = |exe: &str| signs.processes.iter().any(|one| one.exe.as_deref() == Some(exe) && one.uid == Some(0));
+        assert!(runs("/usr/sbin/sshd") && signs.processes.len() > 4, "{system}: {:?}", signs.processes);
+        let ssh = signs.sockets.iter().find(|line| line.listens && line.port == 22).unwrap();
+        assert!(!ssh.pids.is_empty() && signs.packages.owner("/usr/sbin/sshd") == Some("openssh-server"));
+        assert_eq!(signs.packages.differs("/usr/bin/ps"), Some(false), "{system}");
+        assert_eq!(signs.packages.differs("/etc/crontab"), Some(false), "{system}");
+        assert!(signs.items.len() > 20 && signs.born.is_some() && signs.seconds >= 1.0, "{system}");
+        assert_eq!((&signs.contradictions, &signs.lacks), (&vec![], &vec![]), "{system}");
+    }
+}
+
+#[test]
+fn a_cut_or_changed_answer_is_never_taken_for_a_quiet_host() {
+    let said = recorded("bookworm");
+    for length in (0..said.len()).step_by(1 + said.len() / 200) {
+        let facts = answers(&said[..length]);
+        assert!(facts.signs(30).map_or(true, |signs| !signs.lacks.is_empty()), "cut at {length}");
+    }
+    for at in (0..said.len()).step_by(1 + said.len() / 300) {
+        let mut changed = said.clone();
+        changed[at] = changed[at].wrapping_add(97);
+        // Whatever it is taken for, it is taken without a panic.
+        let _ = answers(&changed).signs(30);
+    }
+}
