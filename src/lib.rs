@@ -1,9 +1,10 @@
 //! steadfast brings a fleet of Linux servers to a hardened state over SSH and keeps it there.
 //!
 //! The map, lowest floor first; a room uses rooms on lower floors only:
-//! - `fault` an error with its place and what to do; `moment` ages and moments; `yaml` a text as a tree with places;
-//!   `graph` order alone; `expr` conditions and templates.
+//! - `fault` an error with its place and what to do; `day` the calendar; `moment` ages and moments; `yaml` a text as a tree with
+//!   places; `graph` order alone; `expr` conditions and templates.
 //! - `host` the only way to touch a machine; `probe` what it looks like from outside.
+//! - `cloud` what the owner of a machine says of it.
 //! - `disk` snapshots of a host's disk, from outside.
 //! - `fact` what can be read; `act` what can be done.
 //! - `target` a host as questions and effects.
@@ -16,6 +17,8 @@
 
 pub mod act;
 pub mod cli;
+pub mod cloud;
+pub mod day;
 pub mod disk;
 pub mod event;
 pub mod evidence;

@@ -6,6 +6,7 @@ mod architecture;
 mod attack;
 mod budget;
 mod cli;
+mod cloud;
 mod codes;
 mod common;
 mod conditions;

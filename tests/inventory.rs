@@ -326,6 +326,12 @@ fn the_schema_takes_what_is_read_and_refuses_what_is_not() {
         (false, json!({"web": {"hosts": ["w1"]}})),
         (false, json!({"web": {"hosts": {"w1": 5}}})),
         (false, json!({"plugin": "x"})),
+        (
+            true,
+            json!({"plugin": "tencent", "region": ["ap-guangzhou"], "groups": "tags", "access": {"token": "env:T"}}),
+        ),
+        (false, json!({"plugin": "tencent"})),
+        (false, json!({"plugin": "tencent", "region": "ap-guangzhou", "regions": "x"})),
     ] {
         assert_eq!(schema.is_valid(&text), good, "{text}");
     }

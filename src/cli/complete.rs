@@ -1,5 +1,5 @@
 //! Completions that know hosts, steps, tags and runs. The shell calls this very program (`STEADFAST_COMPLETE`), which reads
-//! what the line names so far. Nothing is run for it: inventories that are programs are left alone.
+//! what the line names so far. Nothing is run for it: inventories that are programs, or ask a cloud, are left alone.
 
 use super::{Cli, load};
 use crate::fault::Faults;
@@ -75,7 +75,7 @@ fn runs(path: &Path) -> bool {
             .flatten()
             .any(|entry| entry.path().is_file() && runs(&entry.path()));
     }
-    about.permissions().mode() & 0o111 != 0
+    about.permissions().mode() & 0o111 != 0 || crate::inventory::asks_a_cloud(path)
 }
 
 /// Those of the names that go on with what is written, each behind `before`.

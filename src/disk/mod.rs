@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 mod btrfs;
+mod cbs;
 mod exec;
 mod qcow2;
 
 pub use btrfs::Btrfs;
+pub use cbs::Cbs;
 pub use exec::{Exec, Power};
 pub use qcow2::Qcow2;
 
@@ -25,6 +27,7 @@ pub const OURS: &str = "steadfast-";
 pub enum Disk {
     Btrfs(Btrfs),
     Qcow2(Qcow2),
+    Cbs(Cbs),
     Exec(Exec),
 }
 
@@ -34,6 +37,7 @@ impl Disk {
         match self {
             Self::Btrfs(disk) => format!("btrfs {}", disk.subvolume),
             Self::Qcow2(disk) => format!("qcow2 {}", disk.image),
+            Self::Cbs(disk) => format!("cbs {} of {}", disk.disk, disk.instance),
             Self::Exec(disk) => format!("exec {}", disk.list.join(" ")),
         }
     }
@@ -46,6 +50,7 @@ impl Disk {
         Ok(match self {
             Self::Btrfs(disk) => Arc::new(disk.clone()),
             Self::Qcow2(disk) => Arc::new(disk.clone()),
+            Self::Cbs(disk) => Arc::new(disk.clone()),
             Self::Exec(disk) => Arc::new(disk.clone()),
         })
     }

@@ -10,7 +10,7 @@ pub fn rfc3339(ms: u64) -> String {
 
 /// Year, month and day of a number of days since 1970-01-01 (the Gregorian calendar in eras of 400 years).
 pub fn date(days: u64) -> (u64, u64, u64) {
-    crate::plan::Day::number(days).date()
+    crate::day::Day::number(days).date()
 }
 
 /// When a run began, by its name: milliseconds since 1970. None where a name is no run's.

@@ -21,6 +21,7 @@ mod program;
 mod proof;
 mod public_key;
 mod script;
+mod secret_source;
 mod show;
 pub mod sign;
 mod ssh;
@@ -37,6 +38,7 @@ pub use probe::{Door, Start, probe};
 pub use program::run_program;
 pub use public_key::{KEY_TYPES, PublicKey};
 pub use script::{run_editor, run_inventory_script, run_secret_program};
+pub use secret_source::secret_from;
 pub use show::show;
 pub use wire::{Streams, Terms, Wire};
 

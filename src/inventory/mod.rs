@@ -1,7 +1,7 @@
 //! Inventories: which hosts there are, in which groups, with which variables; and patterns that choose among them.
 //!
 //! Own YAML and everything Ansible reads: YAML, INI, a directory with `group_vars` and `host_vars`, an executable, and
-//! `host1,host2,` on the command line.
+//! `host1,host2,` on the command line. What a cloud says is taken as a program's `--list` is.
 
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Place};
@@ -18,11 +18,13 @@ mod script;
 mod select;
 mod show;
 mod source;
+mod tencent;
 mod tree;
 mod vars;
 mod words;
 
 pub use show::schema;
+pub use tencent::asks_a_cloud;
 
 /// The file of waivers that may lie beside inventories.
 pub const WAIVERS: &str = "waivers.yml";

@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path, builder: &mut Builder) -> Vec<Arc<Source>> {
         }
     };
     let before = builder.faults.len();
-    let mut list = List { place: Place { source: source.clone(), start: 0, end: 0 }, hosts: vec![], builder };
+    let place = Place { source: source.clone(), start: 0, end: 0 };
     let answer = match object(&source) {
         Ok(answer) => answer,
         Err(fault) => {
@@ -31,27 +31,13 @@ pub(super) fn read(path: &Path, builder: &mut Builder) -> Vec<Arc<Source>> {
             return vec![source];
         }
     };
-    for (name, group) in answer.iter().filter(|(name, _)| *name != "_meta") {
-        list.group(name, group);
-    }
-    let hosts = list.hosts;
-    let place = list.place;
+    let hosts = take_groups(&answer, &place, builder);
     let mut read = vec![source];
-    let mut vars: HashMap<String, Scope> = HashMap::new();
-    match answer.get("_meta").map(|meta| meta.get("hostvars")) {
-        Some(Some(Value::Object(all))) => {
-            for (name, scope) in all {
-                match scope {
-                    Value::Object(scope) => drop(vars.insert(name.clone(), scope.clone())),
-                    _ => builder.faults.push(wrong(&place, &format!("`_meta.hostvars.{name}`"), "an object", scope)),
-                }
-            }
-        }
-        Some(other) => {
-            builder.faults.push(wrong(&place, "`_meta.hostvars`", "an object", other.unwrap_or(&Value::Null)));
-        }
-        None if builder.faults.len() > before => {}
+    let vars = match meta(&answer, &place, builder) {
+        Some(vars) => vars,
+        None if builder.faults.len() > before => HashMap::new(),
         None => {
+            let mut vars = HashMap::new();
             for (name, answer) in one_by_one(path, &hosts) {
                 match answer {
                     Ok((source, scope)) => {
@@ -61,14 +47,54 @@ pub(super) fn read(path: &Path, builder: &mut Builder) -> Vec<Arc<Source>> {
                     Err(fault) => builder.faults.push(fault),
                 }
             }
+            vars
         }
-    }
-    for host in hosts {
-        for (key, value) in vars.remove(&host).unwrap_or_default() {
-            builder.set(&host, &key, value, &place);
-        }
-    }
+    };
+    give(&hosts, vars, &place, builder);
     read
+}
+
+/// Takes an answer to `--list` that has all variables in it, whoever made it; `place` is what it comes from.
+pub(super) fn take(answer: &Scope, place: &Place, builder: &mut Builder) {
+    let hosts = take_groups(answer, place, builder);
+    let vars = meta(answer, place, builder).unwrap_or_default();
+    give(&hosts, vars, place, builder);
+}
+
+/// Gives the hosts in the order in which they were named.
+fn take_groups(answer: &Scope, place: &Place, builder: &mut Builder) -> Vec<String> {
+    let mut list = List { place: place.clone(), hosts: vec![], builder };
+    for (name, group) in answer.iter().filter(|(name, _)| *name != "_meta") {
+        list.group(name, group);
+    }
+    list.hosts
+}
+
+/// The variables of all hosts, where the answer has them.
+fn meta(answer: &Scope, place: &Place, builder: &mut Builder) -> Option<HashMap<String, Scope>> {
+    let mut vars = HashMap::new();
+    match answer.get("_meta")?.get("hostvars") {
+        Some(Value::Object(all)) => {
+            for (name, scope) in all {
+                match scope {
+                    Value::Object(scope) => drop(vars.insert(name.clone(), scope.clone())),
+                    _ => builder.faults.push(wrong(place, &format!("`_meta.hostvars.{name}`"), "an object", scope)),
+                }
+            }
+        }
+        other => {
+            builder.faults.push(wrong(place, "`_meta.hostvars`", "an object", other.unwrap_or(&Value::Null)));
+        }
+    }
+    Some(vars)
+}
+
+fn give(hosts: &[String], mut vars: HashMap<String, Scope>, place: &Place, builder: &mut Builder) {
+    for host in hosts {
+        for (key, value) in vars.remove(host).unwrap_or_default() {
+            builder.set(host, &key, value, place);
+        }
+    }
 }
 
 fn ask(path: &Path, args: &[&str]) -> Result<Arc<Source>, Fault> {

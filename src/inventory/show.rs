@@ -133,14 +133,17 @@ pub fn schema() -> Value {
             "ssh_known_hosts_file": text("A known_hosts file of this host's own."),
         },
     });
-    json!({
+    let (tencent, further) = super::tencent::schema();
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Inventory",
-        "description": "Hosts in groups, with their variables.",
+        "description": "Hosts in groups, with their variables; or where a cloud is asked for them.",
         "type": ["object", "null"],
-        "not": {"required": ["plugin"]},
-        "additionalProperties": {"$ref": "#/$defs/group"},
+        "if": {"type": "object", "required": ["plugin"]},
+        "then": {"$ref": "#/$defs/tencent"},
+        "else": {"additionalProperties": {"$ref": "#/$defs/group"}},
         "$defs": {
+            "tencent": tencent,
             "vars": vars,
             "group": {
                 "type": ["object", "null"],
@@ -160,5 +163,9 @@ pub fn schema() -> Value {
                 },
             },
         },
-    })
+    });
+    if let Some(all) = schema["$defs"].as_object_mut() {
+        all.extend(further);
+    }
+    schema
 }

@@ -1,7 +1,7 @@
 //! Where an inventory comes from: a file, a directory of them, a program, or a list on the command line.
 
 use super::build::{Builder, UNGROUPED};
-use super::{ini, range, script, tree};
+use super::{ini, range, script, tencent, tree};
 use crate::fault::{Fault, Place, Source, read_bytes};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -134,6 +134,10 @@ impl Reader {
         };
         match path.extension().and_then(|end| end.to_str()) {
             Some("yml" | "yaml" | "json") => match tree::Tree::read(&source) {
+                Ok(tree) if tencent::is_meant(&tree.node) => {
+                    let said = tencent::read(&tree.node, builder);
+                    self.note(&said);
+                }
                 Ok(tree) => tree.groups(builder),
                 Err(faults) => builder.faults.extend(faults.into_vec()),
             },

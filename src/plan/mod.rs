@@ -3,6 +3,7 @@
 //! `compile` chooses hosts and steps, `edges` finds the order, `decide` says from facts what each task would change.
 //! A task is a step on a host. Nothing here touches a host.
 
+pub use crate::day::Day;
 use crate::expr::{Ask, Scope, Template};
 use crate::fact::{Facts, Query};
 use crate::fault::{Fault, Faults};
@@ -13,7 +14,6 @@ use std::sync::Arc;
 
 mod back;
 mod compile;
-mod day;
 mod decide;
 mod doors;
 mod draw;
@@ -24,7 +24,6 @@ mod waive;
 
 pub use back::{Back, back};
 pub use compile::{Options, compile, hosts_of, wanted_steps};
-pub use day::Day;
 pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};

@@ -31,7 +31,6 @@ mod vars;
 
 pub use load::{load, read};
 pub use names::strangers;
-pub use reveal::secret_of;
 pub use schema::schema;
 
 /// What should be true, and where.

@@ -4,8 +4,7 @@
 use crate::event::rfc3339;
 use crate::fact::{KeyEvent, Known};
 use crate::fault::{Fault, Result};
-use crate::host::{Holder, Lock, PublicKey, make_pair};
-use crate::playbook::secret_of;
+use crate::host::{Holder, Lock, PublicKey, make_pair, secret_from};
 use crate::secret::{Reference, Secret};
 use crate::step::KeyOrder;
 use crate::target::{KeyNote, Ledger};
@@ -150,7 +149,7 @@ fn passphrase(lock: &str) -> Result<Option<Secret>> {
     let Some(source) = lock.strip_prefix("passphrase ") else { return Ok(None) };
     let told = || Fault::new(format!("the passphrase of keys ({})", source.split(':').next().unwrap_or_default()));
     match Reference::of(&serde_json::json!({"secret": source})) {
-        Some(Ok(reference)) => secret_of(&reference).map(Some).map_err(|fault| {
+        Some(Ok(reference)) => secret_from(&reference).map(Some).map_err(|fault| {
             let what = format!("the passphrase of keys ({reference}) cannot be had: {}", fault.what());
             fault.hints().iter().fold(Fault::new(what), |told, hint| told.hint(hint))
         }),

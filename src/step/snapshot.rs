@@ -3,6 +3,8 @@
 //! ```yaml
 //! - id: young-snapshot
 //!   snapshot: {provider: qcow2, image: /srv/vm/web1.qcow2, newest: "<24h", keep: 7}
+//! - id: young-snapshot-of-the-instance
+//!   snapshot: {provider: cbs, region: ap-guangzhou, disk: disk-1a2b3c4d, instance: ins-1a2b3c4d, newest: "<24h"}
 //! - id: clean-disk
 //!   snapshot:
 //!     provider: btrfs
@@ -19,9 +21,10 @@
 //! |---|---|---|
 //! | `btrfs` | `btrfs subvolume`: read-only snapshots in `directory`; what was there before a rollback stays as `SUBVOLUME.before-rollback` | `subvolume`, `directory` |
 //! | `qcow2` | `qemu-img`: snapshots in the image; making one needs the machine stopped | `image` |
+//! | `cbs` | the API of Tencent Cloud, which stops and starts the instance as well; tried against a stand-in only | `region`, `disk`, `instance`; `access` as in docs/tencent.md |
 //! | `exec` | programs of yours | `list`, and `create`, `remove`, `apply` as far as they are used |
 //!
-//! `stop`, `start` and `status` are programs for all of them. A program is a list of words that never sees a shell. `create` gets the
+//! `stop`, `start` and `status` are programs for all of them but `cbs`. A program is a list of words that never sees a shell. `create` gets the
 //! name as one more word and may say an id; `apply` and `remove` get the id. `list` says one snapshot a line, with a tab between: id,
 //! moment (`2026-11-27T02:00:00Z`, or seconds since 1970), `complete` or another state, name. `status` gets `stop`, `apply` or
 //! `start`, and says `done`, `failed WHY`, or anything else while it goes on; without it an act is over when its program ends. Each
@@ -55,7 +58,8 @@
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
-use crate::disk::{Btrfs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
+use crate::cloud::tencent::Access;
+use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
 use crate::fact::{DiskState, Facts, Gap, Query, Stage, WayBack};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length, moment, written};
@@ -76,6 +80,18 @@ pub struct Snapshot {
     /// qcow2: the image.
     #[serde(default)]
     image: Option<String>,
+    /// cbs: the region, such as `ap-guangzhou`.
+    #[serde(default)]
+    region: Option<String>,
+    /// cbs: the disk (`disk-…`).
+    #[serde(default)]
+    disk: Option<String>,
+    /// cbs: the instance that has it (`ins-…`).
+    #[serde(default)]
+    instance: Option<String>,
+    /// cbs: where the key comes from.
+    #[serde(default)]
+    access: Access,
     /// exec: the program that lists snapshots.
     #[serde(default)]
     list: Vec<String>,
@@ -112,6 +128,7 @@ pub struct Snapshot {
 enum Keeper {
     Btrfs,
     Qcow2,
+    Cbs,
     Exec,
 }
 
@@ -158,13 +175,24 @@ impl Check for Snapshot {
             faults.push(Fault::new(what).at(at).hint(hint.to_owned()));
         };
         let path = |path: &Option<String>| path.as_deref().is_some_and(|path| path.starts_with('/') && path.len() > 1);
+        let word = |text: &Option<String>| {
+            let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            text.as_deref().is_some_and(|text| !text.is_empty() && plain(text))
+        };
         let wanted: &[(&str, bool)] = match self.provider {
             Keeper::Btrfs => &[("subvolume", path(&self.subvolume)), ("directory", path(&self.directory))],
             Keeper::Qcow2 => &[("image", path(&self.image))],
+            Keeper::Cbs => {
+                &[("region", word(&self.region)), ("disk", word(&self.disk)), ("instance", word(&self.instance))]
+            }
             Keeper::Exec => &[("list", !self.list.is_empty())],
         };
         for (field, _) in wanted.iter().filter(|(_, there)| !there) {
-            let hint = if *field == "list" { "a program as a list of words" } else { "an absolute path on the controller" };
+            let hint = match *field {
+                "list" => "a program as a list of words",
+                "region" | "disk" | "instance" => "as Tencent Cloud calls it: ap-guangzhou, disk-1a2b3c4d, ins-1a2b3c4d",
+                _ => "an absolute path on the controller",
+            };
             tell(field, format!("this provider needs `{field}`"), hint);
         }
         if self.newest.is_some() == self.rollback.is_some() {
@@ -189,7 +217,7 @@ impl Check for Snapshot {
             if rollback.at_least.as_deref().is_some_and(|text| length(text).is_none()) {
                 tell("rollback", "`at_least` is no length of time".into(), "write 24h or 3d");
             }
-            if self.stop.is_empty() || self.start.is_empty() {
+            if self.provider != Keeper::Cbs && (self.stop.is_empty() || self.start.is_empty()) {
                 tell("rollback", "a rollback needs `stop` and `start`".into(), "the programs that stop and start the machine");
             }
             if self.provider == Keeper::Exec && self.apply.is_empty() {
@@ -198,6 +226,8 @@ impl Check for Snapshot {
         } else if self.provider == Keeper::Exec && self.create.is_empty() {
             tell("newest", "`newest` needs `create`".into(), "the program that makes a snapshot; it gets the name");
         }
+        // Never where a key may stand that somebody pasted: its line would be shown.
+        faults.extend(self.access.check().err().map(|fault| fault.at(place(body, "provider"))));
         Faults::some(faults).map_or(Ok(()), Err)
     }
 }
@@ -211,6 +241,12 @@ impl Snapshot {
                 Disk::Btrfs(Btrfs { subvolume: text(&self.subvolume), directory: text(&self.directory), power })
             }
             Keeper::Qcow2 => Disk::Qcow2(Qcow2 { image: text(&self.image), power }),
+            Keeper::Cbs => Disk::Cbs(Cbs {
+                region: text(&self.region),
+                disk: text(&self.disk),
+                instance: text(&self.instance),
+                access: self.access.clone(),
+            }),
             Keeper::Exec => Disk::Exec(Exec {
                 list: self.list.clone(),
                 create: self.create.clone(),

@@ -2,6 +2,7 @@
 
 use super::User;
 use crate::act::UserSet;
+use crate::day::Day;
 use crate::fact::{Accounts, Gap, Password, User as Found};
 use crate::step::group::joined;
 use crate::step::{Row, Setting, Val};
@@ -11,37 +12,12 @@ pub fn days(text: &str) -> Option<i64> {
     if text == "never" {
         return Some(-1);
     }
-    let mut parts = text.split('-');
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let shaped = year.len() == 4 && month.len() == 2 && day.len() == 2 && parts.next().is_none();
-    let (year, month, day): (i64, i64, i64) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    let days = civil(year, month, day);
-    // A day that the calendar does not have comes back as another.
-    (shaped && year >= 1970 && date(days) == text).then_some(days)
+    Day::parse(text).and_then(|day| i64::try_from(day.days()).ok())
 }
 
 /// Days since 1970 as a day; -1 is `never`.
 pub fn date(days: i64) -> String {
-    if days < 0 {
-        return "never".into();
-    }
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
-}
-
-/// Days since 1970 of a day in the Gregorian calendar, years beginning in March.
-fn civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    u64::try_from(days).map_or_else(|_| "never".into(), |days| Day::number(days).to_string())
 }
 
 /// What an act sets, from the settings of all fields.

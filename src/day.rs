@@ -37,6 +37,11 @@ impl Day {
         Self(days)
     }
 
+    /// Days since 1970-01-01.
+    pub fn days(self) -> u64 {
+        self.0
+    }
+
     /// Year, month and day (the Gregorian calendar in eras of 400 years).
     pub fn date(self) -> (u64, u64, u64) {
         let days = self.0 + 719_468;

@@ -1,0 +1,15 @@
+//! Tencent Cloud's API 3.0: one signed POST an action, errors in answers of HTTP 200, limits by the second.
+
+mod access;
+mod answer;
+mod cbs;
+mod client;
+mod clock;
+mod cvm;
+mod sign;
+
+pub use access::Access;
+pub use answer::Trouble;
+pub use cbs::{Snapshot, Storage};
+pub use client::Client;
+pub use cvm::{Filter, Instance, instances};

@@ -1,0 +1,336 @@
+//! A stand-in for Tencent Cloud on 127.0.0.1. It checks each request as the documentation of TC3-HMAC-SHA256 describes it, by
+//! code of its own, and answers as theirs does: errors with HTTP 200, pages of a hundred, "too much at once" now and then.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub const ID: &str = "AKIDfakefakefakefakefakefakefakefake";
+pub const KEY: &str = "keyOfTheFakeThatNobodyMaySee0123";
+
+/// What it has, and how it behaves.
+#[derive(Default)]
+pub struct State {
+    /// Instances by region.
+    pub instances: BTreeMap<String, Vec<Value>>,
+    /// Each so manieth request is refused for being too much at once; 0 is none.
+    pub limit_each: usize,
+    /// So many requests come to nothing with HTTP 502.
+    pub broken: usize,
+    /// How far its clock is before ours, in seconds.
+    pub ahead: i64,
+    /// A whole answer instead of the usual one.
+    pub raw: Option<Vec<u8>>,
+    /// The token that must come along.
+    pub token: Option<String>,
+    /// The qcow2 image that is the disk, with its snapshots: id, name, and how often it is still said to be in the making.
+    pub image: Option<PathBuf>,
+    pub snapshots: Vec<(String, String, usize)>,
+    /// How often the disk is still said to be on its way back, and the power to be changing.
+    pub rolling: usize,
+    pub power: (&'static str, usize),
+    /// Actions in the order in which they came, refused ones as well.
+    pub heard: Vec<String>,
+    pub count: usize,
+}
+
+pub struct Fake {
+    pub url: String,
+    pub state: Arc<Mutex<State>>,
+}
+
+struct Request {
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+    path: String,
+}
+
+impl Fake {
+    pub fn start(state: State) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Self { url, state }
+    }
+}
+
+fn serve(mut stream: TcpStream, state: &Mutex<State>) {
+    let Some(request) = read(&stream) else { return };
+    let (status, body, date) = {
+        let mut state = state.lock().unwrap();
+        let now = state.now();
+        let (status, body) = state.answer(&request);
+        (status, body, http_date(now))
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let path = line.strip_prefix("POST ")?.split(' ').next()?.to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_lowercase(), value.trim().to_owned());
+    }
+    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { headers, body, path })
+}
+
+impl State {
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().checked_add_signed(self.ahead).unwrap()
+    }
+
+    fn answer(&mut self, request: &Request) -> (&'static str, Vec<u8>) {
+        self.count += 1;
+        let action = request.headers.get("x-tc-action").cloned().unwrap_or_default();
+        self.heard.push(action.clone());
+        if self.broken > 0 {
+            self.broken -= 1;
+            return ("502 Bad Gateway", b"<html>bad gateway</html>".to_vec());
+        }
+        if let Some(raw) = &self.raw {
+            return ("200 OK", raw.clone());
+        }
+        let said = match self.verify(request) {
+            Err((code, says)) => error(code, &says),
+            Ok(()) if self.limit_each > 0 && self.count.is_multiple_of(self.limit_each) => {
+                error("RequestLimitExceeded", "Your current request times equals to `20` in a second")
+            }
+            Ok(()) => {
+                let body: Value = serde_json::from_slice(&request.body).unwrap();
+                match action.as_str() {
+                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(),
+                    "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
+                    _ => self.disk(&action, &body),
+                }
+            }
+        };
+        ("200 OK", json!({ "Response": said }).to_string().into_bytes())
+    }
+
+    /// The signature over the canonical form, word by word as published, and all that stands beside it.
+    fn verify(&self, request: &Request) -> Result<(), (&'static str, String)> {
+        let header = |name: &str| request.headers.get(name).map(String::as_str).unwrap_or_default();
+        let wrong = |why: &str| ("AuthFailure.SignatureFailure", why.to_owned());
+        assert_eq!(request.path, "/");
+        let time: u64 = header("x-tc-timestamp").parse().map_err(|_| wrong("no timestamp"))?;
+        if self.now().abs_diff(time) > 300 {
+            return Err(("AuthFailure.SignatureExpire", "the timestamp is more than five minutes off".into()));
+        }
+        if header("x-tc-version") != "2017-03-12" {
+            return Err(("UnsupportedProtocol", header("x-tc-version").to_owned()));
+        }
+        if self.token.as_deref().is_some_and(|token| header("x-tc-token") != token) {
+            return Err(("AuthFailure.TokenFailure", "token not found".into()));
+        }
+        let rest =
+            header("authorization").strip_prefix("TC3-HMAC-SHA256 ").ok_or_else(|| wrong("another algorithm"))?;
+        let parts: BTreeMap<&str, &str> = rest.split(", ").filter_map(|part| part.split_once('=')).collect();
+        let (id, scope) = parts["Credential"].split_once('/').ok_or_else(|| wrong("no scope"))?;
+        if id != ID {
+            return Err(("AuthFailure.SecretIdNotFound", "The SecretId is not found".into()));
+        }
+        let (year, month, day) = civil(time / 86_400);
+        let date = format!("{year:04}-{month:02}-{day:02}");
+        let service = if OF_DISKS.contains(&header("x-tc-action")) { "cbs" } else { "cvm" };
+        if scope != format!("{date}/{service}/tc3_request") {
+            return Err(wrong("another scope"));
+        }
+        let names: Vec<&str> = parts["SignedHeaders"].split(';').collect();
+        if !(names.contains(&"content-type") && names.contains(&"host") && names.is_sorted()) {
+            return Err(wrong("headers that must be signed are not"));
+        }
+        let lines: String = names.iter().map(|name| format!("{name}:{}\n", header(name).to_lowercase())).collect();
+        let canonical = format!("POST\n/\n\n{lines}\n{}\n{}", names.join(";"), hex(&Sha256::digest(&request.body)));
+        let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
+        let key = hmac(format!("TC3{KEY}").as_bytes(), date.as_bytes());
+        let key = hmac(&hmac(&key, service.as_bytes()), b"tc3_request");
+        if parts["Signature"] != hex(&hmac(&key, text.as_bytes())) {
+            return Err(wrong("The provided credentials could not be validated"));
+        }
+        Ok(())
+    }
+
+    fn instances(&self, region: &str, body: &Value) -> Value {
+        let Some(all) = self.instances.get(region) else { return error("UnsupportedRegion", region) };
+        let limit = usize::try_from(body["Limit"].as_u64().unwrap_or(20)).unwrap();
+        if !(1..=100).contains(&limit) {
+            return error("InvalidParameterValue.Range", "Limit");
+        }
+        let offset = usize::try_from(body["Offset"].as_u64().unwrap_or(0)).unwrap();
+        let fits = |instance: &&Value| {
+            body["Filters"].as_array().into_iter().flatten().all(|filter| {
+                let name = filter["Name"].as_str().unwrap();
+                let values: Vec<&str> = filter["Values"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                let has = match name.strip_prefix("tag:") {
+                    Some(key) => instance["Tags"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .find(|tag| tag["Key"] == key)
+                        .map(|tag| &tag["Value"]),
+                    None if name == "zone" => Some(&instance["Placement"]["Zone"]),
+                    None if name == "instance-state" => Some(&instance["InstanceState"]),
+                    None => panic!("the fake knows no filter {name}"),
+                };
+                has.and_then(Value::as_str).is_some_and(|has| values.contains(&has))
+            })
+        };
+        let found: Vec<&Value> = all.iter().filter(fits).collect();
+        let page: Vec<&&Value> = found.iter().skip(offset).take(limit).collect();
+        json!({"TotalCount": found.len(), "InstanceSet": page, "RequestId": "r-1"})
+    }
+}
+
+impl State {
+    /// The state of the only instance: what was begun goes on for some questions.
+    fn one_instance(&mut self) -> Value {
+        let (wanted, left) = &mut self.power;
+        let now = match (*left, *wanted) {
+            (0, done) => done,
+            (_, "STOPPED") => "STOPPING",
+            _ => "STARTING",
+        };
+        *left = left.saturating_sub(1);
+        json!({"TotalCount": 1, "InstanceSet": [{"InstanceId": "ins-1", "InstanceState": now}], "RequestId": "r"})
+    }
+
+    fn qemu(&self, words: &[&str]) {
+        let done = Command::new("qemu-img").args(words).arg(self.image.as_ref().unwrap()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// What is done to the disk is done to a real image.
+    fn disk(&mut self, action: &str, body: &Value) -> Value {
+        let done = json!({"RequestId": "r"});
+        match action {
+            "StopInstances" => self.power = ("STOPPED", 2),
+            "StartInstances" => self.power = ("RUNNING", 2),
+            "CreateSnapshot" => {
+                let id = format!("snap-{}", self.snapshots.len());
+                self.qemu(&["snapshot", "-c", &id]);
+                self.snapshots.push((id.clone(), body["SnapshotName"].as_str().unwrap().to_owned(), 2));
+                return json!({"SnapshotId": id, "RequestId": "r"});
+            }
+            "DescribeSnapshots" => {
+                let told = self.snapshots.iter_mut().map(|(id, name, left)| {
+                    let state = if *left == 0 { "NORMAL" } else { "CREATING" };
+                    *left = left.saturating_sub(1);
+                    json!({"SnapshotId": id, "SnapshotName": name, "SnapshotState": state, "CreateTime": "2026-11-27 02:00:00"})
+                });
+                let told: Vec<Value> = told.collect();
+                return json!({"TotalCount": told.len(), "SnapshotSet": told, "RequestId": "r"});
+            }
+            "DescribeDisks" => {
+                let busy = self.rolling > 0;
+                self.rolling = self.rolling.saturating_sub(1);
+                return json!({"TotalCount": 1, "DiskSet": [{"DiskId": "disk-1", "Rollbacking": busy, "RollbackPercent": 50}]});
+            }
+            "ApplySnapshot" if self.power != ("STOPPED", 0) => return error("InvalidDisk.Busy", "the instance runs"),
+            "ApplySnapshot" if self.rolling > 0 => return error("ResourceInUse.DiskRollbacking", "it goes on"),
+            "ApplySnapshot" => {
+                let id = body["SnapshotId"].as_str().unwrap().to_owned();
+                match self.snapshots.iter().find(|one| one.0 == id) {
+                    Some((_, _, 0)) => {}
+                    Some(_) => return error("ResourceUnavailable.SnapshotCreating", &id),
+                    None => return error("InvalidSnapshotId.NotFound", &id),
+                }
+                self.qemu(&["snapshot", "-a", &id]);
+                self.rolling = 2;
+            }
+            "DeleteSnapshots" => {
+                let id = body["SnapshotIds"][0].as_str().unwrap().to_owned();
+                let before = self.snapshots.len();
+                self.snapshots.retain(|one| one.0 != id);
+                if self.snapshots.len() == before {
+                    return error("InvalidSnapshotId.NotFound", &id);
+                }
+                self.qemu(&["snapshot", "-d", &id]);
+            }
+            _ => return error("InvalidAction", action),
+        }
+        done
+    }
+}
+
+/// Actions of the product of disks.
+const OF_DISKS: [&str; 5] =
+    ["DescribeSnapshots", "CreateSnapshot", "DeleteSnapshots", "ApplySnapshot", "DescribeDisks"];
+
+fn error(code: &str, says: &str) -> Value {
+    json!({"Error": {"Code": code, "Message": says}, "RequestId": "ed93f3cb-f35e-473f-b9f3-0d451b8b79c6"})
+}
+
+/// RFC 2104, for keys of at most one block.
+fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    assert!(key.len() <= 64);
+    let pad = |byte: u8| (0..64).map(|at| key.get(at).copied().unwrap_or(0) ^ byte).collect::<Vec<u8>>();
+    let inner = Sha256::digest([pad(0x36), text.to_vec()].concat());
+    Sha256::digest([pad(0x5c), inner.to_vec()].concat()).to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Year, month and day, counted on from 1970.
+fn civil(mut days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= lengths[month] {
+        days -= lengths[month];
+        month += 1;
+    }
+    (year, month as u64 + 1, days + 1)
+}
+
+fn http_date(time: u64) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day) = civil(time / 86_400);
+    let month = MONTHS[usize::try_from(month - 1).unwrap()];
+    let clock = time % 86_400;
+    format!("Fri, {day:02} {month} {year} {:02}:{:02}:{:02} GMT", clock / 3600, clock / 60 % 60, clock % 60)
+}
+
+/// An instance as `DescribeInstances` tells it.
+pub fn instance(id: &str, name: &str, zone: &str, address: &str, tags: &[(&str, &str)]) -> Value {
+    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    json!({
+        "InstanceId": id, "InstanceName": name, "InstanceState": "RUNNING",
+        "Placement": {"Zone": zone, "ProjectId": 0},
+        "PrivateIpAddresses": [address], "PublicIpAddresses": null, "IPv6Addresses": null,
+        "SecurityGroupIds": ["sg-1a2b3c4d"], "VirtualPrivateCloud": {"VpcId": "vpc-1", "SubnetId": "subnet-1"},
+        "SystemDisk": {"DiskId": format!("disk-{id}"), "DiskType": "CLOUD_BSSD"}, "DataDisks": null,
+        "OsName": "Debian 12", "Uuid": "u-1", "Tags": tags,
+    })
+}
