@@ -45,7 +45,7 @@ fn a_fresh_host_shows_no_sign() {
         let path = fleet.0.dir().join("triage.yml").display().to_string();
         let apply = fleet.steadfast(&["apply", "-y", &path, "-i", &fleet.inventory()]);
         assert_eq!((apply.code, kept.exists()), (0, true), "{}{}", apply.out, apply.err);
-        assert_eq!(fleet.inside("h1", "useradd -M mallory").code, 0);
+        assert_eq!(fleet.inside("h1", "useradd -m mallory").code, 0);
         let found = findings(&check(&fleet, "h1", "{baseline: compare}"));
         let told: Vec<(&str, &str)> = found.iter().map(|(sign, object, _)| (sign.as_str(), object.as_str())).collect();
         assert_eq!(told, [("account", "user mallory")], "{found:#?}");

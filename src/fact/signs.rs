@@ -148,6 +148,12 @@ impl Packages {
         let sums: Vec<&String> = Self::names(path).iter().filter_map(|name| self.sums.get(name)).flatten().collect();
         (!sums.is_empty()).then(|| !sums.contains(&have))
     }
+
+    /// Whether a file is what its package put at another path.
+    pub fn is_copy(&self, path: &str, of: &str) -> bool {
+        let sums = self.sums.get(of);
+        self.have.get(path).is_some_and(|have| sums.is_some_and(|sums| sums.contains(have)))
+    }
 }
 
 pub const PATIENCE: u64 = 180;

@@ -28,6 +28,11 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
     if !(scene.recent(item.modified) || scene.recent(item.changed)) {
         return None;
     }
+    // A new account's home begins as the skeleton.
+    let name = real.rsplit('/').next().unwrap_or_default();
+    if real.starts_with("/home/") && packages.is_copy(real, &format!("/etc/skel/{name}")) {
+        return None;
+    }
     let is_program = real.starts_with("/usr/") || real.starts_with("/lib/");
     let (level, told) = match (differs, packages.known) {
         (Some(true), _) if is_program => (Level::High, format!("it is not as its package brought it, {when}")),
