@@ -100,13 +100,13 @@ pub struct Triage {
     /// The controller calls the ports that are open.
     outside: bool,
     /// Whether the host is held against what it was like, and whether a good run keeps that.
-    baseline: Compare,
+    baseline: Use,
 }
 
 /// What is done with a baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Compare {
+enum Use {
     #[default]
     Without,
     /// Held against the one that there is.
@@ -141,7 +141,7 @@ impl Default for Triage {
             timeouts_per_day: 50,
             level: Level::Medium,
             outside: false,
-            baseline: Compare::Without,
+            baseline: Use::Without,
         }
     }
 }
@@ -282,7 +282,7 @@ impl Triage {
                 Err(gap) => lacks.push(lack(gap)),
             }
         }
-        if self.baseline != Compare::Without {
+        if self.baseline != Use::Without {
             match found.baseline() {
                 Ok(Some(then)) => all = baseline::held_against(then, &baseline::now(&scene, found), all),
                 Ok(None) => {}
@@ -301,7 +301,7 @@ impl Kind for Triage {
         if self.outside {
             all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
         }
-        if self.baseline != Compare::Without {
+        if self.baseline != Use::Without {
             all.push(Query::Baseline);
         }
         all
@@ -334,7 +334,7 @@ impl Kind for Triage {
     }
 
     fn keeps(&self, found: &Facts) -> Option<Baseline> {
-        let signs = found.signs(self.days).ok().filter(|_| self.baseline == Compare::Keep)?;
+        let signs = found.signs(self.days).ok().filter(|_| self.baseline == Use::Keep)?;
         let scene = Scene { wish: self, signs, known: self.globs() };
         Some(baseline::now(&scene, found))
     }
