@@ -231,3 +231,14 @@ fn a_history_that_an_earlier_version_began_goes_on() {
         assert!(run.code == 1 && run.err.contains("20261001-101010.000-aaaa"), "{run:?}");
     }
 }
+
+#[test]
+fn the_command_line_may_say_how_hosts_are_reached() {
+    let here = Here::with(&[("p.yml", PLAYBOOK), ("hosts", "h1 ansible_host=192.0.2.1 ansible_port=22\n")]);
+    // Nothing listens on this port of this machine.
+    let words = ["check", "p.yml", "-i", "hosts", "-e", "ansible_host=127.0.0.1", "-e", "ansible_port=1"];
+    let run = here.call(&words);
+    assert!(run.code == 4 && run.out.contains("port 1"), "{}{}", run.out, run.err);
+    let run = here.call(&["validate", "p.yml", "-i", "hosts", "-e", "ansible_port=70000"]);
+    assert!(run.code == 1 && run.err.contains("`70000`, which is not a port"), "{}", run.err);
+}

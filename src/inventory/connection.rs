@@ -1,10 +1,11 @@
 //! From variables to the way to a host. A later name of the same thing wins over an earlier one, as in Ansible.
 
-use super::Connection;
 use super::build::Vars;
 use super::tree::VAULT;
 use super::words;
-use crate::fault::{Fault, Place};
+use super::{Connection, Host};
+use crate::expr::Scope;
+use crate::fault::{Fault, Place, Source};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -24,6 +25,24 @@ pub(super) fn connection(name: &str, vars: &Vars, place: &Place, faults: &mut Ve
     let become_root = read.become_root();
     let trouble = read.trouble;
     Connection { local, address, port, user, private_key, known_hosts, ssh_args, become_root, trouble }
+}
+
+impl Host {
+    /// How to reach it where these variables, those of the command line, win over its own.
+    ///
+    /// # Errors
+    /// Values that no connection can have.
+    pub fn reached_with(&self, extra: &Scope) -> Result<Connection, Vec<Fault>> {
+        if !extra.keys().any(|key| key.starts_with("ansible_") || key == "ssh_known_hosts_file") {
+            return Ok(self.connection.clone());
+        }
+        let place = Place { source: Source::new("<--extra-vars>", ""), start: 0, end: 0 };
+        let mut vars = Vars { scope: self.vars.clone(), ..Vars::default() };
+        extra.iter().for_each(|(key, value)| vars.set(key, value.clone(), &place));
+        let mut faults = Vec::new();
+        let connection = connection(&self.name, &vars, &place, &mut faults);
+        if faults.is_empty() { Ok(connection) } else { Err(faults) }
+    }
 }
 
 struct Read<'a> {

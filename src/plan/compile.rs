@@ -46,7 +46,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     if let Some(faults) = Faults::some(std::mem::take(&mut faults)) {
         return Err(faults);
     }
-    let mut plan = hosts(inventory, &selected, options);
+    let mut plan = hosts(inventory, &selected, options, &mut faults);
     // Before any program is started.
     let inventory_vars = inventory.hosts.iter().flat_map(|host| host.vars.values());
     inventory_vars.chain(options.extra.values()).for_each(secret::withhold_in);
@@ -169,10 +169,10 @@ fn unknown_tags(playbooks: &[Playbook], options: &Options, faults: &mut Vec<Faul
 
 /// The hosts of these names, in the inventory's order, for a plan that no playbook made.
 pub fn hosts_of(inventory: &Inventory, names: &BTreeSet<String>) -> Vec<Host> {
-    hosts(inventory, std::slice::from_ref(names), &Options::default()).hosts
+    hosts(inventory, std::slice::from_ref(names), &Options::default(), &mut Vec::new()).hosts
 }
 
-fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options) -> Plan {
+fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options, faults: &mut Vec<Fault>) -> Plan {
     let groups: serde_json::Map<_, _> = inventory
         .groups
         .keys()
@@ -184,9 +184,20 @@ fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options
     let groups = Arc::new(Scope::from_iter([("groups".to_owned(), serde_json::Value::Object(groups))]));
     let extra = Arc::new(options.extra.clone());
     let chosen = inventory.hosts.iter().filter(|host| selected.iter().any(|names| names.contains(&host.name)));
+    // One wrong value is one mistake, however many hosts have it.
+    let mut reach = |host: &crate::inventory::Host| {
+        let reached = host.reached_with(&options.extra);
+        reached
+            .map_err(|more| {
+                if faults.is_empty() {
+                    faults.extend(more)
+                }
+            })
+            .unwrap_or_else(|()| host.connection.clone())
+    };
     let hosts = chosen.map(|host| Host {
         name: host.name.clone(),
-        connection: host.connection.clone(),
+        connection: reach(host),
         scope: Arc::new(HostScope::new(host, Arc::clone(&groups), Arc::clone(&extra))),
     });
     Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], notes: vec![] }
