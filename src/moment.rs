@@ -1,5 +1,7 @@
 //! Ages and moments as people write them, in milliseconds.
 
+use crate::day::Day;
+
 const DAY: u64 = 86_400_000;
 
 /// `90d`, `12h`, `30m`, `10s`.
@@ -18,38 +20,17 @@ pub fn length(text: &str) -> Option<u64> {
 /// `2026-11-27` or `2026-11-27T02:00:00Z`, since 1970.
 pub fn moment(text: &str) -> Option<u64> {
     let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
-    let numbers = |text: &str, sign: char| -> Option<[u64; 3]> {
-        let all: Vec<u64> = text.split(sign).map(|part| part.parse().ok()).collect::<Option<_>>()?;
-        all.try_into().ok()
-    };
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time.strip_suffix('Z')?, ':')?;
-    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
+    let time: Vec<u64> = time.strip_suffix('Z')?.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hour, minute, second]: [u64; 3] = time.try_into().ok()?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    Some(days(year, month, day) * DAY + ((hour * 60 + minute) * 60 + second) * 1000)
-}
-
-/// Days since 1970 (the Gregorian calendar in eras of 400 years).
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year) = (year / 400, year % 400);
-    let day = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+    Some(Day::parse(date)?.days() * DAY + ((hour * 60 + minute) * 60 + second) * 1000)
 }
 
 /// Of which day a time is.
 pub fn day(ms: u64) -> String {
-    let shifted = ms / DAY + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    format!("{:04}-{month:02}-{day:02}", era * 400 + year + u64::from(month <= 2))
+    Day::number(ms / DAY).to_string()
 }
 
 /// A moment as people write it, to the second: `2026-11-27T02:00:00Z`.
@@ -86,7 +67,9 @@ mod tests {
         }
         assert_eq!(written(moment("2026-11-24T21:05:09Z").unwrap()), "2026-11-24T21:05:09Z");
         assert_eq!([lasts(90_000), lasts(7_200_000), lasts(9 * DAY)], ["90 s", "2 h", "9 days"]);
-        for bad in ["2026-13-01", "2026-11", "2026-11-24T21:05:09", "x", "2026-11-24T24:00:00Z", "1969-01-01"] {
+        for bad in
+            ["2026-13-01", "2026-11", "2026-11-24T21:05:09", "x", "2026-11-24T24:00:00Z", "1969-01-01", "2026-02-30"]
+        {
             assert_eq!(moment(bad), None, "{bad}");
         }
     }

@@ -83,6 +83,27 @@ impl Fleet {
         steadfast(&command)
     }
 
+    /// A login that uses nothing but this private half, without steadfast.
+    pub fn lets_in(&self, host: &str, private: &Path) -> bool {
+        let address = &self.0.host(host).unwrap().address;
+        let known = format!("UserKnownHostsFile={}", self.0.dir().join("known_hosts").display());
+        let mut ssh = Command::new("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "IdentityAgent=none",
+            "-o",
+            &known,
+        ]);
+        ssh.arg("-i").arg(private).args(["-l", "root", address, "true"]);
+        ssh.output().unwrap().status.success()
+    }
+
     /// Runs the program with a memory of this fleet's own.
     pub fn steadfast(&self, words: &[&str]) -> Run {
         told(&self.call(words).output().unwrap())

@@ -1,7 +1,7 @@
 //! Keys are replaced on real hosts: by one that is proven alone, never with nobody able to get in, whatever breaks.
 
 use crate::common::{Fleet, Run, told};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -44,27 +44,6 @@ fn kept(fleet: &Fleet, state: &str, host: &str) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_none_or(|ending| ending != "pub")).collect()
 }
 
-/// A login that uses nothing but this private half, without steadfast.
-fn lets_in(fleet: &Fleet, host: &str, private: &Path) -> bool {
-    let address = &fleet.0.host(host).unwrap().address;
-    let known = format!("UserKnownHostsFile={}", fleet.0.dir().join("known_hosts").display());
-    let mut ssh = Command::new("ssh");
-    ssh.args([
-        "-F",
-        "none",
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "IdentitiesOnly=yes",
-        "-o",
-        "IdentityAgent=none",
-        "-o",
-        &known,
-    ]);
-    ssh.arg("-i").arg(private).args(["-l", "root", address, "true"]);
-    ssh.output().unwrap().status.success()
-}
-
 /// Now, in whole seconds, as a playbook says it.
 fn moment() -> String {
     let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -89,7 +68,7 @@ fn keys_of_three_hosts_are_replaced_and_the_old_ones_are_dead() {
     let first: Vec<PathBuf> = ["h1", "h2", "h3"].iter().flat_map(|host| kept(&fleet, "one", host)).collect();
     assert_eq!(first.len(), 3);
     for host in ["h1", "h2", "h3"] {
-        assert!(!lets_in(&fleet, host, &lab_key), "{host} still takes the key of the lab");
+        assert!(!fleet.lets_in(host, &lab_key), "{host} still takes the key of the lab");
         assert_eq!(present(&fleet, host).len(), 1);
     }
     let keys: Vec<String> = ["h1", "h2", "h3"].iter().map(|host| present(&fleet, host)[0].data.clone()).collect();
@@ -164,7 +143,7 @@ fn a_key_that_cannot_be_proven_goes_away_again_and_only_one_host_is_touched() {
     ends(&run, 5);
     assert!(run.flat().contains("is refused"), "{}", run.out);
     assert_eq!([present(&fleet, "h1"), present(&fleet, "h2")], before);
-    assert!(lets_in(&fleet, "h1", &lab_key));
+    assert!(fleet.lets_in("h1", &lab_key));
     assert!(kept(&fleet, "one", "h2").is_empty(), "the second host was not begun");
     // Where the new key passes, and the old one is taken from elsewhere: that is told.
     let both = "echo 'AuthorizedKeysFile /etc/ssh/keys-of-%u .ssh/authorized_keys' >/etc/ssh/sshd_config.d/00-moved.conf && systemctl restart ssh";
@@ -174,7 +153,7 @@ fn a_key_that_cannot_be_proven_goes_away_again_and_only_one_host_is_touched() {
     assert!(run.flat().contains("still takes the old key"), "{}", run.out);
     ends(&fleet.inside("h1", "rm /etc/ssh/keys-of-root"), 0);
     ends(&on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y", "-l", "h1"], None), 0);
-    assert!(!lets_in(&fleet, "h1", &lab_key));
+    assert!(!fleet.lets_in("h1", &lab_key));
     assert_eq!((present(&fleet, "h1").len(), kept(&fleet, "one", "h1").len()), (1, 1));
 }
 
@@ -261,6 +240,6 @@ fn a_controller_that_dies_anywhere_leaves_a_key_that_gets_in() {
     assert!(begun.elapsed() < Duration::from_secs(900));
     for host in ["h1", "h2", "h3"] {
         assert_eq!(on(&fleet, host, &["audit", "verify"], None).code, 0, "{host}");
-        assert!(!lets_in(&fleet, host, &fleet.0.dir().join("id_ed25519")));
+        assert!(!fleet.lets_in(host, &fleet.0.dir().join("id_ed25519")));
     }
 }

@@ -25,7 +25,7 @@ impl Approving {
     pub fn of(&self, plan: &Plan, asks: bool) -> Result<Approvals, Faults> {
         let asking = |n: &usize| {
             let task = &plan.tasks[*n];
-            task.step.kind == "approve" || task.hope().iter().any(|one| one.kind.rolls_back())
+            task.is_gate() || task.hope().iter().any(|one| one.kind.rolls_back())
         };
         let known: BTreeSet<&str> =
             (0..plan.tasks.len()).filter(asking).map(|n| plan.tasks[n].step.id.as_str()).collect();

@@ -1,6 +1,6 @@
 //! A disk that is a btrfs subvolume on the controller, with read-only snapshots in a directory of the same file system.
 
-use super::{Act, Power, Progress, Provider, Snapshot, plain};
+use super::{Power, Provider, Snapshot, plain};
 use crate::fault::{Fault, Result};
 use crate::host::{Later, run_program};
 use crate::moment;
@@ -109,10 +109,6 @@ impl Provider for Btrfs {
         Box::pin(async move { btrfs(&["delete", &self.at(id)?]).await.map(drop) })
     }
 
-    fn stop(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.stop())
-    }
-
     fn apply<'a>(&'a self, id: &'a str) -> Later<'a, Result<()>> {
         Box::pin(async move {
             if !Path::new(&self.at(id)?).is_dir() {
@@ -122,12 +118,8 @@ impl Provider for Btrfs {
         })
     }
 
-    fn start(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.start())
-    }
-
-    fn state(&self, act: Act) -> Later<'_, Result<Progress>> {
-        Box::pin(self.power.state(act))
+    fn power(&self) -> &Power {
+        &self.power
     }
 }
 

@@ -105,20 +105,12 @@ impl Provider for Exec {
         Box::pin(async move { call(needed(&self.remove, "remove a snapshot")?, Some(id)).await.map(drop) })
     }
 
-    fn stop(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.stop())
-    }
-
     fn apply<'a>(&'a self, id: &'a str) -> Later<'a, Result<()>> {
         Box::pin(async move { call(needed(&self.apply, "go back to a snapshot")?, Some(id)).await.map(drop) })
     }
 
-    fn start(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.start())
-    }
-
-    fn state(&self, act: Act) -> Later<'_, Result<Progress>> {
-        Box::pin(self.power.state(act))
+    fn power(&self) -> &Power {
+        &self.power
     }
 }
 

@@ -104,20 +104,32 @@ pub trait Provider: Send + Sync {
     /// Removes a snapshot.
     fn remove<'a>(&'a self, id: &'a str) -> Later<'a, Result<()>>;
 
+    /// The programs that have the power of the machine, where it is programs that have it.
+    fn power(&self) -> &Power {
+        &NO_POWER
+    }
+
     /// Begins to stop the machine; one that is stopped stays so.
-    fn stop(&self) -> Later<'_, Result<()>>;
+    fn stop(&self) -> Later<'_, Result<()>> {
+        Box::pin(self.power().stop())
+    }
 
     /// Begins to put the disk of the stopped machine back to a snapshot.
     fn apply<'a>(&'a self, id: &'a str) -> Later<'a, Result<()>>;
 
     /// Begins to start the machine; one that runs stays so.
-    fn start(&self) -> Later<'_, Result<()>>;
+    fn start(&self) -> Later<'_, Result<()>> {
+        Box::pin(self.power().start())
+    }
 
     /// Whether what was begun last is over. Who ends with the act itself is done.
-    fn state(&self, _: Act) -> Later<'_, Result<Progress>> {
-        Box::pin(async { Ok(Progress::Done) })
+    fn state(&self, act: Act) -> Later<'_, Result<Progress>> {
+        Box::pin(self.power().state(act))
     }
 }
+
+/// Nothing to stop and nothing to start.
+static NO_POWER: Power = Power { stop: Vec::new(), start: Vec::new(), status: Vec::new() };
 
 /// A word of a keeper that becomes a word of a command: neither an option nor anything that a terminal obeys.
 fn plain(word: &str) -> Result<String> {

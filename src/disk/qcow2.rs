@@ -1,6 +1,6 @@
 //! A disk that is a qcow2 image on the controller, with the snapshots that are in the image.
 
-use super::{Act, Power, Progress, Provider, Snapshot, plain};
+use super::{Power, Provider, Snapshot, plain};
 use crate::fault::{Fault, Result};
 use crate::host::{Later, run_program};
 use serde::{Deserialize, Serialize};
@@ -76,19 +76,11 @@ impl Provider for Qcow2 {
         Box::pin(async move { self.img(&["snapshot", "-d", id]).await.map(drop) })
     }
 
-    fn stop(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.stop())
-    }
-
     fn apply<'a>(&'a self, id: &'a str) -> Later<'a, Result<()>> {
         Box::pin(async move { self.img(&["snapshot", "-a", id]).await.map(drop) })
     }
 
-    fn start(&self) -> Later<'_, Result<()>> {
-        Box::pin(self.power.start())
-    }
-
-    fn state(&self, act: Act) -> Later<'_, Result<Progress>> {
-        Box::pin(self.power.state(act))
+    fn power(&self) -> &Power {
+        &self.power
     }
 }

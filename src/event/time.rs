@@ -1,5 +1,8 @@
 //! Milliseconds since 1970 as dates and times, in UTC.
 
+use crate::day::Day;
+pub use crate::moment::lasts as length;
+
 /// `2026-11-24T21:05:09.120Z`.
 pub fn rfc3339(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
@@ -10,7 +13,7 @@ pub fn rfc3339(ms: u64) -> String {
 
 /// Year, month and day of a number of days since 1970-01-01 (the Gregorian calendar in eras of 400 years).
 pub fn date(days: u64) -> (u64, u64, u64) {
-    crate::day::Day::number(days).date()
+    Day::number(days).date()
 }
 
 /// When a run began, by its name: milliseconds since 1970. None where a name is no run's.
@@ -19,42 +22,21 @@ pub fn began(run: &str) -> Option<u64> {
         let digits = run.get(from..to).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
         digits.parse::<u64>().ok()
     };
-    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
+    let day = Day::parse(&format!("{}-{}-{}", run.get(..4)?, run.get(4..6)?, run.get(6..8)?))?;
     let seconds = number(9, 11)? * 3600 + number(11, 13)? * 60 + number(13, 15)?;
-    Some((days(year, month, day) * 86_400 + seconds) * 1000)
-}
-
-/// The other way of [`date`].
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year) = (year / 400, year % 400);
-    let day = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
-}
-
-/// A length of time in a word or two: `3 days`.
-pub fn length(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    Some((day.days() * 86_400 + seconds) * 1000)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{began, date, days, length, rfc3339};
+    use super::{began, date, length, rfc3339};
+    use crate::day::Day;
 
     #[test]
     fn names_of_runs_tell_when_they_began() {
         for n in [0, 59, 60, 365, 11_016, 20_781, 47_541] {
             let (year, month, day) = date(n);
-            assert_eq!(days(year, month, day), n);
+            assert_eq!(Day::parse(&format!("{year}-{month:02}-{day:02}")).map(Day::days), Some(n));
         }
         let run = "20261124-210509.120-abcd";
         assert_eq!(began(run).map(rfc3339).unwrap(), "2026-11-24T21:05:09.000Z");

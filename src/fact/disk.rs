@@ -53,6 +53,3 @@ impl Stage {
         }
     }
 }
-
-/// A script that says which boot of the host this is.
-pub const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";

@@ -54,7 +54,7 @@ pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use baseline::Baseline;
 pub use database::{Engine, Server};
-pub use disk::{BOOT, DiskState, Stage, WayBack};
+pub use disk::{DiskState, Stage, WayBack};
 pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;

@@ -2,7 +2,7 @@
 
 use super::read::{Asking, Sections, lossy};
 use super::{Answer, Facts, Query};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// A listening (or, for udp, unconnected) socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -92,6 +92,25 @@ pub fn from_ss(line: &str) -> Option<Socket> {
 }
 
 /// `/proc/net/tcp6:   0: 00000000000000000000000000000000:0016 0000…:0000 0A …`; the kernel's table names no program.
+/// An end of a socket in the kernel's table.
+pub fn end(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    // Each word of 32 bits is printed as this machine's number of the bytes on the wire.
+    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_le_bytes);
+    let address = match address.len() {
+        8 => IpAddr::from(word(0)?),
+        32 => {
+            let mut bytes = [0u8; 16];
+            for (n, four) in bytes.chunks_exact_mut(4).enumerate() {
+                four.copy_from_slice(&word(n * 8)?);
+            }
+            IpAddr::from(bytes)
+        }
+        _ => return None,
+    };
+    Some((address, u16::from_str_radix(port, 16).ok()?))
+}
+
 /// A state that is another protocol's gives nothing.
 pub fn from_proc(line: &str) -> Option<Option<Socket>> {
     let (table, rest) = line.strip_prefix("/proc/net/")?.split_once(':')?;
@@ -101,21 +120,8 @@ pub fn from_proc(line: &str) -> Option<Option<Socket>> {
     if !matches!((protocol, state), ("tcp", "0A") | ("udp", "07")) {
         return Some(None);
     }
-    let (address, port) = local.split_once(':')?;
-    // Each word of 32 bits is printed as this machine's number of the bytes on the wire.
-    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(|word| word.to_le_bytes());
-    let address = match address.len() {
-        8 => Ipv4Addr::from(word(0)?).to_string(),
-        32 => {
-            let mut bytes = [0u8; 16];
-            for (n, four) in bytes.chunks_exact_mut(4).enumerate() {
-                four.copy_from_slice(&word(n * 8)?);
-            }
-            Ipv6Addr::from(bytes).to_string()
-        }
-        _ => return None,
-    };
-    let port = u16::from_str_radix(port, 16).ok()?;
+    let (address, port) = end(local)?;
+    let address = address.to_string();
     Some(Some(Socket { protocol: protocol.into(), address, port, process: None, pid: None }))
 }
 

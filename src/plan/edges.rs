@@ -90,7 +90,7 @@ fn barriers(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
     for n in range.clone() {
         let task = &plan.tasks[n];
         let why = match () {
-            () if task.step.kind == "approve" => Why::Gate,
+            () if task.is_gate() => Why::Gate,
             () if task.hope().iter().any(|one| one.kind.rolls_back()) => Why::Disk,
             () => continue,
         };

@@ -80,6 +80,13 @@ pub struct Task {
     pub expired: Option<String>,
 }
 
+impl Task {
+    /// Whether it is a gate, which is known before its question is filled in.
+    pub fn is_gate(&self) -> bool {
+        self.step.kind == "approve"
+    }
+}
+
 /// What a task consists of.
 #[derive(Debug, Clone)]
 pub enum Body {

@@ -6,7 +6,7 @@ use super::site::Site;
 use super::work::{Work, told};
 use crate::disk::{Act, Disk, OURS, Progress, Provider, Snapshot};
 use crate::event::{Outcome, What};
-use crate::fact::{BOOT, Facts, KeyEvent, Stage, WayBack};
+use crate::fact::{Facts, KeyEvent, Query, Stage, WayBack};
 use crate::host::{Loss, LossKind};
 use crate::moment::{lasts, written};
 use crate::plan::{Decision, decide};
@@ -112,15 +112,8 @@ impl Work<'_> {
     ) -> Result<(Outcome, Vec<Row>), Loss> {
         let rows = planned.rows();
         self.prove(site).await?;
-        self.fresh = None;
-        self.refresh(site, task).await?;
-        match site.decide(task, &self.facts) {
-            Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
-            now if now != planned => {
-                let why = "the snapshots changed between the reading and the act".to_owned();
-                return Ok((Outcome::Stale { why }, now.rows()));
-            }
-            _ => {}
+        if let Some(end) = self.not_as_planned(site, task, &planned).await? {
+            return Ok(end);
         }
         for one in made.iter() {
             let one: Arc<[Made]> = Arc::new([one.clone()]);
@@ -304,8 +297,8 @@ impl Site {
     /// Which boot of the host this is.
     async fn boot(&mut self, task: usize) -> Result<String, Loss> {
         let line = self.line(task).await?;
-        let reply = line.grab(BOOT.into()).await?;
-        Ok(String::from_utf8_lossy(&reply.out).trim().chars().take(64).collect())
+        let facts = line.read(&[Query::Os]).await?;
+        Ok(facts.os().map(|os| os.boot_id.chars().take(64).collect()).unwrap_or_default())
     }
 
     /// Waits until the host lets us in, by its known key.

@@ -48,15 +48,10 @@ pub struct Gates {
     shut: Mutex<Option<String>>,
 }
 
-/// Whether a task is a gate.
-fn is_gate(plan: &Plan, task: usize) -> bool {
-    plan.tasks[task].step.kind == "approve"
-}
-
 impl Gates {
     pub fn of(plan: &Plan) -> Self {
         let mut groups: HashMap<(usize, usize, &str), BTreeSet<usize>> = HashMap::new();
-        for (n, task) in plan.tasks.iter().enumerate().filter(|(n, _)| is_gate(plan, *n)) {
+        for (n, task) in plan.tasks.iter().enumerate().filter(|(_, task)| task.is_gate()) {
             let batch = plan.plays[task.play].batches.iter().position(|hosts| hosts.contains(&task.host));
             groups.entry((task.play, batch.unwrap_or(0), &task.step.id)).or_default().insert(n);
         }
@@ -174,7 +169,7 @@ impl Work<'_> {
     pub(super) fn unasked(&self, task: usize, question: &str) -> Option<Outcome> {
         let run = &self.shared.run;
         let plan = &run.plan;
-        if plan.graph.before(task).iter().any(|(before, _)| is_gate(plan, *before)) {
+        if plan.graph.before(task).iter().any(|(before, _)| plan.tasks[*before].is_gate()) {
             return None;
         }
         let step = &plan.tasks[task].step.id;

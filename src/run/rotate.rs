@@ -60,15 +60,8 @@ impl Work<'_> {
     ) -> Result<(Outcome, Vec<Row>), Loss> {
         let rows = planned.rows();
         self.prove(site).await?;
-        self.refresh(site, task).await?;
-        match site.decide(task, &self.facts) {
-            Decision::Skipped(left) => return Ok((Outcome::left(&left), vec![])),
-            Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
-            now if now != planned => {
-                let why = "the host changed between the reading and the act".to_owned();
-                return Ok((Outcome::Stale { why }, now.rows()));
-            }
-            _ => {}
+        if let Some(end) = self.not_as_planned(site, task, &planned).await? {
+            return Ok(end);
         }
         let host = &self.shared.run.plan.hosts[site.host];
         let Some(keys) = self.shared.run.opener.keys().filter(|_| !host.connection.local) else {

@@ -76,17 +76,10 @@ impl Work<'_> {
         planned: &Decision,
         rows: &[Row],
     ) -> Result<(Outcome, Vec<Row>), Loss> {
-        if self.fresh != Some(task) {
-            self.refresh(site, task).await?;
-            match site.decide(task, &self.facts) {
-                Decision::Skipped(left) => return Ok((Outcome::left(&left), vec![])),
-                Decision::InSync => return Ok((Outcome::Unchanged, vec![])),
-                now if now != *planned => {
-                    let why = "the host changed between the reading and the act".to_owned();
-                    return Ok((Outcome::Stale { why }, now.rows()));
-                }
-                _ => {}
-            }
+        if self.fresh != Some(task)
+            && let Some(end) = self.not_as_planned(site, task, planned).await?
+        {
+            return Ok(end);
         }
         let (stage, more) = planned.stage(made);
         site.started(task);
@@ -132,6 +125,25 @@ impl Work<'_> {
         })?;
         self.fresh = next.filter(|_| outcome == Outcome::Changed);
         Ok((outcome, rows.to_vec()))
+    }
+
+    /// Reads once more what a task asks, just before it acts; how it ends where it is not as planned any more.
+    pub(super) async fn not_as_planned(
+        &mut self,
+        site: &mut Site,
+        task: usize,
+        planned: &Decision,
+    ) -> Result<Option<(Outcome, Vec<Row>)>, Loss> {
+        self.refresh(site, task).await?;
+        Ok(match site.decide(task, &self.facts) {
+            Decision::Skipped(left) => Some((Outcome::left(&left), vec![])),
+            Decision::InSync => Some((Outcome::Unchanged, vec![])),
+            now if now != *planned => {
+                let why = "the host changed between the reading and the act".to_owned();
+                Some((Outcome::Stale { why }, now.rows()))
+            }
+            _ => None,
+        })
     }
 
     /// What came of the acts, as it was read afterwards.

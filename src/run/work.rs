@@ -35,7 +35,7 @@ pub struct Work<'a> {
     pub(super) open: Option<Open>,
     permit: Option<OwnedSemaphorePermit>,
     /// What each task would do, by the first reading.
-    pub(super) first: HashMap<usize, Decision>,
+    pub(super) first: Arc<HashMap<usize, Decision>>,
     /// What ended before the host's disk was put back: nobody holds it to that any more.
     pub(super) gone: HashSet<usize>,
 }
@@ -53,7 +53,7 @@ impl<'a> Work<'a> {
             acted: None,
             open: None,
             permit: None,
-            first: HashMap::new(),
+            first: Arc::default(),
             gone: HashSet::new(),
         }
     }
@@ -70,8 +70,8 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         self.end_way_back(site).await?;
-        let first: HashMap<usize, Decision> = self.begin(site).await?.into_iter().collect();
-        self.first.clone_from(&first);
+        let first: Arc<HashMap<usize, Decision>> = Arc::new(self.begin(site).await?.into_iter().collect());
+        self.first = Arc::clone(&first);
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {
                 break;
@@ -186,8 +186,7 @@ impl<'a> Work<'a> {
     async fn one(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(Outcome, Vec<Row>), Loss> {
         let plan = Arc::clone(&self.shared.run.plan);
         if let Some(blocker) = self.blocker(task).await {
-            let is_gate = plan.tasks[blocker].step.kind == "approve";
-            let what = if is_gate { "is not open" } else { "did not succeed" };
+            let what = if plan.tasks[blocker].is_gate() { "is not open" } else { "did not succeed" };
             let why = format!("{} {what}", plan.name(blocker));
             return Ok((Outcome::Skipped { why, blocked: true, waived: false, because: None }, vec![]));
         }

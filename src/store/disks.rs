@@ -2,7 +2,7 @@
 
 use super::{Store, broken, time};
 use crate::fact::{Stage, WayBack};
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use rusqlite::{OptionalExtension, params};
 
 /// The table of the words.
@@ -22,19 +22,25 @@ impl Store {
     pub fn way_back(&self, host: &str, disk: &str) -> Result<Option<WayBack>> {
         let text = "SELECT snapshot, made, stage, at, boot, run FROM disks WHERE host = ?1 AND disk = ?2 ORDER BY n DESC LIMIT 1";
         let row = |row: &rusqlite::Row<'_>| {
-            let word: String = row.get(2)?;
-            let stage = Stage::ALL.into_iter().find(|stage| stage.word() == word);
-            Ok(WayBack {
+            let word = WayBack {
                 snapshot: row.get(0)?,
                 made: row.get::<_, i64>(1)?.cast_unsigned(),
-                // What nobody of ours wrote is gone through again.
-                stage: stage.unwrap_or(Stage::Stopping),
+                stage: Stage::Done,
                 at: row.get::<_, i64>(3)?.cast_unsigned(),
                 boot: row.get(4)?,
                 run: row.get(5)?,
-            })
+            };
+            Ok((row.get::<_, String>(2)?, word))
         };
-        self.0.query_row(text, params![host, disk], row).optional().map_err(|error| broken(&error))
+        let found = self.0.query_row(text, params![host, disk], row).optional().map_err(|error| broken(&error))?;
+        let Some((said, word)) = found else { return Ok(None) };
+        // A guess would stop a machine, or put a disk back once more.
+        let strange = || {
+            let what = format!("the last word on {disk} of {host} is `{said}`, which is none of ours");
+            Fault::new(what).hint("a newer steadfast may have written it: use that one")
+        };
+        let stage = Stage::ALL.into_iter().find(|stage| stage.word() == said).ok_or_else(strange)?;
+        Ok(Some(WayBack { stage, ..word }))
     }
 
     /// Writes a word down, durably.

@@ -2,26 +2,12 @@
 
 use super::{Line, Signs};
 use crate::fact::read::{Sections, lossy};
+use crate::fact::socket;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// An end of a socket in the kernel's table: each word of 32 bits is printed as this machine's number.
+/// An end of a socket; an address of IPv4 is told as such where a socket of IPv6 has it.
 fn end(text: &str) -> Option<(String, u16)> {
-    let (address, port) = text.split_once(':')?;
-    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    let address = match address.len() {
-        8 => Ipv4Addr::from(word(0)?).to_string(),
-        32 => {
-            let mut bytes = [0u8; 16];
-            for (n, four) in bytes.chunks_exact_mut(4).enumerate() {
-                four.copy_from_slice(&word(n * 8)?);
-            }
-            let six = Ipv6Addr::from(bytes);
-            six.to_ipv4_mapped().map_or_else(|| six.to_string(), |four| four.to_string())
-        }
-        _ => return None,
-    };
-    Some((address, u16::from_str_radix(port, 16).ok()?))
+    socket::end(text).map(|(address, port)| (address.to_canonical().to_string(), port))
 }
 
 /// A line of the kernel's table, with the number by which processes hold it.
