@@ -59,3 +59,22 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_none_of_ours_is_told_and_never_guessed() {
+        let store = Store(rusqlite::Connection::open_in_memory().unwrap());
+        store.0.execute_batch(TABLE).unwrap();
+        let (snapshot, boot, run) = ("s".to_owned(), "b".to_owned(), "r".to_owned());
+        let word = WayBack { snapshot, made: 7, stage: Stage::Applying, at: 9, boot, run };
+        store.note_way_back("h", "d", &word).unwrap();
+        assert_eq!(store.way_back("h", "d").unwrap(), Some(word));
+        assert_eq!(store.way_back("h", "other").unwrap(), None);
+        store.0.execute("UPDATE disks SET stage = 'thawing'", []).unwrap();
+        let fault = store.way_back("h", "d").unwrap_err();
+        assert!(fault.what().contains("`thawing`"), "{fault:?}");
+    }
+}
