@@ -8,6 +8,8 @@ use std::process::Command;
 use steadfast::cloud::tencent::{Access, Client, Storage, Trouble};
 
 mod fake;
+mod fence;
+mod groups;
 
 /// A directory with `tencent.yml`, and a server.
 struct Scene {
@@ -217,6 +219,25 @@ fn an_answer_without_end_is_not_swallowed() {
     let (code, said) = scene.inventory(Some(KEY));
     assert_eq!(code, 1);
     assert!(said.contains("did not answer `DescribeInstances`"), "{}", &said[..said.len().min(2000)]);
+}
+
+#[test]
+fn one_declaration_serves_the_host_and_the_cloud_as_documented() {
+    let docs = std::fs::read_to_string("docs/tencent.md").unwrap();
+    let mut books =
+        docs.split("```yaml\n").filter_map(|part| part.split("```").next()).filter(|yaml| yaml.contains("\nhosts:"));
+    let dir = tempfile::tempdir().unwrap();
+    let inventory = dir.path().join("hosts.yml");
+    let groups = "{ansible_host: 127.0.0.1, tencent_id: ins-1, tencent_region: ap-guangzhou, tencent_security_groups: [sg-1, sg-2]}";
+    std::fs::write(&inventory, format!("tencent: {{hosts: {{web1: {groups}}}}}\n")).unwrap();
+    let count = books.by_ref().map(|yaml| {
+        let book = dir.path().join("book.yml");
+        std::fs::write(&book, yaml).unwrap();
+        let words = ["validate", &book.display().to_string(), "-i", &inventory.display().to_string()];
+        let run = told(&call(&words).output().unwrap());
+        assert_eq!(run.code, 0, "{yaml}: {}{}", run.out, run.err);
+    });
+    assert!(count.count() > 0, "no playbook was found");
 }
 
 /// One byte of a qcow2 image, written or looked for.

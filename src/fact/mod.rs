@@ -150,6 +150,8 @@ pub enum Query {
     Ring(String),
     /// What is known of a disk from outside its host.
     Disk(crate::disk::Disk),
+    /// What a cloud lets through to the host.
+    Fence(crate::cloud::Fence),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
@@ -203,6 +205,7 @@ pub enum Answer {
     Elements(Vec<Element>),
     Ring(Ring),
     Disk(DiskState),
+    Fence(crate::cloud::Fenced),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
@@ -276,6 +279,7 @@ accessors! {
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
+    fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;

@@ -21,6 +21,7 @@ mod guard;
 mod held;
 mod keyring;
 pub mod lines;
+mod order;
 mod proof;
 mod rotate;
 mod site;
