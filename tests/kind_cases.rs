@@ -380,7 +380,8 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
                 }
                 Fence::Instance { .. } => Shape::Groups(texts(&found["groups"])),
             };
-            Answer::Fence(Fenced { version: "7".into(), shape })
+            let before = found["before"].as_array().map(|_| Shape::Groups(texts(&found["before"])));
+            Answer::Fence(Fenced { version: "7".into(), shape, before })
         }
         Query::Ring(user) => {
             family("ring")?;

@@ -215,7 +215,7 @@ fn neglected() -> State {
     let open = |net: &str| Rule::new(true, "ALL", None, net);
     let shape = Shape::Rules { ingress: vec![open("0.0.0.0/0")], egress: vec![open("0.0.0.0/0")] };
     let fence = Fence::SecurityGroup { region: "ap-guangzhou".into(), id: "sg-1".into(), access: Access::default() };
-    state.fences.insert(fence, Fenced { version: "7".into(), shape });
+    state.fences.insert(fence, Fenced { version: "7".into(), shape, before: None });
     state.groups = ["root", "games", "admin", "sudo"]
         .into_iter()
         .zip([0, 5, 1000, 27])
@@ -263,7 +263,7 @@ fn elsewhere(kind: &dyn Kind, to: &[steadfast::step::Setting], mut facts: Facts,
     for back in [false, true] {
         for order in &orders {
             let shape = if back { order.found.shape.clone() } else { order.to.clone() };
-            let now = steadfast::cloud::Fenced { version: "8".into(), shape };
+            let now = steadfast::cloud::Fenced { version: "8".into(), shape, before: None };
             facts.put(Query::Fence(order.fence.clone()), Ok(Answer::Fence(now)));
         }
         let left = rows(&facts);

@@ -36,6 +36,9 @@ pub struct Fenced {
     /// Which version of it that was; empty where the cloud counts none.
     pub version: String,
     pub shape: Shape,
+    /// What this controller found before it made it what it is now; that is not the cloud's to tell.
+    #[serde(default)]
+    pub before: Option<Shape>,
 }
 
 /// Why a fence was not put into another shape.
@@ -116,7 +119,7 @@ impl Fence {
                 Self::SecurityGroup { region, id, .. } => policies(&client, region, id),
                 Self::Instance { region, id, .. } => {
                     let shape = Shape::Groups(instance_groups(&client, region, id)?);
-                    Ok(Fenced { version: String::new(), shape })
+                    Ok(Fenced { version: String::new(), shape, before: None })
                 }
             });
             let broke = |error: tokio::task::JoinError| Fault::new("the question broke").why(error.to_string());

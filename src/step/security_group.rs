@@ -37,7 +37,8 @@
 //!
 //! A cloud counts nothing: `rate`, `total`, `connections`, `limit`, `forward` and `log` are the host's alone and mean nothing here.
 //! `blocklist` takes what the kind of that name takes as `feed`, `addresses` and `except`; a list that is too long for a group
-//! belongs on the host. With `egress: allow` (the default) everything else may go out. Echo requests come in, as on the host.
+//! belongs on the host. With `egress: allow` (the default) everything else may go out. Echo requests come in, as on the host,
+//! unless `ping: false` says otherwise.
 //!
 //! The whole group is these rules and no others: what was added by hand goes. It holds for all instances in the group. Descriptions
 //! are not compared. `access` says where the key comes from, as for inventories (docs/tencent.md); `steadfast cloud policy
@@ -77,7 +78,7 @@ use std::sync::OnceLock;
 
 mod rules;
 
-pub(super) use rules::lets_in;
+pub(super) use rules::{lets_in, only};
 
 /// The rules of a security group.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -107,6 +108,9 @@ pub struct SecurityGroup {
     /// What may go out.
     #[serde(default)]
     allow_out: Vec<AllowOut>,
+    /// Whether echo requests come in.
+    #[serde(default = "yes")]
+    ping: bool,
     /// The host's alone.
     #[expect(dead_code, reason = "one declaration serves the host as well")]
     limit: Option<Limit>,
@@ -142,6 +146,10 @@ struct Listed {
 
 /// As many rules as a group takes in a direction.
 const MOST: usize = 100;
+
+fn yes() -> bool {
+    true
+}
 
 /// Whether a cloud may call something so.
 pub(super) fn plain(text: &str) -> bool {
@@ -210,7 +218,7 @@ impl SecurityGroup {
     fn wanted(&self) -> (Vec<Rule>, Vec<Rule>) {
         let bad = self.bad.get().map(Vec::as_slice).unwrap_or_default();
         let egress = (self.egress == Egress::Deny).then_some(self.allow_out.as_slice());
-        rules::rules(bad, &self.block, &self.allow, egress, &self.sets)
+        rules::rules(bad, &self.block, &self.allow, egress, self.ping, &self.sets)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was found in clouds before it was changed, word by word: the way back of what no host can remember.
 
 use super::{Store, broken, time};
+use crate::cloud::{Fence, Shape};
 use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::fault::{Fault, Result};
 use crate::target::{FenceNote, FenceWord};
@@ -55,6 +56,16 @@ impl Store {
             self.run(&note.run).is_ok_and(|record| record.over().is_ok()) || !self.knows(&note.run).unwrap_or(true)
         });
         Ok(open)
+    }
+
+    /// What was found before a fence was made what it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>> {
+        let text = serde_json::to_string(fence).map_err(|error| broken(&error))?;
+        let notes = self.fences("fence = ?1 AND word = 'stands' ORDER BY n", params![text])?;
+        Ok(notes.into_iter().rev().find(|note| note.to.is(now)).map(|note| note.was))
     }
 
     /// Adds to a host's journal, from this run on, what was changed for it in clouds.
@@ -139,7 +150,6 @@ fn note(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<FenceNote>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{Fence, Shape};
 
     #[test]
     fn the_last_word_on_a_change_counts() {
@@ -166,6 +176,8 @@ mod tests {
         note.word = FenceWord::Stands;
         store.note_fence(&note, 2).unwrap();
         assert_eq!(journal(&store).len(), 1);
+        assert_eq!(store.fence_before(&note.fence, &shape("sg-2")).unwrap(), Some(shape("sg-1")));
+        assert_eq!(store.fence_before(&note.fence, &shape("sg-1")).unwrap(), None);
         assert!(journal(&store)[0].touched[0].now.as_deref().is_some_and(|now| now.contains("sg-2")));
         assert!(
             store.fence_journal("h", "r2").unwrap().is_empty()

@@ -3,6 +3,7 @@
 
 use super::chain::{hex, put};
 use super::{Store, broken, time};
+use crate::cloud::{Fence, Shape};
 use crate::fact::{KeyEvent, Known, Ring, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
@@ -64,6 +65,10 @@ impl Ledger for Keys {
 
     fn note_fence(&self, note: &FenceNote) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_fence(note, now())
+    }
+
+    fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fence_before(fence, now)
     }
 
     fn open_fences(&self) -> Result<Vec<FenceNote>> {

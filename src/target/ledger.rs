@@ -95,6 +95,12 @@ pub trait Ledger: Send + Sync {
     /// It cannot be written; what it names must not begin.
     fn note_fence(&self, note: &FenceNote) -> Result<()>;
 
+    /// What was found before something of a cloud was made what it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>>;
+
     /// Changes in clouds that nobody proved, of runs that are no more.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{Done, Fate, Job, Ledger, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
+use crate::cloud::Fenced;
 use crate::fact::{self, Answer, Baseline, Facts, Query};
 use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
 use crate::probe;
@@ -87,7 +88,15 @@ impl Remote {
             .iter()
             .filter_map(|query| if let Query::Fence(fence) = query { Some((query, fence)) } else { None });
         for (query, seen) in join_all(fences.map(|(query, fence)| async move { (query, fence.look().await) })).await {
-            facts.put(query.clone(), seen.map(Answer::Fence).map_err(|fault| super::disk::told(&fault)));
+            let remembered = |mut seen: Fenced| {
+                let Query::Fence(fence) = query else { return Ok(seen) };
+                if let Some((ledger, _)) = &self.keys {
+                    seen.before = ledger.fence_before(fence, &seen.shape)?;
+                }
+                Ok(seen)
+            };
+            let seen = seen.and_then(remembered).map(Answer::Fence);
+            facts.put(query.clone(), seen.map_err(|fault| super::disk::told(&fault)));
         }
     }
 

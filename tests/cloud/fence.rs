@@ -137,7 +137,7 @@ fn rules_are_replaced_proven_and_taken_back_to_the_letter() {
         group.ingress.push(rule("ACCEPT", "tcp", "8080", "192.0.2.7/32", "alice"));
         group.version += 1;
     });
-    let first = first_apply(&scene);
+    let first = ids(&scene, "apply").remove(0);
     let back = ["rollback", &first, "-y"];
     ends(&scene.run(&back), 3, "it was changed since");
     assert_eq!(scene.group().ingress.len(), theirs.ingress.len() + 1);
@@ -146,7 +146,8 @@ fn rules_are_replaced_proven_and_taken_back_to_the_letter() {
     assert_eq!(rules(&scene.group()), rules(&before), "descriptions and all");
     assert!(scene.reaches(81));
     // A rollback is a run as well.
-    ends(&scene.run(&["rollback", "last", "-y"]), 0, "changed=1");
+    let taken = ids(&scene, "rollback").pop().unwrap();
+    ends(&scene.run(&["rollback", &taken, "-y"]), 0, "changed=1");
     assert!(!scene.reaches(81));
 
     // What would shut this very run out is refused before anything is asked of the cloud but to be read.
@@ -159,13 +160,14 @@ fn rules_are_replaced_proven_and_taken_back_to_the_letter() {
     assert_eq!(scene.times("ModifySecurityGroupPolicies"), 3);
 }
 
-/// The first run of all that is remembered.
-fn first_apply(scene: &Scene) -> String {
+/// The runs of a mode that are remembered, the oldest first.
+fn ids(scene: &Scene, mode: &str) -> Vec<String> {
     let runs = scene.run(&["runs"]).out;
     let is_id = |word: &&str| word.len() == 24 && word.as_bytes()[8] == b'-' && word.as_bytes()[15] == b'.';
-    let lines = runs.lines().filter(|line| line.contains("apply"));
-    let first = lines.filter_map(|line| line.split_whitespace().find(is_id)).min();
-    first.unwrap_or_else(|| panic!("no run in {runs}")).to_owned()
+    let lines = runs.lines().filter(|line| line.contains(mode));
+    let mut ids: Vec<String> = lines.filter_map(|line| line.split_whitespace().find(is_id)).map(Into::into).collect();
+    ids.sort();
+    ids
 }
 
 #[test]
@@ -216,6 +218,43 @@ fn a_run_that_dies_between_setting_and_proof_is_ended_by_the_next() {
             resumed.out
         );
     }
+}
+
+#[test]
+fn a_host_is_cut_off_from_outside_too_and_let_go_as_it_was() {
+    let scene = Scene::new(1, State::default());
+    let us = format!("{}.1", scene.fleet.0.subnet);
+    scene.set(|state| {
+        state.groups.insert("sg-q".into(), open());
+        state.groups.insert("sg-web".into(), Group { version: 1, ..Group::default() });
+        state.members.insert("ins-1".into(), vec!["sg-1".into(), "sg-web".into()]);
+    });
+    let cloud = "cloud: {provider: tencent, region: ap-guangzhou, instance: ins-1, group: sg-q}";
+    let contain = format!("- id: contain\n  quarantine: {{admins: {us}, owner: \"alice, 4711\", {cloud}}}\n");
+    // A group that is open is none for a host that is cut off.
+    let bare = scene.book("bare.yml", "h1", &contain);
+    ends(&scene.with(&["apply", "-y"], &bare), 3, "sg-q lets in others than `admins`");
+    let member = || scene.set(|state| state.members["ins-1"].clone());
+    assert_eq!(member(), ["sg-1", "sg-web"]);
+    let rules = format!(
+        "- id: rules\n  security_group: {{region: ap-guangzhou, group: sg-q, allow: [{{port: 22, from: {us}}}], ping: false, egress: deny}}\n"
+    );
+    let book = scene.book("contain.yml", "h1", &format!("{rules}{contain}"));
+    ends(&scene.with(&["apply", "-y"], &book), 0, "changed=2");
+    assert_eq!(member(), ["sg-q"]);
+    assert!(scene.reaches(22));
+    ends(&scene.with(&["check"], &bare), 0, "");
+    // Both halves go, and the instance is where it was, in the same order.
+    let release = scene.book("release.yml", "h1", &format!("- id: let-go\n  quarantine: {{state: released, {cloud}}}\n"));
+    ends(&scene.with(&["check"], &release), 2, "security groups of ins-1 member of: sg-q → sg-1, sg-web");
+    ends(&scene.with(&["apply", "-y"], &release), 0, "changed=1");
+    assert_eq!(member(), ["sg-1", "sg-web"]);
+    assert!(scene.fleet.inside("h1", "nft list tables").out.contains("cloud"), "the stand-in's own is there");
+    assert!(!scene.fleet.inside("h1", "nft list tables").out.contains("quarantine"));
+    ends(&scene.with(&["check"], &release), 0, "");
+    // A rollback of the release contains it again: host and cloud.
+    ends(&scene.run(&["rollback", "last", "-y"]), 0, "changed=");
+    assert_eq!(member(), ["sg-q"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn policies(client: &Client, region: &str, group: &str) -> Result<Fenced, Tr
         let rules: Option<Vec<Rule>> = all.into_iter().map(Rule::of).collect();
         rules.ok_or_else(|| strange("a rule is none"))
     };
-    Ok(Fenced { version, shape: Shape::Rules { ingress: side("Ingress")?, egress: side("Egress")? } })
+    Ok(Fenced { version, shape: Shape::Rules { ingress: side("Ingress")?, egress: side("Egress")? }, before: None })
 }
 
 /// Replaces all rules of a security group, if it is still of this version.

@@ -15,6 +15,7 @@ pub fn rules(
     block: &Block,
     allow: &[Allow],
     allow_out: Option<&[AllowOut]>,
+    ping: bool,
     sets: &Sets,
 ) -> (Vec<Rule>, Vec<Rule>) {
     let mut shut: Vec<Rule> = networks(bad).iter().map(|net| Rule::new(false, "ALL", None, net)).collect();
@@ -26,7 +27,8 @@ pub fn rules(
     for one in allow {
         open(one.protocol.words(), Some(&one.port.0), &one.from, sets, &mut ingress);
     }
-    ingress.extend([Rule::new(true, "ICMP", None, EVERYBODY[0]), Rule::new(true, "ICMPv6", None, EVERYBODY[1])]);
+    let echo = [Rule::new(true, "ICMP", None, EVERYBODY[0]), Rule::new(true, "ICMPv6", None, EVERYBODY[1])];
+    ingress.extend(echo.into_iter().filter(|_| ping));
     match allow_out {
         None => egress.extend(EVERYBODY.map(|net| Rule::new(true, "ALL", None, net))),
         Some(all) => {
@@ -108,6 +110,17 @@ pub fn lets_in(rules: &[Rule], from: IpAddr, port: u16) -> bool {
     false
 }
 
+/// Why these rules let in others, or to other ports (tcp), than these; `None`: they do not.
+pub fn only(rules: &[Rule], admins: &[Span], ports: &[Span]) -> Option<String> {
+    let within = |all: &[Span], one: Span| merged(all.to_vec()).iter().any(|span| span.of == one.of && span.from <= one.from && one.to <= span.to);
+    rules.iter().filter(|rule| rule.accepts()).map(Rule::words).find(|words| {
+        let parts: Vec<&str> = words.split(' ').collect();
+        let [_, "tcp", to, net] = parts.as_slice() else { return true };
+        let ports_fit = to.split(',').all(|port| Span::parse(port).is_some_and(|span| within(ports, span)));
+        !(ports_fit && Span::parse(net).is_some_and(|span| within(admins, span)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +150,22 @@ mod tests {
         assert!(lets("192.0.2.8", 22) && lets("2001:db8::1", 443));
         assert!(!lets("192.0.2.7", 22) && !lets("192.0.3.8", 22) && !lets("192.0.2.8", 23) && !lets("192.0.2.8", 443));
         assert!(!lets_in(&[], "192.0.2.8".parse().unwrap(), 22));
+    }
+
+    #[test]
+    fn a_group_of_the_administrators_alone_is_told_from_others() {
+        let (admins, ports) = (spans(&["192.0.2.0/28"]), spans(&["22"]));
+        let tell = |rule: Rule| only(&[rule], &admins, &ports);
+        assert_eq!(tell(Rule::new(true, "TCP", Some("22"), "192.0.2.0/29")), None);
+        assert_eq!(tell(Rule::new(false, "ALL", None, "0.0.0.0/0")), None);
+        for wide in [
+            Rule::new(true, "TCP", Some("22"), "192.0.2.0/24"),
+            Rule::new(true, "TCP", Some("22-23"), "192.0.2.1"),
+            Rule::new(true, "TCP", None, "192.0.2.1"),
+            Rule::new(true, "UDP", Some("22"), "192.0.2.1"),
+            Rule::new(true, "ALL", None, "0.0.0.0/0"),
+        ] {
+            assert!(tell(wide.clone()).is_some(), "{wide:?}");
+        }
     }
 }
