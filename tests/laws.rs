@@ -446,6 +446,7 @@ fn is_tried_there(step: &Step) -> bool {
             | "auditd_rules"
             | "security_group"
             | "log_shipping"
+            | "scan"
     )
 }
 

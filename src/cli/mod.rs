@@ -12,6 +12,7 @@ mod audit;
 mod cloud;
 mod complete;
 mod controls;
+mod ear;
 mod evidence;
 mod explain;
 mod fields;

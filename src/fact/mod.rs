@@ -35,6 +35,7 @@ mod package;
 mod pattern;
 mod read;
 mod ring;
+pub mod scan;
 mod shell;
 pub mod signs;
 mod socket;
@@ -68,6 +69,7 @@ pub use mount::Mount;
 pub use os::Os;
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
+pub use scan::{Look, Scanned, Scanner};
 pub use shell::Said;
 pub use signs::Signs;
 pub use socket::Socket;
@@ -158,6 +160,8 @@ pub enum Query {
     Signs(u16),
     /// What the controller kept of this host when nothing was wrong with it.
     Baseline,
+    /// What scanners of the host say.
+    Scan(Look),
 }
 
 /// One answer, of the same family as its query.
@@ -209,6 +213,7 @@ pub enum Answer {
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
+    Scan(Scanned),
 }
 
 /// Why a step cannot be decided now.
@@ -281,6 +286,7 @@ accessors! {
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
+    scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

@@ -149,14 +149,14 @@ impl Default for Triage {
 /// How sure it is that a finding is a sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+pub(super) enum Level {
     Low,
     Medium,
     High,
 }
 
 impl Level {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Low => "low",
             Self::Medium => "medium",
