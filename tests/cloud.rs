@@ -247,7 +247,11 @@ fn the_policy_that_a_playbook_needs_names_its_resources_and_no_others() {
     std::fs::write(&hosts, "all: {hosts: {web1: {ansible_host: 127.0.0.1}}}\n").unwrap();
     let policy = |steps: &str| {
         std::fs::write(&book, format!("name: x\nhosts: all\nsteps:\n{steps}")).unwrap();
-        told(&call(&["cloud", "policy", &book.display().to_string(), "-i", &hosts.display().to_string()]).output().unwrap())
+        told(
+            &call(&["cloud", "policy", &book.display().to_string(), "-i", &hosts.display().to_string()])
+                .output()
+                .unwrap(),
+        )
     };
     let run = policy(
         "- {id: a, security_group: {region: ap-guangzhou, group: sg-1, allow: [{port: 22}]}}\n\
@@ -273,6 +277,35 @@ fn the_policy_that_a_playbook_needs_names_its_resources_and_no_others() {
     );
     let none = policy("- {id: d, file: {path: /etc/motd, content: x}}\n");
     assert!(none.code == 1 && none.err.contains("nothing of this asks a cloud for anything"), "{}", none.err);
+}
+
+#[test]
+fn host_keys_come_by_the_agent_of_the_cloud_as_lines_of_known_hosts() {
+    const KEY_OF_HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKsmnlVVRyrZHzdy3oNtMJjO9YKtRdwnG/KGkSQ1KVq2";
+    let said = format!("{KEY_OF_HOST} root@web\n@cert-authority * {KEY_OF_HOST}\nnonsense\n");
+    let mut state = State::default();
+    state.agents.insert("ins-1".into(), said);
+    let scene = scene(state, PLAIN);
+    let hosts = scene.dir.path().join("hosts.yml");
+    std::fs::write(
+        &hosts,
+        "all:\n  vars: {tencent_region: ap-guangzhou}\n  hosts:\n    web1: {ansible_host: 10.0.0.1, ansible_port: 2222, tencent_id: ins-1}\n    \
+         off: {ansible_host: 10.0.0.2, tencent_id: ins-2}\n    other: {ansible_host: 10.0.0.3}\n",
+    )
+    .unwrap();
+    let ask = |limit: &str| {
+        let mut command = call(&["cloud", "host-keys", "-i", &hosts.display().to_string(), "-l", limit]);
+        command.env("STEADFAST_TENCENT_ENDPOINT", &scene.fake.url);
+        command.env("TENCENTCLOUD_SECRET_ID", ID).env("TENCENTCLOUD_SECRET_KEY", KEY).env_remove("TENCENTCLOUD_TOKEN");
+        told(&command.output().unwrap())
+    };
+    let one = ask("web1");
+    assert_eq!((one.code, one.out.as_str()), (0, format!("[10.0.0.1]:2222 {KEY_OF_HOST}\n").as_str()), "{}", one.err);
+    // Whoever cannot be asked is named, and hides nobody else.
+    let all = ask("all");
+    assert_eq!((all.code, all.out.as_str()), (4, one.out.as_str()), "{}", all.err);
+    assert!(all.err.contains("off: ") && all.err.contains("AgentStatusNotOnline"), "{}", all.err);
+    assert!(all.err.contains("other: it has no `tencent_id`"), "{}", all.err);
 }
 
 /// One byte of a qcow2 image, written or looked for.

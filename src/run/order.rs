@@ -195,7 +195,11 @@ impl Work<'_> {
             return self.put_back(site, task, &mut change, after.ok(), why).await;
         }
         fail::point("order-proven");
-        change.end(FenceWord::Stands);
+        if let Err(why) = change.note(FenceWord::Stands) {
+            return failed(format!(
+                "it is set and proven, but that cannot be written down, so the next run puts it back: {why}"
+            ));
+        }
         match look(&order.fence).await {
             Ok(now) if now.shape.is(&order.to) => Outcome::Changed,
             Ok(now) => failed(format!("did not converge: {} is {}", order.fence.name(), now.shape.words())),

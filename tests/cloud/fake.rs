@@ -45,6 +45,9 @@ pub struct State {
     /// How often somebody else changes a group just before it is changed; with rules, or something beside them.
     pub sneak: usize,
     pub sneaks_rules: bool,
+    /// What agents say to scripts, by instance; and what is being run, with how often it is still said to run.
+    pub agents: BTreeMap<String, String>,
+    pub invoked: Option<(String, usize)>,
     /// So many changes are carried out, and their answers lost.
     pub lose: usize,
     /// Where the groups of an instance are made real: the network namespace of a host; and whether they take everybody there for
@@ -143,6 +146,7 @@ impl State {
                 match action.as_str() {
                     _ if of_networks.is_some() => of_networks.unwrap_or_default(),
                     "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(&body["InstanceIds"]),
+                    "RunCommand" | "DescribeInvocationTasks" => self.agent(&action, &body),
                     "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
                     _ => self.disk(&action, &body),
                 }
@@ -160,7 +164,8 @@ impl State {
         if self.now().abs_diff(time) > 300 {
             return Err(("AuthFailure.SignatureExpire", "the timestamp is more than five minutes off".into()));
         }
-        if header("x-tc-version") != "2017-03-12" {
+        let version = if OF_AGENTS.contains(&header("x-tc-action")) { "2020-10-28" } else { "2017-03-12" };
+        if header("x-tc-version") != version {
             return Err(("UnsupportedProtocol", header("x-tc-version").to_owned()));
         }
         if self.token.as_deref().is_some_and(|token| header("x-tc-token") != token) {
@@ -178,6 +183,7 @@ impl State {
         let service = match header("x-tc-action") {
             action if OF_DISKS.contains(&action) => "cbs",
             action if OF_NETWORKS.contains(&action) => "vpc",
+            action if OF_AGENTS.contains(&action) => "tat",
             _ => "cvm",
         };
         if scope != format!("{date}/{service}/tc3_request") {
@@ -248,6 +254,33 @@ impl State {
         json!({"TotalCount": 1, "InstanceSet": [told], "RequestId": "r"})
     }
 
+    /// Scripts on instances: they take a while, and an instance without an agent never begins.
+    fn agent(&mut self, action: &str, body: &Value) -> Value {
+        use base64::Engine;
+        let base64 = base64::engine::general_purpose::STANDARD;
+        if action == "RunCommand" {
+            let script = base64.decode(body["Content"].as_str().unwrap()).unwrap();
+            assert_eq!(String::from_utf8(script).unwrap(), "cat /etc/ssh/ssh_host_*_key.pub\n");
+            let id = body["InstanceIds"][0].as_str().unwrap().to_owned();
+            if !self.agents.contains_key(&id) {
+                return error("ResourceUnavailable.AgentStatusNotOnline", "Agent status is not online");
+            }
+            self.invoked = Some((id, 2));
+            return json!({"InvocationId": "inv-1", "CommandId": "cmd-1", "RequestId": "r"});
+        }
+        assert_eq!(body["Filters"][0]["Values"][0], "inv-1");
+        let (id, left) = self.invoked.as_mut().unwrap();
+        let busy = *left > 0;
+        *left = left.saturating_sub(1);
+        let result = json!({"ExitCode": 0, "Output": base64.encode(&self.agents[id]), "Dropped": 0});
+        let task = if busy {
+            json!({"TaskStatus": "RUNNING", "TaskResult": {"ExitCode": 0, "Output": "", "Dropped": 0}})
+        } else {
+            json!({"TaskStatus": "SUCCESS", "TaskResult": result, "ErrorInfo": ""})
+        };
+        json!({"TotalCount": 1, "InvocationTaskSet": [task], "RequestId": "r"})
+    }
+
     fn qemu(&self, words: &[&str]) {
         let done = Command::new("qemu-img").args(words).arg(self.image.as_ref().unwrap()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -305,6 +338,9 @@ impl State {
         done
     }
 }
+
+/// Actions of the product of agents on instances.
+const OF_AGENTS: [&str; 2] = ["RunCommand", "DescribeInvocationTasks"];
 
 /// Actions of the product of disks.
 const OF_DISKS: [&str; 5] =

@@ -245,7 +245,8 @@ fn a_host_is_cut_off_from_outside_too_and_let_go_as_it_was() {
     assert!(scene.reaches(22));
     ends(&scene.with(&["check"], &bare), 0, "");
     // Both halves go, and the instance is where it was, in the same order.
-    let release = scene.book("release.yml", "h1", &format!("- id: let-go\n  quarantine: {{state: released, {cloud}}}\n"));
+    let release =
+        scene.book("release.yml", "h1", &format!("- id: let-go\n  quarantine: {{state: released, {cloud}}}\n"));
     ends(&scene.with(&["check"], &release), 2, "security groups of ins-1 member of: sg-q → sg-1, sg-web");
     ends(&scene.with(&["apply", "-y"], &release), 0, "changed=1");
     assert_eq!(member(), ["sg-1", "sg-web"]);
@@ -253,8 +254,15 @@ fn a_host_is_cut_off_from_outside_too_and_let_go_as_it_was() {
     assert!(!scene.fleet.inside("h1", "nft list tables").out.contains("quarantine"));
     ends(&scene.with(&["check"], &release), 0, "");
     // A rollback of the release contains it again: host and cloud.
-    ends(&scene.run(&["rollback", "last", "-y"]), 0, "changed=");
+    ends(&scene.run(&["rollback", "last", "-y"]), 0, "changed=2");
     assert_eq!(member(), ["sg-q"]);
+    // What somebody else did since is told, and the host's own half does not hide it.
+    scene.set(|state| state.members.insert("ins-1".into(), vec!["sg-q".into(), "sg-web".into()]));
+    let taken = ids(&scene, "rollback").pop().unwrap();
+    let half = scene.run(&["rollback", &taken, "-y"]);
+    ends(&half, 3, "it was changed since");
+    ends(&half, 3, "changed=1");
+    assert_eq!(member(), ["sg-q", "sg-web"]);
 }
 
 #[test]
