@@ -7,7 +7,7 @@ use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
 use crate::event::{Event, Mode, Outcome, What};
-use crate::fact::Query;
+use crate::fact::{Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
@@ -224,8 +224,11 @@ impl<'a> Session<'a> {
             closed.unwrap_or_else(|fault| tracing::warn!(%fault, "the run is not sealed"));
         }
         let mut left = Vec::new();
-        while let Some(task) = kept.recv().await {
-            left.push(task);
+        while let Some(word) = kept.recv().await {
+            match word {
+                Kept::True(task) => left.push(task),
+                Kept::Gone(name) => left.retain(|(host, ..)| *host != name),
+            }
         }
         match (mode, &memory) {
             (Mode::Apply, Some(store)) => store.leave(&id, &left)?,
@@ -333,6 +336,14 @@ fn past() -> Past {
     })
 }
 
+/// What a run left true.
+enum Kept {
+    /// Host, step, digest of what it wants.
+    True((String, String, String)),
+    /// Nothing of what was said of this host so far: its disk was put back.
+    Gone(String),
+}
+
 /// Who hears all events to the last.
 struct Ear {
     run: String,
@@ -343,8 +354,8 @@ struct Ear {
     /// The events themselves are wanted at the end.
     whole: bool,
     memory: Option<Store>,
-    /// Where to say what the run left true: host, step, digest of what it wants.
-    keep: mpsc::UnboundedSender<(String, String, String)>,
+    /// Where to say what the run left true.
+    keep: mpsc::UnboundedSender<Kept>,
 }
 
 impl Ear {
@@ -386,10 +397,18 @@ impl Ear {
 
     /// Keeps what a task left true.
     fn left(&self, event: &Event) {
-        if let What::TaskDone(done) = &event.what
-            && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
-        {
-            let _ = self.keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
+        match &event.what {
+            What::TaskDone(done) if matches!(done.outcome, Outcome::Changed | Outcome::Unchanged) => {
+                // What need not last is nobody's to keep.
+                if !done.meaning.is_empty() {
+                    let task = (done.host.clone(), done.step.clone(), done.meaning.clone());
+                    let _ = self.keep.send(Kept::True(task));
+                }
+            }
+            What::Incident { host, turn } if turn.milestone == Milestone::RolledBack && turn.run == self.run => {
+                let _ = self.keep.send(Kept::Gone(host.clone()));
+            }
+            _ => {}
         }
     }
 }

@@ -21,6 +21,7 @@ mod element;
 pub mod evidence;
 mod file;
 mod guard;
+mod incident;
 mod journal;
 mod key_file;
 mod leftover;
@@ -59,6 +60,7 @@ pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::{Open, Standing};
+pub use incident::{Incident, Milestone, Seen, Sign, Turn};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use key_file::{Authorized, KeyFiles, Private};
 pub use listener::{Hidden, Holder, Listener, Listeners};
@@ -156,6 +158,8 @@ pub enum Query {
     Signs(u16),
     /// What the controller kept of this host when nothing was wrong with it.
     Baseline,
+    /// What is known of an intrusion that is not over.
+    Incident,
 }
 
 /// One answer, of the same family as its query.
@@ -206,6 +210,7 @@ pub enum Answer {
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
+    Incident(Incident),
 }
 
 /// Why a step cannot be decided now.
@@ -277,6 +282,7 @@ accessors! {
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
+    incident() = Query::Incident => Incident -> Incident;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

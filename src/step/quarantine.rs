@@ -53,7 +53,7 @@ use super::user::fields::days;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Mode, Object, Row, Setting, Val};
 use crate::act::Act;
-use crate::fact::{Facts, Gap, Query};
+use crate::fact::{Facts, Gap, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -360,6 +360,10 @@ impl Kind for Quarantine {
     fn opaque(&self) -> bool {
         // Whether there is something to release is known once the steps before it have acted.
         !self.contains()
+    }
+
+    fn milestone(&self) -> Option<Milestone> {
+        Some(if self.contains() { Milestone::Contained } else { Milestone::Released })
     }
 
     fn passing(&self) -> bool {

@@ -37,6 +37,11 @@
 //! `at_least` so old as it says. Where there is none it fails and says why each is none. What was written since that moment is
 //! lost: the plan has that window as a row, and an apply does it only behind an `approve` gate or with `--approve STEP`.
 //!
+//! `before: evidence` takes the moment from the run itself: the earliest that any sign has which a `triage` of the same playbook
+//! finds, or which was written down when this incident began. Where that cannot be told (no triage, no sign with a moment,
+//! something that could not be read, a host whose clock is not ours) it is unknown, and nothing is put back: say the moment
+//! yourself. Once the disk was put back in an incident, it is in order until the host is let go and something new is found.
+//!
 //! It is a procedure of the run: stop, apply, poll until the keeper says done, start, a login with the host's known key, a boot that is
 //! another one. Each stage is written down by the controller before it begins, and told as it happens. Then everything known of
 //! the host is dropped (facts, lines, lease) and all that is written behind it is planned anew on the disk as it is now. A run that was
@@ -46,6 +51,7 @@
 //! Way back: none. What the disk held is gone, but for what its keeper keeps; take evidence first. Disruption: data.
 //!
 //! Traps:
+//! - The first evidence is the earliest that was seen, and somebody may have come before that unseen: `at_least` keeps a distance.
 //! - The disk forgets what was done since: a quarantine, hardening, keys. Cut the host off from outside as well, and write
 //!   those steps behind the rollback again.
 //! - If the host's key was changed since the snapshot, the login is refused: put the old one into known_hosts for it, and
@@ -60,7 +66,7 @@ use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::cloud::tencent::Access;
 use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
-use crate::fact::{DiskState, Facts, Gap, Query, Stage, WayBack};
+use crate::fact::{DiskState, Facts, Gap, Incident, Milestone, Query, Stage, WayBack};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length, moment, written};
 use crate::yaml::Node;
@@ -136,7 +142,7 @@ enum Keeper {
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rollback {
-    /// The first evidence of compromise: `2026-11-27T02:00:00Z`.
+    /// The first evidence of compromise: `2026-11-27T02:00:00Z`, or `evidence`: what triage found in the same run.
     before: String,
     /// How old the snapshot must be now at least: `24h`.
     #[serde(default)]
@@ -156,6 +162,8 @@ pub enum DiskTurn {
     GoOn(WayBack),
 }
 
+/// The moment comes from triage.
+const EVIDENCE: &str = "evidence";
 const NEWEST: &str = "newest snapshot";
 const KEPT: &str = "kept";
 
@@ -211,8 +219,9 @@ impl Check for Snapshot {
             tell("keep", "none would be kept".into(), "keep at least one");
         }
         if let Some(rollback) = &self.rollback {
-            if moment(&rollback.before).is_none() {
-                tell("rollback", format!("`{}` is no moment", rollback.before), "write 2026-11-27T02:00:00Z, in UTC");
+            if !rollback.by_evidence() && moment(&rollback.before).is_none() {
+                let hint = "write 2026-11-27T02:00:00Z, in UTC, or `evidence`";
+                tell("rollback", format!("`{}` is no moment", rollback.before), hint);
             }
             if rollback.at_least.as_deref().is_some_and(|text| length(text).is_none()) {
                 tell("rollback", "`at_least` is no length of time".into(), "write 24h or 3d");
@@ -261,7 +270,8 @@ impl Snapshot {
     fn look(&self, found: &Facts) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
         let (disk, state) = (self.of().name(), found.disk(&self.of())?);
         match &self.rollback {
-            Some(rollback) => back(rollback, &disk, state),
+            Some(rollback) if rollback.by_evidence() => back(rollback, &disk, state, Some(found.incident()?)),
+            Some(rollback) => back(rollback, &disk, state, None),
             None => Ok(self.policy(&disk, state)),
         }
     }
@@ -289,17 +299,46 @@ impl Snapshot {
     }
 }
 
-fn back(rollback: &Rollback, disk: &str, state: &DiskState) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
-    let before = moment(&rollback.before).unwrap_or(0);
+impl Rollback {
+    fn by_evidence(&self) -> bool {
+        self.before == EVIDENCE
+    }
+}
+
+/// Before which moment the snapshot must have been made, and what that is; `None` where the disk was put back already.
+fn first(rollback: &Rollback, state: &DiskState, incident: Option<&Incident>) -> Result<Option<(u64, String)>, Gap> {
+    let last = state.last.as_ref();
+    let Some(incident) = incident else {
+        let before = moment(&rollback.before).unwrap_or(0);
+        let done = last.is_some_and(|last| last.made < before && last.at > before);
+        return Ok((!done).then(|| (before, rollback.before.clone())));
+    };
+    // A run that died just behind its way back wrote down no turn of it.
+    let begun = incident.began();
+    if incident.put_back().is_some() || last.is_some_and(|last| begun.is_some_and(|begun| last.at > begun)) {
+        return Ok(None);
+    }
+    let (at, told) = incident.first().map_err(|why| {
+        Gap::Unknown(format!("nobody can tell which snapshot is from before the intrusion: {why}; say `before:` yourself"))
+    })?;
+    Ok(Some((at, format!("{} ({told})", written(at)))))
+}
+
+fn back(
+    rollback: &Rollback,
+    disk: &str,
+    state: &DiskState,
+    incident: Option<&Incident>,
+) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
     match &state.last {
         Some(last) if last.stage != Stage::Done => {
             let found = format!("being put back by run {}, {}", last.run, last.stage.word());
             let row = Row::new(disk, "content", found, format!("as of {}", written(last.made)));
             return Ok((vec![row], Some(DiskTurn::GoOn(last.clone()))));
         }
-        Some(last) if last.made < before && last.at > before => return Ok((vec![], None)),
         _ => {}
     }
+    let Some((before, evidence)) = first(rollback, state, incident)? else { return Ok((vec![], None)) };
     let least = rollback.at_least.as_deref().and_then(length).unwrap_or(0);
     let lack = |one: &Kept| match &one.lack {
         Some(lack) => Some(lack.clone()),
@@ -316,7 +355,7 @@ fn back(rollback: &Rollback, disk: &str, state: &DiskState) -> Result<(Vec<Row>,
             .map(|one| format!("{} of {}: {}", one.name, written(one.made), lack(one).unwrap_or_default()))
             .collect();
         let told = if told.is_empty() { "there is none at all".into() } else { told.join("; ") };
-        return Err(Gap::Impossible(format!("no snapshot of {disk} is from before {}: {told}", rollback.before)));
+        return Err(Gap::Impossible(format!("no snapshot of {disk} is from before {evidence}: {told}")));
     };
     let made = written(chosen.made);
     let rows = vec![
@@ -328,7 +367,8 @@ fn back(rollback: &Rollback, disk: &str, state: &DiskState) -> Result<(Vec<Row>,
 
 impl Kind for Snapshot {
     fn facts(&self) -> Vec<Query> {
-        vec![Query::Disk(self.of())]
+        let by_evidence = self.rollback.as_ref().is_some_and(Rollback::by_evidence);
+        std::iter::once(Query::Disk(self.of())).chain(by_evidence.then_some(Query::Incident)).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -354,6 +394,10 @@ impl Kind for Snapshot {
         } else {
             "a snapshot more does no harm, and one that was removed is gone".into()
         })
+    }
+
+    fn milestone(&self) -> Option<Milestone> {
+        self.rolls_back().then_some(Milestone::RolledBack)
     }
 
     fn rolls_back(&self) -> bool {

@@ -43,6 +43,11 @@
 //! new since then is `high` as a start-up item, a key or an account (`account`), `medium` at least as a listener or a module
 //! of the kernel (`module`). After a change of your own remove the file, and keep a new one.
 //!
+//! **In an incident** the signs are why a playbook is run, so its first triage says `on_signs: tell`: they are told and the step is in
+//! order. The earliest moment that any of them has (when a process began, when a file, an account or a key changed) is the first
+//! evidence of compromise, for `snapshot: {rollback: {before: evidence}}`. The last triage says `on_signs: stop`: with a sign
+//! left it has failed, and nothing that needs it, such as a gate behind it, goes on.
+//!
 //! Way back: none is needed. Disruption: none; it takes about three seconds and some reading of files.
 //!
 //! Traps:
@@ -56,7 +61,7 @@
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Baseline, Facts, Gap, Query, Signs};
+use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
@@ -101,6 +106,21 @@ pub struct Triage {
     outside: bool,
     /// Whether the host is held against what it was like, and whether a good run keeps that.
     baseline: Use,
+    /// What becomes of the step when there are signs.
+    on_signs: OnSigns,
+}
+
+/// What becomes of a step that finds signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnSigns {
+    /// They are for a person to mend.
+    #[default]
+    Mend,
+    /// They are told, and all goes on: they are why it is run.
+    Tell,
+    /// The step has failed, and what needs it is not begun.
+    Stop,
 }
 
 /// What is done with a baseline.
@@ -142,6 +162,7 @@ impl Default for Triage {
             level: Level::Medium,
             outside: false,
             baseline: Use::Without,
+            on_signs: OnSigns::Mend,
         }
     }
 }
@@ -173,15 +194,22 @@ struct Finding {
     level: Level,
     told: String,
     wanted: &'static str,
+    /// A moment at which it was there, in seconds since 1970, where it has one.
+    at: Option<i64>,
 }
 
 impl Finding {
     fn new(level: Level, sign: &'static str, object: impl Into<String>, told: impl Into<String>) -> Self {
-        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent" }
+        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent", at: None }
     }
 
     fn but(mut self, wanted: &'static str) -> Self {
         self.wanted = wanted;
+        self
+    }
+
+    fn since(mut self, at: Option<i64>) -> Self {
+        self.at = at;
         self
     }
 
@@ -204,6 +232,18 @@ impl Scene<'_> {
         at > since.max(self.signs.born.unwrap_or(i64::MIN))
     }
 
+    /// The first moment at which a file was changed, of those that are looked at: either time may be made up, or be of
+    /// something harmless, and the earlier one is the safer.
+    fn first(&self, modified: i64, changed: i64) -> Option<i64> {
+        [modified, changed].into_iter().filter(|at| self.recent(*at)).min()
+    }
+
+    /// The same of a file with accounts or keys.
+    fn changed(&self, path: &str) -> Option<i64> {
+        let (_, modified, changed) = self.signs.changed.iter().find(|(known, ..)| known == path)?;
+        self.first(*modified, *changed)
+    }
+
     fn is_known(&self, path: &str) -> bool {
         self.known.is_match(path)
     }
@@ -216,6 +256,12 @@ impl Scene<'_> {
 
 /// More findings than these are no help to anybody.
 const MOST: usize = 300;
+
+fn lack(gap: Gap) -> String {
+    match gap {
+        Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
+    }
+}
 
 fn spans(many: &Many) -> Option<Vec<Span>> {
     many.iter().map(|text| Span::parse(text).filter(|span| span.of != Of::Port)).collect()
@@ -258,6 +304,17 @@ impl Triage {
         set.build().unwrap_or_default()
     }
 
+    /// The findings that are told.
+    fn rows(&self, findings: &[Finding]) -> Vec<Row> {
+        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
+        let mut rows: Vec<Row> = told.iter().take(MOST).map(|one| one.row()).collect();
+        if told.len() > MOST {
+            let more = format!("and {} more", told.len() - MOST);
+            rows.push(Row::new("findings", "known", more, "yes"));
+        }
+        rows
+    }
+
     fn findings(&self, found: &Facts) -> Result<(Vec<Finding>, Vec<String>), Gap> {
         let signs = found.signs(self.days)?;
         let scene = Scene { wish: self, signs, known: self.globs() };
@@ -265,9 +322,6 @@ impl Triage {
         let mut all = processes::judge(&scene);
         all.extend(network::judge(&scene));
         all.extend(files::judge(&scene));
-        let lack = |gap: Gap| match gap {
-            Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
-        };
         match found.accounts() {
             Ok(accounts) => all.extend(access::accounts(&scene, accounts)),
             Err(gap) => lacks.push(lack(gap)),
@@ -309,11 +363,16 @@ impl Kind for Triage {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let (findings, lacks) = self.findings(found)?;
-        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
-        let mut rows: Vec<Row> = told.iter().take(MOST).map(|one| one.row()).collect();
-        if told.len() > MOST {
-            let more = format!("and {} more", told.len() - MOST);
-            rows.push(Row::new("findings", "known", more, "yes"));
+        let mut rows = self.rows(&findings);
+        match self.on_signs {
+            OnSigns::Tell => rows.clear(),
+            OnSigns::Stop if !rows.is_empty() => {
+                let told = rows.iter().take(8).map(|row| format!("{} {}: {}", row.object, row.field, row.found));
+                let (told, more) = (told.collect::<Vec<_>>().join("; "), rows.len().saturating_sub(8));
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                return Err(Gap::Impossible(format!("there are signs of an intrusion: {told}{more}")));
+            }
+            OnSigns::Mend | OnSigns::Stop => {}
         }
         // What could not be read hides nothing of what could, and is never well.
         if !lacks.is_empty() {
@@ -337,6 +396,28 @@ impl Kind for Triage {
         let signs = found.signs(self.days).ok().filter(|_| self.baseline == Use::Keep)?;
         let scene = Scene { wish: self, signs, known: self.globs() };
         Some(baseline::now(&scene, found))
+    }
+
+    fn signs(&self, found: &Facts) -> Option<Seen> {
+        if !found.has(&Query::Signs(self.days)) {
+            return None;
+        }
+        let (findings, lacks) = match self.findings(found) {
+            Ok(found) => found,
+            Err(gap) => (vec![], vec![lack(gap)]),
+        };
+        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
+        let first = told.iter().filter_map(|one| Some((one.at?, *one))).min();
+        let told_of = |one: &Finding| format!("{} of {}: {}", one.sign, one.object, one.told);
+        let clock = found.signs(self.days).map_or(0, |signs| signs.now);
+        Some(Seen { signs: told.len(), first: first.map(|(at, one)| Sign { at, told: told_of(one) }), clock, lacks })
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        match self.findings(found) {
+            Ok((findings, _)) if self.on_signs == OnSigns::Tell => self.rows(&findings),
+            _ => vec![],
+        }
     }
 
     fn read_only(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use super::chain::{hex, put};
 use super::{Store, broken, time};
-use crate::fact::{KeyEvent, Known, Ring, WayBack};
+use crate::fact::{Incident, KeyEvent, Known, Ring, Turn, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
 use crate::target::{KeyNote, Ledger};
@@ -60,6 +60,15 @@ impl Ledger for Keys {
 
     fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_way_back(host, disk, word)
+    }
+
+    fn incident(&self, host: &str) -> Result<Incident> {
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner).turns(host)?;
+        Ok(Incident::open(now(), words))
+    }
+
+    fn note_turn(&self, host: &str, turn: &Turn) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_turn(host, turn)
     }
 }
 

@@ -1,6 +1,7 @@
-//! The ledger of keys, and of disks that were put back, as a run sees it: it reads what is known and writes down what happens. Only the store keeps one.
+//! The ledger of keys, of disks that were put back, and of incidents, as a run sees it: it reads what is known and writes down
+//! what happens. Only the store keeps one.
 
-use crate::fact::{KeyEvent, Ring, WayBack};
+use crate::fact::{Incident, KeyEvent, Ring, Turn, WayBack};
 use crate::fault::Result;
 use crate::host::PublicKey;
 
@@ -43,4 +44,16 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// It cannot be written; what it names must not begin.
     fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()>;
+
+    /// The incident on a host that is not over.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    fn incident(&self, host: &str) -> Result<Incident>;
+
+    /// Writes a turn of it down, durably.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn note_turn(&self, host: &str, turn: &Turn) -> Result<()>;
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 mod finding;
 mod head;
 mod heat;
+mod incident;
 mod rules;
 mod story;
 mod trend;
@@ -26,6 +27,7 @@ pub fn page(report: &Report, events: &[Event]) -> String {
         head::head(report),
         head::bar(report),
         "<main>\n".into(),
+        incident::incident(report),
         finding::all(report, &columns),
         heat::map(report, &columns),
         story::story(report, events),

@@ -11,10 +11,12 @@ pub fn accounts(scene: &Scene<'_>, accounts: &Accounts) -> Vec<Finding> {
         let object = format!("user {}", user.name);
         if user.uid == 0 && user.name != "root" {
             let told = format!("it has uid 0 and the shell {}", user.shell);
-            all.push(Finding::new(Level::High, "uid-0", &object, told).but("root alone has uid 0"));
+            let finding = Finding::new(Level::High, "uid-0", &object, told).but("root alone has uid 0");
+            all.push(finding.since(scene.changed("/etc/passwd")));
         }
         if user.password == Some(Password::Empty) {
-            all.push(Finding::new(Level::High, "empty-password", &object, "no password is asked for").but("a password"));
+            let finding = Finding::new(Level::High, "empty-password", &object, "no password is asked for");
+            all.push(finding.but("a password").since(scene.changed("/etc/shadow")));
         }
     }
     for (name, day) in &scene.signs.passwords {
@@ -79,7 +81,8 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
             };
             let when = at.map(|at| format!(", the file was changed {}", ago(scene, at))).unwrap_or_default();
             let what = format!("{} {} ({}) lets {} in{when}", key.kind, key.fingerprint(), key.comment, file.user);
-            all.push(Finding::new(level, "foreign-key", &file.path, what).but("keys that are known"));
+            let finding = Finding::new(level, "foreign-key", &file.path, what).but("keys that are known");
+            all.push(finding.since(scene.changed(&file.path)));
         }
     }
     for one in files.private.iter().filter(|one| one.mode & 0o077 != 0) {

@@ -44,7 +44,8 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         Some(target) => format!("{told}, it leads to {target}"),
         None => format!("{told}, of uid {}, mode {:04o}", item.uid, item.mode),
     };
-    Some(Finding::new(level, "start-up", &item.path, told).but("a package's, or known"))
+    let finding = Finding::new(level, "start-up", &item.path, told).but("a package's, or known");
+    Some(finding.since(scene.first(item.modified, item.changed)))
 }
 
 fn tool(scene: &Scene<'_>, path: &str, real: &str) -> Option<Finding> {
