@@ -131,9 +131,7 @@ impl What {
         match self {
             Self::HostLost { host, kind, why } => Self::HostLost { host, kind, why: clean(why) },
             Self::Note { host, text } => Self::Note { host, text: clean(text) },
-            Self::Incident { host, turn } => {
-                Self::Incident { host, turn: Turn { told: clean(turn.told), ..turn } }
-            }
+            Self::Incident { host, turn } => Self::Incident { host, turn: Turn { told: clean(turn.told), ..turn } },
             Self::HostSeen { host, os, version, kernel, arch } => Self::HostSeen {
                 host,
                 os: clean(os),

@@ -89,6 +89,7 @@ pub struct Sign {
 
 /// What triage sees on the host now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Seen {
     /// How many signs.
     pub signs: usize,
@@ -101,6 +102,7 @@ pub struct Seen {
 
 /// An incident on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Incident {
     /// The controller's clock, in milliseconds since 1970.
     pub now: u64,
@@ -108,6 +110,8 @@ pub struct Incident {
     pub turns: Vec<Turn>,
     /// What the last triage of this run saw; `None` where none looked.
     pub seen: Option<Seen>,
+    /// Files whose content other steps of this run hold: these steps tell when one of them is not as it should be.
+    pub held: Vec<String>,
 }
 
 /// How far the host's clock may be from ours, in milliseconds, before its moments say nothing about snapshots.
@@ -117,7 +121,7 @@ impl Incident {
     /// The incident that is not over, of all words on a host.
     pub fn open(now: u64, words: Vec<Turn>) -> Self {
         let over = words.iter().rposition(|turn| turn.milestone == Milestone::Released).map_or(0, |at| at + 1);
-        Self { now, turns: words.into_iter().skip(over).collect(), seen: None }
+        Self { now, turns: words.into_iter().skip(over).collect(), ..Self::default() }
     }
 
     /// Whether something of this sort is written down.

@@ -112,8 +112,13 @@ impl Page {
 
     pub fn group(&mut self, group: &Group, report: &Report) {
         let (task, hosts) = (&group.task, report.hosts.len());
-        let word = if task.outcome.is_waived() { "waived" } else { task.outcome.word() };
-        let word = self.paint(color(&task.outcome), &format!("{word:<11}"));
+        let (word, ansi) = match &task.outcome {
+            // Nothing is to be done about what it tells.
+            Outcome::Unchanged if !task.rows.is_empty() => ("told", YELLOW),
+            outcome if outcome.is_waived() => ("waived", color(outcome)),
+            outcome => (outcome.word(), color(outcome)),
+        };
+        let word = self.paint(ansi, &format!("{word:<11}"));
         let indent = 16 + wide(&task.step);
         let who =
             if hosts == 1 { String::new() } else { format!("  {}", self.names(&group.hosts, hosts, indent + 2, 4)) };

@@ -9,7 +9,7 @@ use crate::fact::{Answer, Facts, Incident, Milestone, Query, Turn};
 use crate::moment::written;
 use crate::plan::Body;
 use crate::playbook::Mode;
-use crate::step::Row;
+use crate::step::{Claim, Object, Row};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,12 +30,31 @@ impl Site {
             self.signs = Some(seen);
         }
         let Ok(incident) = facts.incident() else { return };
-        let whole = Incident { seen: self.signs.clone(), ..incident.clone() };
+        let whole = Incident { seen: self.signs.clone(), held: self.held(), ..incident.clone() };
         if let (Ok((at, told)), false) = (whole.first(), self.told_first) {
             self.told_first = true;
             self.say(format!("the first evidence of compromise is of {}: {}", written(at), cut(&told)));
         }
         facts.put(Query::Incident, Ok(Answer::Incident(whole)));
+    }
+
+    /// The files whose whole content the steps of this host hold.
+    fn held(&self) -> Vec<String> {
+        let plan = &self.run.plan;
+        let claims = plan
+            .of_host(self.host)
+            .into_iter()
+            .flat_map(|task| plan.tasks[task].hope())
+            .flat_map(|one| one.kind.claims());
+        let mut all: Vec<String> = claims
+            .filter_map(|claim| match claim {
+                Claim::Owns { object: Object::Path(path), field, .. } if field == "content" => Some(path),
+                _ => None,
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        all
     }
 
     /// The incident on this host that is not over, as it was written down.
@@ -98,8 +117,8 @@ impl Work<'_> {
         }
         let milestone = made.iter().find_map(|one| one.kind.milestone()).filter(|_| *outcome == Outcome::Changed);
         match milestone {
-            // It is told when the disk is there, whatever comes of the rest.
-            Some(Milestone::RolledBack) => {}
+            // Each is told when it is there: the disk whatever comes of the rest, the key after the last of its stages.
+            Some(Milestone::RolledBack | Milestone::Rotated) => {}
             Some(Milestone::Released) if site.incident().turns.is_empty() => {}
             Some(Milestone::Sealed) => {
                 let kept = rows.first().map(|row| row.wanted.to_string()).unwrap_or_default();
@@ -110,12 +129,21 @@ impl Work<'_> {
         }
     }
 
+    /// All stages of a change of keys are done.
+    pub(super) fn rotated(&self, site: &Site, task: usize) {
+        if self.answers() {
+            site.turned(Milestone::Rotated, now(), &site.run.plan.title(task));
+        }
+    }
+
     /// The last of the steps that are written behind the way back, or behind the containment where there is none.
     fn harden(&mut self, site: &Site, task: usize) {
         use Milestone::{Contained, Hardened, RolledBack};
         let plan = &self.shared.run.plan;
-        let last = |wanted: Milestone| self.order.iter().rposition(|task| self.milestones(*task).any(|one| one == wanted));
-        let first = |wanted: Milestone| self.order.iter().position(|task| self.milestones(*task).any(|one| one == wanted));
+        let last =
+            |wanted: Milestone| self.order.iter().rposition(|task| self.milestones(*task).any(|one| one == wanted));
+        let first =
+            |wanted: Milestone| self.order.iter().position(|task| self.milestones(*task).any(|one| one == wanted));
         let Some(from) = last(RolledBack).or_else(|| first(Contained)) else { return };
         let hardens = |task: &usize| {
             let (one, hope) = (&plan.tasks[*task], plan.tasks[*task].hope());
@@ -147,7 +175,8 @@ fn detect(site: &Site) {
     if known.put_back().is_some() {
         return;
     }
-    let written = known.turns.iter().filter(|turn| turn.milestone == Milestone::FirstEvidence).map(|turn| turn.at).min();
+    let written =
+        known.turns.iter().filter(|turn| turn.milestone == Milestone::FirstEvidence).map(|turn| turn.at).min();
     let now = now();
     let whole = Incident { now, seen: site.signs.clone(), ..known.clone() };
     if let Ok((at, told)) = whole.first()

@@ -123,6 +123,9 @@ impl<'a> Work<'a> {
         let looked = matches!(outcome, Outcome::Manual | Outcome::Unchanged);
         let moved = (!rows.is_empty() && !looked) || self.acted == Some(task);
         self.taint.pass(&self.shared.run.plan.graph, task, moved);
+        if outcome == Outcome::Changed && site.made(task).iter().any(|one| one.kind.rotates()) {
+            self.rotated(site, task);
+        }
         // It waits for its proof, or was told with the others that waited.
         if self.open.as_ref().is_some_and(|open| open.members.iter().any(|member| member.task == task)) {
             self.ends.insert(task, outcome);

@@ -342,6 +342,8 @@ impl Kind for Quarantine {
         }
         let wish = format!("{:?} {:?} {:?} {:?}", self.admins, self.port, self.owner, self.until);
         let mut claims = vec![Claim::owns(table(), "contained", wish), Claim::Reads(Object::Package("nftables".into()))];
+        let kept = [(UNIT, UNIT_TEXT), (WANTS, WANTS_TEXT)];
+        claims.extend(kept.map(|(path, text)| Claim::owns(Object::Path(path.into()), "content", text)));
         if let Some(ports) = &self.port {
             let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
             claims.push(Claim::Shuts { but: ports.0.iter().map(|span| (port(span.from), port(span.to))).collect() });

@@ -404,6 +404,11 @@ impl Kind for Snapshot {
         self.rollback.is_some()
     }
 
+    /// What evidence there is moves on: the hardening behind it, or the end of the incident, is no reason to go back once more.
+    fn passing(&self) -> bool {
+        self.rollback.as_ref().is_some_and(Rollback::by_evidence)
+    }
+
     fn disk(&self) -> Option<Disk> {
         Some(self.of())
     }

@@ -29,7 +29,7 @@
 //! | `listening` | medium, high | on a port that `listen` does not name; by a program of no package, or TFTP or a database for everybody |
 //! | `outbound`, `tftp` | high, medium | a connection to outside by a program of no package or by a shell, or to where `outbound` does not lead; TFTP |
 //! | `uid-0`, `empty-password` | high | an account beside root with all rights; one without a password |
-//! | `foreign-key` | high, medium | a key that `keys` does not name; without `keys`, one in a file that changed in `days` days after the host's first start |
+//! | `foreign-key` | high, medium | a key that neither `keys` names nor steadfast made for a user under `ledger`; without `keys`, one in a file that changed in `days` days after the host's first start |
 //! | `private-key` | high | a private half that others can read |
 //! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
 //! | `login` | high | from an address outside `admins`, where these are told |
@@ -46,7 +46,8 @@
 //! **In an incident** the signs are why a playbook is run, so its first triage says `on_signs: tell`: they are told and the step is in
 //! order. The earliest moment that any of them has (when a process began, when a file, an account or a key changed) is the first
 //! evidence of compromise, for `snapshot: {rollback: {before: evidence}}`. The last triage says `on_signs: stop`: with a sign
-//! left it has failed, and nothing that needs it, such as a gate behind it, goes on.
+//! left it has failed, and nothing that needs it, such as a gate behind it, goes on. Start-up items whose content other steps of
+//! the same playbook hold are none to both, for these steps tell when one is not as it should be.
 //!
 //! Way back: none is needed. Disruption: none; it takes about three seconds and some reading of files.
 //!
@@ -98,6 +99,8 @@ pub struct Triage {
     keys: Many,
     /// Globs of files (start-up items, programs) that are as they should be.
     known: Many,
+    /// Users whose keys of this controller's ledger may log in.
+    ledger: Many,
     names_per_minute: u64,
     timeouts_per_day: u64,
     /// The lowest level that is told.
@@ -157,6 +160,7 @@ impl Default for Triage {
             admins: none.clone(),
             keys: none.clone(),
             known: none,
+            ledger: Many(vec!["root".to_owned()]),
             names_per_minute: 600,
             timeouts_per_day: 50,
             level: Level::Medium,
@@ -223,6 +227,8 @@ struct Scene<'a> {
     wish: &'a Triage,
     signs: &'a Signs,
     known: GlobSet,
+    /// Files that other steps of the run hold.
+    held: &'a [String],
 }
 
 impl Scene<'_> {
@@ -304,6 +310,11 @@ impl Triage {
         set.build().unwrap_or_default()
     }
 
+    fn scene<'a>(&'a self, signs: &'a Signs, found: &'a Facts) -> Scene<'a> {
+        let held = found.incident().map_or(&[][..], |incident| incident.held.as_slice());
+        Scene { wish: self, signs, known: self.globs(), held }
+    }
+
     /// The findings that are told.
     fn rows(&self, findings: &[Finding]) -> Vec<Row> {
         let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
@@ -317,7 +328,7 @@ impl Triage {
 
     fn findings(&self, found: &Facts) -> Result<(Vec<Finding>, Vec<String>), Gap> {
         let signs = found.signs(self.days)?;
-        let scene = Scene { wish: self, signs, known: self.globs() };
+        let scene = self.scene(signs, found);
         let mut lacks = signs.lacks.clone();
         let mut all = processes::judge(&scene);
         all.extend(network::judge(&scene));
@@ -327,7 +338,7 @@ impl Triage {
             Err(gap) => lacks.push(lack(gap)),
         }
         match found.key_files() {
-            Ok(keys) => all.extend(access::keys(&scene, keys)),
+            Ok(keys) => all.extend(access::keys(&scene, keys, found)),
             Err(gap) => lacks.push(lack(gap)),
         }
         if self.outside {
@@ -352,6 +363,10 @@ impl Triage {
 impl Kind for Triage {
     fn facts(&self) -> Vec<Query> {
         let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles];
+        all.extend(self.ledger.iter().map(|user| Query::Ring(user.to_owned())));
+        if self.on_signs != OnSigns::Mend {
+            all.push(Query::Incident);
+        }
         if self.outside {
             all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
         }
@@ -394,7 +409,7 @@ impl Kind for Triage {
 
     fn keeps(&self, found: &Facts) -> Option<Baseline> {
         let signs = found.signs(self.days).ok().filter(|_| self.baseline == Use::Keep)?;
-        let scene = Scene { wish: self, signs, known: self.globs() };
+        let scene = self.scene(signs, found);
         Some(baseline::now(&scene, found))
     }
 

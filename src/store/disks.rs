@@ -100,7 +100,8 @@ mod tests {
         store.leave("after", &[left("h", "both"), left("other", "new")]).unwrap();
         store.leave("unknown", &[left("h", "odd")]).unwrap();
         let (snapshot, boot, run) = ("s".to_owned(), "b".to_owned(), "r".to_owned());
-        let word = |stage| WayBack { snapshot: snapshot.clone(), made: 7, stage, at: 9, boot: boot.clone(), run: run.clone() };
+        let word =
+            |stage| WayBack { snapshot: snapshot.clone(), made: 7, stage, at: 9, boot: boot.clone(), run: run.clone() };
         store.note_way_back("h", "d", &word(Stage::Waiting)).unwrap();
         assert_eq!(store.left().unwrap().len(), 5);
         store.note_way_back("h", "d", &word(Stage::Done)).unwrap();

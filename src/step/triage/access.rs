@@ -1,7 +1,7 @@
 //! Accounts, keys and logins.
 
 use super::{Finding, Level, Scene, spans};
-use crate::fact::{Accounts, KeyFiles, Password};
+use crate::fact::{Accounts, Facts, KeyEvent, KeyFiles, Password};
 use crate::host::PublicKey;
 use crate::step::net::span::address;
 
@@ -61,10 +61,15 @@ fn logins(scene: &Scene<'_>) -> Vec<Finding> {
     foreign.map(one).collect()
 }
 
-pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
+pub fn keys(scene: &Scene<'_>, files: &KeyFiles, found: &Facts) -> Vec<Finding> {
     let named = |key: &PublicKey| {
         let fingerprint = key.fingerprint();
         scene.wish.keys.iter().any(|one| one == fingerprint || PublicKey::of_line(one).is_some_and(|one| one.is(key)))
+    };
+    // A key that was made here lets in whom it was made for, and nobody else.
+    let made = |user: &str, key: &PublicKey| {
+        let word = found.ring(user).ok().and_then(|ring| ring.of(key)).map(|known| known.word);
+        matches!(word, Some(KeyEvent::Adding | KeyEvent::Proven | KeyEvent::Current))
     };
     let told = !scene.wish.keys.0.is_empty();
     let mut all = Vec::new();
@@ -73,7 +78,7 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
     for file in files.authorized.iter().filter(|file| seen.insert(&file.path)) {
         let changed = scene.signs.changed.iter().find(|(path, ..)| *path == file.path);
         let at = changed.map(|(_, modified, changed)| (*modified).max(*changed));
-        for key in file.keys.iter().filter(|key| !named(key)) {
+        for key in file.keys.iter().filter(|key| !named(key) && !made(&file.user, key)) {
             let level = match at {
                 _ if told => Level::High,
                 Some(at) if scene.recent(at) => Level::Medium,

@@ -15,6 +15,10 @@ pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
 fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
     let packages = &scene.signs.packages;
     let real = item.target.as_deref().unwrap_or(&item.path);
+    let held = |path: &str| scene.held.iter().any(|held| held == path);
+    if held(&item.path) || held(real) {
+        return None;
+    }
     if scene.is_known(&item.path) || (item.target.is_some() && (scene.is_known(real) || real == "/dev/null")) {
         return None;
     }

@@ -50,7 +50,8 @@ fn host(report: &Report, one: &Timeline<'_>) -> String {
     out.push_str("<ol>\n");
     for turn in &one.turns {
         let after = one.after(turn).map(|ms| format!("+{}", spell(ms))).unwrap_or_default();
-        let by = if turn.run == report.run { String::new() } else { format!("<small>run {}</small>", text(&turn.run)) };
+        let by =
+            if turn.run == report.run { String::new() } else { format!("<small> · run {}</small>", text(&turn.run)) };
         let _ = writeln!(
             out,
             "<li class=\"{}\"><time>{}</time><em>{after}</em><i></i><b>{}</b><span>{}{by}</span></li>",
@@ -67,11 +68,22 @@ fn host(report: &Report, one: &Timeline<'_>) -> String {
 fn band(one: &Timeline<'_>) -> String {
     let phases = one.phases();
     let total = phases.iter().map(|phase| phase.ms).sum::<u64>().max(1);
-    let mut at = 0;
+    let (mut at, mut state) = (0, "broken");
+    let mut seen: Vec<&str> = vec![];
     let mut out = String::from(
         "<svg class=\"band\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"From when it was found until now\">",
     );
     for phase in &phases {
+        // Evidence is no other state, and a host that is cut off anew on its old disk is as far as it was.
+        state = match (phase.from.milestone, state) {
+            (Milestone::Contained, "broken") => "differs",
+            (Milestone::RolledBack | Milestone::Hardened | Milestone::Rotated, _) => "changed",
+            (Milestone::Released, _) => "good",
+            (_, state) => state,
+        };
+        if !seen.contains(&state) {
+            seen.push(state);
+        }
         // What took no time at all is seen as well.
         let width = (phase.ms * 1000 / total).max(2);
         let told = format!("{} to {}: {}", phase.from.milestone.title(), phase.to.milestone.title(), spell(phase.ms));
@@ -79,10 +91,15 @@ fn band(one: &Timeline<'_>) -> String {
             out,
             "<g><title>{}</title><path class=\"{}\" d=\"M{at} 0h{width}v10h-{width}z\"/></g>",
             text(&told),
-            class(phase.from.milestone)
+            state
         );
         at += width;
     }
-    out.push_str("</svg>\n");
+    out.push_str("</svg>\n<p class=\"keyline\">");
+    let names = [("broken", "open"), ("differs", "cut off"), ("changed", "on a clean disk"), ("good", "let go")];
+    for (state, name) in names.iter().filter(|(state, _)| seen.contains(state)) {
+        let _ = write!(out, "<i class=\"{state}\"></i>{name} ");
+    }
+    out.push_str("</p>\n");
     if phases.is_empty() { String::new() } else { out }
 }
