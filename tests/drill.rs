@@ -179,7 +179,7 @@ fn a_host_that_was_broken_into_is_found_contained_put_back_hardened_and_let_go_a
     // The beacon is cut, while its process lives and the operator gets in.
     until("the beacon is still heard", || fleet.inside("h2", HEARS).code != 0);
     until("its connection stands", || fleet.inside("h1", "ss -Htn state established | grep -q ':4444'").code != 0);
-    assert_eq!(fleet.inside("h1", "pgrep -f /usr/local/sbin/beacon >/dev/null").code, 0);
+    assert_eq!(fleet.inside("h1", "pgrep -x beacon >/dev/null").code, 0);
     assert!(fleet.lets_in("h1", &old), "the operator is shut out");
 
     // The rest of the night, in another run.
@@ -205,7 +205,7 @@ fn a_host_that_was_broken_into_is_found_contained_put_back_hardened_and_let_go_a
     let state = fleet.inside(
         "h1",
         "id toor; ls /etc/cron.d/sysupdate /etc/systemd/system/dbus-helper.service /usr/local/sbin/beacon /root/.ssh/id_backup /usr/bin/redis-server
-         pgrep -f beacon; ss -Htuln | grep -E ':(2222|6379|69) '; nft list tables | grep quarantine; grep -c -e intruder -e steadfast-lab /root/.ssh/authorized_keys",
+         pgrep -x beacon; ss -Htuln | grep -E ':(2222|6379|69) '; nft list tables | grep quarantine; grep -c -e intruder -e steadfast-lab /root/.ssh/authorized_keys",
     );
     assert_eq!(state.out, "0\n", "{}{}", state.out, state.err);
     assert_eq!(fleet.inside("h1", &format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{other}/22'")).code, 0, "it is let go");

@@ -186,6 +186,11 @@ impl Report {
     }
 }
 
+/// Whether a task tells something though nothing is to be done about it, such as signs that are why a playbook is run.
+pub fn tells(task: &TaskDone) -> bool {
+    task.outcome == Outcome::Unchanged && !task.rows.is_empty()
+}
+
 /// The word for how a task ended.
 pub fn word(task: &TaskDone) -> &'static str {
     if task.outcome.is_waived() { "waived" } else { task.outcome.word() }

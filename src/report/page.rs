@@ -1,7 +1,7 @@
 //! Lines of a report on a terminal: wrapped, painted, with nothing raw.
 
 use super::diff::{lines_between, unified};
-use super::fold::Report;
+use super::fold::{Report, tells};
 use super::group::{Group, name_hosts};
 use super::left::Left;
 use super::safe;
@@ -114,7 +114,7 @@ impl Page {
         let (task, hosts) = (&group.task, report.hosts.len());
         let (word, ansi) = match &task.outcome {
             // Nothing is to be done about what it tells.
-            Outcome::Unchanged if !task.rows.is_empty() => ("told", YELLOW),
+            Outcome::Unchanged if tells(task) => ("told", YELLOW),
             outcome if outcome.is_waived() => ("waived", color(outcome)),
             outcome => (outcome.word(), color(outcome)),
         };

@@ -1,6 +1,6 @@
 //! The report for people: grouped, odd ones by name, what to do next at the end.
 
-use super::fold::{End, Report};
+use super::fold::{End, Report, tells};
 use super::group::{Group, group};
 use super::left::left;
 use super::page::{BOLD, GREEN, Page, RED, YELLOW, wide};
@@ -46,7 +46,7 @@ impl Report {
         let asks = |group: &Group| group.task.kind == "approve" && matches!(self.mode, Some(Mode::Check | Mode::Plan));
         let shown = |group: &&Group| match &group.task.outcome {
             // What is told though all goes on, such as signs that are why a playbook is run.
-            Outcome::Unchanged => verbose || !group.task.rows.is_empty(),
+            Outcome::Unchanged => verbose || tells(&group.task),
             Outcome::Skipped { blocked, .. } => verbose || *blocked || asks(group),
             _ => true,
         };
