@@ -2,7 +2,7 @@
 
 use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
-use super::terminal::{approve, ask_hidden, interrupts, width};
+use super::terminal::{Wish, approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
@@ -38,7 +38,7 @@ pub struct Session<'a> {
     failed: Mutex<(String, BTreeSet<String>)>,
     /// What the last run told, where a report of it is wanted.
     heard: Mutex<Option<(Report, Vec<Event>)>>,
-    stop: watch::Receiver<bool>,
+    wish: watch::Receiver<Wish>,
     password: Option<Secret>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
             approvals: Approvals::default(),
             failed: Mutex::default(),
             heard: Mutex::default(),
-            stop: interrupts(),
+            wish: interrupts(),
             password,
         })
     }
@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
         }
         if !approve("Apply this plan?")? {
             say_error("not applied");
-            return self.deliver().map(|()| exit);
+            return self.deliver().map(|()| if self.goes_on() { exit } else { 130 });
         }
         self.apply(plan, mode, Some(Approved::of(Key::default(), plan, &decisions))).await
     }
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
         let members: BTreeSet<usize> = plays.flat_map(|play| play.batches.iter().flatten().copied()).collect();
         let hosts: Vec<Host> =
             members.iter().map(|host| plan.hosts[*host].clone()).filter(|host| failed.contains(&host.name)).collect();
-        if hosts.is_empty() || *self.stop.borrow() {
+        if hosts.is_empty() || !self.goes_on() {
             return Ok(exit);
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
@@ -142,6 +142,24 @@ impl<'a> Session<'a> {
         }
         // Something was reverted, whatever else there is to say of it.
         Ok(5)
+    }
+
+    /// Nobody interrupted.
+    fn goes_on(&self) -> bool {
+        *self.wish.borrow() == Wish::GoOn
+    }
+
+    /// Turns true at the first interrupt.
+    fn stop(&self) -> watch::Receiver<bool> {
+        let (tell, stop) = watch::channel(!self.goes_on());
+        let mut wish = self.wish.clone();
+        tokio::spawn(async move {
+            if wish.wait_for(|wish| *wish != Wish::GoOn).await.is_ok() {
+                let _ = tell.send(true);
+            }
+            tell.closed().await;
+        });
+        stop
     }
 
     /// Opens lines as this command was told to.
@@ -210,7 +228,16 @@ impl<'a> Session<'a> {
         };
         let told = tokio::spawn(ear.listen(events));
         run.announce(mode);
-        let decisions = work(&run).await;
+        let mut wish = self.wish.clone();
+        let decisions = tokio::select! {
+            decisions = work(&run) => decisions,
+            _ = wish.wait_for(|wish| *wish == Wish::Abort) => {
+                if matches!(mode, Mode::Apply | Mode::Rollback) {
+                    say_error(&format!("run {} was broken off: `steadfast resume` or `rollback` take it up", run.id));
+                }
+                Decisions::new()
+            }
+        };
         lines.close().await;
         let (summary, exit) = run.conclude(mode, self.way.report_only, began);
         let id = run.id.clone();
@@ -265,7 +292,7 @@ impl<'a> Session<'a> {
         let (listener, events) = mpsc::unbounded_channel();
         let settings = Settings {
             forks: self.way.forks.into(),
-            stop: self.stop.clone(),
+            stop: self.stop(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: super::who::who(),
