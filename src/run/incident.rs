@@ -13,6 +13,8 @@ use crate::step::{Claim, Object, Row};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A moment that was read once more is the same within this, in milliseconds: hosts tell whole seconds.
+const SAME: u64 = 5000;
 /// So much of a sign is told.
 const TOLD: usize = 400;
 
@@ -180,7 +182,7 @@ fn detect(site: &Site) {
     let now = now();
     let whole = Incident { now, seen: site.signs.clone(), ..known.clone() };
     if let Ok((at, told)) = whole.first()
-        && written.is_none_or(|known| at < known)
+        && written.is_none_or(|known| at + SAME < known)
     {
         site.turned(Milestone::FirstEvidence, at, &told);
     }
