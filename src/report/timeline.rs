@@ -105,7 +105,10 @@ mod tests {
         let turn = |(host, milestone, at): &(&str, Milestone, u64)| {
             ((*host).to_owned(), Turn { milestone: *milestone, at: *at, told: "t".into(), run: "r".into() })
         };
-        Report { hosts: vec!["b".into(), "a".into()], turns: turns.iter().map(turn).collect(), ..Report::default() }
+        let mut report = Report::default();
+        report.hosts = vec!["b".into(), "a".into()];
+        report.turns = turns.iter().map(turn).collect();
+        report
     }
 
     #[test]
