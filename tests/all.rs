@@ -41,6 +41,7 @@ mod port;
 mod report;
 mod rollback;
 mod saved;
+mod scan;
 mod secret;
 mod shell;
 mod snapshot;

@@ -388,6 +388,10 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("signs")?;
             Answer::Signs(Box::new(serde_json::from_value(facts["signs"].clone()).unwrap()))
         }
+        Query::Scan(_) => {
+            family("scan")?;
+            Answer::Scan(serde_json::from_value(facts["scan"].clone()).unwrap())
+        }
         Query::KeyFiles => {
             let file = |(user, lines): (&String, &Json)| Authorized {
                 user: user.clone(),
@@ -580,6 +584,7 @@ fn every_kind_has_its_cases() {
         "blocklist",
         "quarantine",
         "triage",
+        "scan",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

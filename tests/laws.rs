@@ -419,6 +419,7 @@ fn is_tried_there(step: &Step) -> bool {
             | "postgresql"
             | "auditd_rules"
             | "log_shipping"
+            | "scan"
     )
 }
 

@@ -1,18 +1,19 @@
 //! One run from its first event to its report, for every command that runs something.
 
+use super::ear::{Ear, Kept};
 use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
 use super::terminal::{Wish, approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
-use crate::event::{Event, Mode, Outcome, What};
-use crate::fact::{Milestone, Query};
+use crate::event::{Event, Mode};
+use crate::fact::Query;
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
-use crate::report::{Live, Report, Style, line, with_diffs};
+use crate::report::{Report, Style};
 use crate::run::{Approvals, Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use std::collections::BTreeSet;
@@ -361,81 +362,4 @@ fn past() -> Past {
         tracing::debug!(%fault, "nothing is remembered");
         Past::default()
     })
-}
-
-/// What a run left true.
-enum Kept {
-    /// Host, step, digest of what it wants.
-    True((String, String, String)),
-    /// Nothing of what was said of this host so far: its disk was put back.
-    Gone(String),
-}
-
-/// Who hears all events to the last.
-struct Ear {
-    run: String,
-    /// The events go to standard output.
-    json: bool,
-    /// Contents are told as diffs.
-    diff: bool,
-    /// The events themselves are wanted at the end.
-    whole: bool,
-    memory: Option<Store>,
-    /// Where to say what the run left true.
-    keep: mpsc::UnboundedSender<Kept>,
-}
-
-impl Ear {
-    /// Progress to standard error, NDJSON to standard output, all of it to the history, the rest for the report.
-    async fn listen(self, mut events: mpsc::UnboundedReceiver<Event>) -> Result<(Report, Vec<Event>), Faults> {
-        let mut report = Report::default();
-        let mut whole = Vec::new();
-        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let mut live = Live::new(terminal);
-        let mut forgets = false;
-        let mut some = Vec::new();
-        // Those that came together are written down together.
-        while events.recv_many(&mut some, 256).await > 0 {
-            let heard: Vec<Event> =
-                some.drain(..).map(|event| if self.diff { with_diffs(event) } else { event }).collect();
-            for event in &heard {
-                self.left(event);
-                if let Some(progress) = live.take(event).filter(|_| !self.json) {
-                    say_error(&progress);
-                }
-                if self.json {
-                    say(&format!("{}\n", line(event)))?;
-                }
-                report.take(event);
-            }
-            if let Some(fault) = self.memory.as_ref().filter(|_| !forgets).and_then(|m| m.tell(&self.run, &heard).err())
-            {
-                // A run that goes on is worth more than its memory.
-                say_error(&format!("what happens is not remembered: {fault}"));
-                forgets = true;
-            }
-            if self.whole {
-                whole.extend(heard);
-            }
-        }
-        live.clear();
-        Ok((report, whole))
-    }
-
-    /// Keeps what a task left true.
-    fn left(&self, event: &Event) {
-        match &event.what {
-            What::TaskDone(done) if matches!(done.outcome, Outcome::Changed | Outcome::Unchanged) => {
-                // What need not last is nobody's to keep.
-                if !done.meaning.is_empty() {
-                    let task = (done.host.clone(), done.step.clone(), done.meaning.clone());
-                    let _ = self.keep.send(Kept::True(task));
-                }
-            }
-            What::Incident { host, turn } if turn.milestone == Milestone::RolledBack && turn.run == self.run => {
-                let _ = self.keep.send(Kept::Gone(host.clone()));
-            }
-            _ => {}
-        }
-    }
 }

@@ -36,6 +36,7 @@ mod package;
 mod pattern;
 mod read;
 mod ring;
+pub mod scan;
 mod shell;
 pub mod signs;
 mod socket;
@@ -70,6 +71,7 @@ pub use mount::Mount;
 pub use os::Os;
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
+pub use scan::{Look, Scanned, Scanner};
 pub use shell::Said;
 pub use signs::Signs;
 pub use socket::Socket;
@@ -160,6 +162,8 @@ pub enum Query {
     Baseline,
     /// What is known of an intrusion that is not over.
     Incident,
+    /// What scanners of the host say.
+    Scan(Look),
 }
 
 /// One answer, of the same family as its query.
@@ -211,6 +215,7 @@ pub enum Answer {
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
     Incident(Incident),
+    Scan(Scanned),
 }
 
 /// Why a step cannot be decided now.
@@ -283,6 +288,7 @@ accessors! {
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     incident() = Query::Incident => Incident -> Incident;
+    scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;
 }

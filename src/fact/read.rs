@@ -13,8 +13,8 @@
 use super::{Answer, Facts, Query};
 use super::{
     accounts, apt_config, audit, clock, database, due, element, file, guard, journal, key_file, leftover, lines,
-    listener, login, module, mount, nft, os, package, shell, signs, socket, sshd, stat, state, sweep, sysctl, tls,
-    unit, unit_file, updates,
+    listener, login, module, mount, nft, os, package, scan, shell, signs, socket, sshd, stat, state, sweep, sysctl,
+    tls, unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -61,6 +61,7 @@ impl Reading {
         match self.queries.first() {
             Some(Query::Sweep(_)) => usual.max(Duration::from_secs(sweep::PATIENCE)),
             Some(Query::Signs(_)) => usual.max(Duration::from_secs(signs::PATIENCE)),
+            Some(Query::Scan(look)) => usual.max(Duration::from_secs(look.patience())),
             _ => usual,
         }
     }
@@ -146,6 +147,7 @@ const ANSWER: &[Fill] = &[
     element::answer,
     sweep::answer,
     signs::answer,
+    scan::answer,
     stat::answer,
     file::answer,
 ];
@@ -178,12 +180,14 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.
     let (sweeps, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Sweep(_)));
     let (signs, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Signs(_)));
+    let (scans, families): (Vec<Query>, Vec<Query>) = families.into_iter().partition(|q| matches!(q, Query::Scan(_)));
     let mut readings = Vec::new();
     for (queries, asks) in [(families, ASK), (sweeps, &[sweep::ask as Ask]), (signs, &[signs::ask as Ask])] {
         if !queries.is_empty() {
             readings.push(Reading::of(queries, asks, &nonce));
         }
     }
+    readings.extend(scans.into_iter().map(|query| Reading::of(vec![query], &[scan::ask], &nonce)));
     for query in shells {
         let Query::Shell(text) = &query else { continue };
         // Who only looks writes nothing but an answer: one that never ends must not fill the host's memory.

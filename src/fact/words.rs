@@ -45,6 +45,7 @@ impl Query {
             Self::Baseline => "the baseline".into(),
             Self::Incident => "what is known of an intrusion".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
+            Self::Scan(_) => "what scanners say".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }
@@ -93,6 +94,7 @@ fn still(answer: &Answer) -> Answer {
         Answer::Updates(updates) => updates.now = 0,
         // Nothing is ever set by them.
         Answer::Signs(signs) => **signs = crate::fact::Signs::default(),
+        Answer::Scan(scanned) => *scanned = crate::fact::Scanned::default(),
         Answer::Ring(ring) => ring.now = 0,
         Answer::Disk(disk) => disk.now = 0,
         Answer::Incident(incident) => (incident.now, incident.seen) = (0, None),

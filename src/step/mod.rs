@@ -325,6 +325,7 @@ kinds! {
     ports::Ports,
     sweep::Sweep,
     triage::Triage,
+    scan::Scan,
 }
 
 /// Whether a package can have this name.

@@ -67,12 +67,15 @@ use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use finding::Finding;
+pub(super) use finding::Level;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
 mod access;
 mod baseline;
 mod files;
+mod finding;
 mod network;
 mod processes;
 
@@ -168,57 +171,6 @@ impl Default for Triage {
             baseline: Use::Without,
             on_signs: OnSigns::Mend,
         }
-    }
-}
-
-/// How sure it is that a finding is a sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    Low,
-    Medium,
-    High,
-}
-
-impl Level {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-/// One sign.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    sign: &'static str,
-    object: String,
-    level: Level,
-    told: String,
-    wanted: &'static str,
-    /// A moment at which it was there, in seconds since 1970, where it has one.
-    at: Option<i64>,
-}
-
-impl Finding {
-    fn new(level: Level, sign: &'static str, object: impl Into<String>, told: impl Into<String>) -> Self {
-        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent", at: None }
-    }
-
-    fn but(mut self, wanted: &'static str) -> Self {
-        self.wanted = wanted;
-        self
-    }
-
-    fn since(mut self, at: Option<i64>) -> Self {
-        self.at = at;
-        self
-    }
-
-    fn row(&self) -> Row {
-        Row::new(&self.object, self.sign, format!("{}: {}", self.level.word(), self.told), self.wanted)
     }
 }
 

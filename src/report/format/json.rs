@@ -2,13 +2,13 @@
 
 use super::super::coverage::{Control, Standard, controls, standards};
 use super::super::fold::{Baseline, Report};
-use super::super::timeline::timelines;
 use crate::event::{Class, Differs, Mode, Moved, Seen, Spot, Summary, TaskDone, rfc3339};
-use crate::fact::Milestone;
 use crate::host::LossKind;
 use crate::step::{Disruption, Undo};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+mod incident;
 
 /// The version of this form. Fields may be added within a version; none is taken away or means something else.
 const VERSION: u32 = 1;
@@ -48,7 +48,7 @@ pub struct Document {
     controls: Vec<Control>,
     /// The time line of each host that an incident is on; turns of earlier runs as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    incidents: Vec<Incident>,
+    incidents: Vec<incident::Incident>,
     /// How many references of each standard are kept.
     standards: Vec<Standard>,
     /// The run that `before` speaks of.
@@ -71,29 +71,6 @@ struct Host {
     not_started: Option<String>,
     ms: Option<u64>,
     notes: Vec<String>,
-}
-
-/// An incident on one host, in the order of time. Lengths are none where it has not come to that.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Incident {
-    host: String,
-    /// From the first evidence until it was found.
-    unnoticed_ms: Option<u64>,
-    /// From when it was found until nobody got in or out.
-    contain_ms: Option<u64>,
-    /// From when it was found until the host was let go.
-    recover_ms: Option<u64>,
-    turns: Vec<Turn>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Turn {
-    milestone: Milestone,
-    /// RFC 3339, in UTC.
-    at: String,
-    told: String,
-    /// By which run.
-    run: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -276,7 +253,7 @@ pub fn document(report: &Report) -> Document {
         hosts: report.hosts.iter().map(|name| host(report, name)).collect(),
         results: report.tasks().into_iter().map(|task| result(report, task)).collect(),
         controls: controls(report),
-        incidents: incidents(report),
+        incidents: incident::incidents(report),
         standards: standards(report),
         compared_with: report.past.run.clone(),
         trend: report.past.trend.iter().map(point).collect(),
@@ -286,23 +263,6 @@ pub fn document(report: &Report) -> Document {
 /// The JSON Schema of the document.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Document).to_value()
-}
-
-fn incidents(report: &Report) -> Vec<Incident> {
-    let turn = |turn: &&crate::fact::Turn| Turn {
-        milestone: turn.milestone,
-        at: rfc3339(turn.at),
-        told: turn.told.clone(),
-        run: turn.run.clone(),
-    };
-    let one = |one: super::super::timeline::Timeline<'_>| Incident {
-        host: one.host.to_owned(),
-        unnoticed_ms: one.unnoticed,
-        contain_ms: one.contain,
-        recover_ms: one.recover,
-        turns: one.turns.iter().map(turn).collect(),
-    };
-    timelines(report).into_iter().map(one).collect()
 }
 
 fn host(report: &Report, name: &str) -> Host {
