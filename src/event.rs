@@ -1,6 +1,7 @@
 //! The language between the run and its reports: numbered facts, each with its time. `run` says them and never prints;
 //! a report is a fold over them and never runs.
 
+use crate::fact::Turn;
 use crate::fault::Place;
 use crate::host::LossKind;
 use crate::playbook::{Control, Left};
@@ -91,6 +92,11 @@ pub enum What {
         host: String,
         step: String,
     },
+    /// A turn of an incident on a host: of this run, or of an earlier one that this run goes on from.
+    Incident {
+        host: String,
+        turn: Turn,
+    },
     /// Said again of the same step and host when the end of the run shows another truth: the last word counts.
     TaskDone(Box<TaskDone>),
     HostDone {
@@ -125,6 +131,7 @@ impl What {
         match self {
             Self::HostLost { host, kind, why } => Self::HostLost { host, kind, why: clean(why) },
             Self::Note { host, text } => Self::Note { host, text: clean(text) },
+            Self::Incident { host, turn } => Self::Incident { host, turn: Turn { told: clean(turn.told), ..turn } },
             Self::HostSeen { host, os, version, kernel, arch } => Self::HostSeen {
                 host,
                 os: clean(os),

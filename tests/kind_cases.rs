@@ -356,6 +356,12 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("unit")?;
             Answer::UnitFiles(Arc::new(unit_files(facts)))
         }
+        Query::Incident => {
+            family("incident")?;
+            let found = &facts["incident"];
+            let told = (!found.is_null()).then(|| serde_json::from_value(found.clone()).unwrap());
+            Answer::Incident(told.unwrap_or_default())
+        }
         Query::Disk(_) => {
             family("disk")?;
             Answer::Disk(disk(&facts["disk"]))

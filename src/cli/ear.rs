@@ -2,11 +2,20 @@
 
 use super::{say, say_error};
 use crate::event::{Event, Outcome, What};
+use crate::fact::Milestone;
 use crate::fault::Faults;
 use crate::report::{Live, Report, line, with_diffs};
 use crate::store::Store;
 use std::io::IsTerminal;
 use tokio::sync::mpsc;
+
+/// What a run left true.
+pub enum Kept {
+    /// Host, step, digest of what it wants.
+    True((String, String, String)),
+    /// Nothing of what was said of this host so far: its disk was put back.
+    Gone(String),
+}
 
 /// Who hears all events to the last.
 pub struct Ear {
@@ -18,8 +27,8 @@ pub struct Ear {
     /// The events themselves are wanted at the end.
     pub whole: bool,
     pub memory: Option<Store>,
-    /// Where to say what the run left true: host, step, digest of what it wants.
-    pub keep: mpsc::UnboundedSender<(String, String, String)>,
+    /// Where to say what the run left true.
+    pub keep: mpsc::UnboundedSender<Kept>,
 }
 
 impl Ear {
@@ -61,10 +70,18 @@ impl Ear {
 
     /// Keeps what a task left true.
     fn left(&self, event: &Event) {
-        if let What::TaskDone(done) = &event.what
-            && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
-        {
-            let _ = self.keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
+        match &event.what {
+            What::TaskDone(done) if matches!(done.outcome, Outcome::Changed | Outcome::Unchanged) => {
+                // What need not last is nobody's to keep.
+                if !done.meaning.is_empty() {
+                    let task = (done.host.clone(), done.step.clone(), done.meaning.clone());
+                    let _ = self.keep.send(Kept::True(task));
+                }
+            }
+            What::Incident { host, turn } if turn.milestone == Milestone::RolledBack && turn.run == self.run => {
+                let _ = self.keep.send(Kept::Gone(host.clone()));
+            }
+            _ => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One run from its first event to its report, for every command that runs something.
 
-use super::ear::Ear;
+use super::ear::{Ear, Kept};
 use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
 use super::terminal::{Wish, approve, ask_hidden, interrupts, width};
@@ -256,8 +256,11 @@ impl<'a> Session<'a> {
             closed.unwrap_or_else(|fault| tracing::warn!(%fault, "the run is not sealed"));
         }
         let mut left = Vec::new();
-        while let Some(task) = kept.recv().await {
-            left.push(task);
+        while let Some(word) = kept.recv().await {
+            match word {
+                Kept::True(task) => left.push(task),
+                Kept::Gone(name) => left.retain(|(host, ..)| *host != name),
+            }
         }
         match (mode, &memory) {
             (Mode::Apply, Some(store)) => store.leave(&id, &left)?,

@@ -21,6 +21,7 @@ mod element;
 pub mod evidence;
 mod file;
 mod guard;
+mod incident;
 mod journal;
 mod key_file;
 mod leftover;
@@ -60,6 +61,7 @@ pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::{Open, Standing};
+pub use incident::{Incident, Milestone, Seen, Sign, Turn};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use key_file::{Authorized, KeyFiles, Private};
 pub use listener::{Hidden, Holder, Listener, Listeners};
@@ -160,6 +162,8 @@ pub enum Query {
     Signs(u16),
     /// What the controller kept of this host when nothing was wrong with it.
     Baseline,
+    /// What is known of an intrusion that is not over.
+    Incident,
     /// What scanners of the host say.
     Scan(Look),
 }
@@ -213,6 +217,7 @@ pub enum Answer {
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
+    Incident(Incident),
     Scan(Scanned),
 }
 
@@ -286,6 +291,7 @@ accessors! {
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
+    incident() = Query::Incident => Incident -> Incident;
     scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;

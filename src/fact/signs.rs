@@ -68,6 +68,8 @@ pub struct Process {
     pub dead: bool,
     /// What it runs, as the kernel tells it; `None` where it is not told.
     pub exe: Option<String>,
+    /// When it began, in seconds since 1970 by the host's clock; never later than it was.
+    pub started: Option<i64>,
     /// Parts of one processor, kibibytes, and bytes a second from and to disks.
     pub cpu: f64,
     pub memory: u64,

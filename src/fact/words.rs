@@ -44,6 +44,7 @@ impl Query {
             Self::Fence(fence) => fence.name(),
             Self::KeyFiles => "keys and who may log in by them".into(),
             Self::Baseline => "the baseline".into(),
+            Self::Incident => "what is known of an intrusion".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
             Self::Scan(_) => "what scanners say".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
@@ -97,6 +98,7 @@ fn still(answer: &Answer) -> Answer {
         Answer::Scan(scanned) => *scanned = crate::fact::Scanned::default(),
         Answer::Ring(ring) => ring.now = 0,
         Answer::Disk(disk) => disk.now = 0,
+        Answer::Incident(incident) => (incident.now, incident.seen) = (0, None),
         Answer::Sockets(sockets) => {
             sockets.iter_mut().for_each(|socket| socket.pid = None);
             sockets.sort();

@@ -1,6 +1,7 @@
 //! A run as its events leave it: what every report is told from.
 
 use crate::event::{Event, Mode, Outcome, Summary, TaskDone, What};
+use crate::fact::Turn;
 use crate::host::LossKind;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -26,6 +27,8 @@ pub struct Report {
     pub lost: Vec<(String, LossKind, String)>,
     pub stopped: Vec<(String, Vec<String>)>,
     pub notes: Vec<(String, String)>,
+    /// Turns of incidents, by host, as they were told.
+    pub turns: Vec<(String, Turn)>,
     /// By host: what it is.
     pub seen: BTreeMap<String, String>,
     /// By host: how long it took, in milliseconds.
@@ -111,6 +114,7 @@ impl Report {
             }
             What::HostLost { host, kind, why } => self.lost.push((host.clone(), *kind, why.clone())),
             What::Note { host, text } => self.notes.push((host.clone(), text.clone())),
+            What::Incident { host, turn } => self.turns.push((host.clone(), turn.clone())),
             What::Stopped { why, hosts } => self.stopped.push((why.clone(), hosts.clone())),
             What::HostDone { host, ms } => {
                 self.took.insert(host.clone(), *ms);
@@ -180,6 +184,11 @@ impl Report {
         let (_, kind, why) = self.lost.iter().find(|(name, ..)| name == host)?;
         Some(crate::host::Loss { kind: *kind, why: why.clone() }.to_string())
     }
+}
+
+/// Whether a task tells something though nothing is to be done about it, such as signs that are why a playbook is run.
+pub fn tells(task: &TaskDone) -> bool {
+    task.outcome == Outcome::Unchanged && !task.rows.is_empty()
 }
 
 /// The word for how a task ended.

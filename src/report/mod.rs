@@ -12,6 +12,7 @@ mod live;
 mod page;
 mod safe;
 mod text;
+mod timeline;
 mod verdict;
 
 pub use changes::{Change, Changed, changes};
@@ -21,3 +22,4 @@ pub use format::{FORMATS, Format, line, render, schema};
 pub use live::Live;
 pub use safe::line as safe_line;
 pub use text::Style;
+pub use timeline::{Timeline, timelines};

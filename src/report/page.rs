@@ -1,7 +1,7 @@
 //! Lines of a report on a terminal: wrapped, painted, with nothing raw.
 
 use super::diff::{lines_between, unified};
-use super::fold::Report;
+use super::fold::{Report, tells};
 use super::group::{Group, name_hosts};
 use super::left::Left;
 use super::safe;
@@ -112,8 +112,13 @@ impl Page {
 
     pub fn group(&mut self, group: &Group, report: &Report) {
         let (task, hosts) = (&group.task, report.hosts.len());
-        let word = if task.outcome.is_waived() { "waived" } else { task.outcome.word() };
-        let word = self.paint(color(&task.outcome), &format!("{word:<11}"));
+        let (word, ansi) = match &task.outcome {
+            // Nothing is to be done about what it tells.
+            Outcome::Unchanged if tells(task) => ("told", YELLOW),
+            outcome if outcome.is_waived() => ("waived", color(outcome)),
+            outcome => (outcome.word(), color(outcome)),
+        };
+        let word = self.paint(ansi, &format!("{word:<11}"));
         let indent = 16 + wide(&task.step);
         let who =
             if hosts == 1 { String::new() } else { format!("  {}", self.names(&group.hosts, hosts, indent + 2, 4)) };

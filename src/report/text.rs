@@ -1,10 +1,11 @@
 //! The report for people: grouped, odd ones by name, what to do next at the end.
 
-use super::fold::{End, Report};
+use super::fold::{End, Report, tells};
 use super::group::{Group, group};
 use super::left::left;
 use super::page::{BOLD, GREEN, Page, RED, YELLOW, wide};
 use super::safe;
+use super::timeline::{Timeline, clock, spell, timelines};
 use super::verdict::{counts, verdict};
 use crate::event::{Mode, Outcome, Summary};
 use std::collections::{BTreeMap, HashMap};
@@ -44,7 +45,8 @@ impl Report {
         // Before anything is done it is told where somebody will be asked.
         let asks = |group: &Group| group.task.kind == "approve" && matches!(self.mode, Some(Mode::Check | Mode::Plan));
         let shown = |group: &&Group| match &group.task.outcome {
-            Outcome::Unchanged => verbose,
+            // What is told though all goes on, such as signs that are why a playbook is run.
+            Outcome::Unchanged => verbose || tells(&group.task),
             Outcome::Skipped { blocked, .. } => verbose || *blocked || asks(group),
             _ => true,
         };
@@ -62,6 +64,7 @@ impl Report {
             page.line("");
         }
         self.losses(&mut page);
+        self.incidents(&mut page);
         self.recap(&mut page);
         page.out
     }
@@ -103,6 +106,18 @@ impl Report {
             page.said(text, 600);
         }
         if !self.notes.is_empty() || !by_reason.is_empty() || !self.stopped.is_empty() {
+            page.line("");
+        }
+    }
+
+    /// The time line of each host that an incident is on.
+    fn incidents(&self, page: &mut Page) {
+        let all = timelines(self);
+        for one in all.iter().take(TIMELINES) {
+            page.incident(one);
+        }
+        if let Some(more) = all.len().checked_sub(TIMELINES).filter(|more| *more > 0) {
+            page.line(&format!("  incident    on {more} more hosts (`--report html:PATH` shows them)"));
             page.line("");
         }
     }
@@ -170,12 +185,36 @@ impl Report {
     }
 }
 
+/// Hosts whose time line is told.
+const TIMELINES: usize = 6;
 /// The groups of one step that are shown; on many hosts each may differ in its own way.
 const GROUPS: usize = 8;
 /// Ways in which hosts came out that are shown at the end.
 const KINDS: usize = 12;
 /// By step and word, on how many hosts it came out in ways that are not shown.
 type Folded = BTreeMap<(String, &'static str), usize>;
+
+impl Page {
+    fn incident(&mut self, one: &Timeline<'_>) {
+        let word = self.paint(RED, &format!("{:<11}", "incident"));
+        self.line(&format!("  {word} {}", safe::line(one.host, 120)));
+        for turn in &one.turns {
+            let title = self.paint(BOLD, &format!("{:<15}", turn.milestone.title()));
+            let head = format!("              {}  {title}", clock(turn.at));
+            let told = safe::line(&turn.told, 200);
+            // The moment, the word, and two blanks before each.
+            if 14 + 19 + 2 + 15 + 2 + wide(&told) <= self.style.width {
+                self.line(&format!("{head}  {told}"));
+            } else {
+                self.line(&head);
+                self.wrapped(16, &told);
+            }
+        }
+        let told = |(name, ms): (&str, Option<u64>)| format!("{name} {}", ms.map_or("not yet".into(), spell));
+        self.wrapped(14, &one.numbers().map(told).join(" · "));
+        self.line("");
+    }
+}
 
 /// The groups that are told, and what is left of them.
 fn fold<'a>(groups: impl Iterator<Item = &'a Group>, all: bool) -> (Vec<&'a Group>, Folded) {

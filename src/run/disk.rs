@@ -2,11 +2,12 @@
 //! before it begins, so that a run that dies in it is taken on by the next one.
 
 use super::fail;
+use super::incident::now;
 use super::site::Site;
 use super::work::{Work, told};
 use crate::disk::{Act, Disk, OURS, Progress, Provider, Snapshot};
 use crate::event::{Outcome, What};
-use crate::fact::{Facts, KeyEvent, Query, Stage, WayBack};
+use crate::fact::{Facts, KeyEvent, Milestone, Query, Stage, WayBack};
 use crate::host::{Loss, LossKind};
 use crate::moment::{lasts, written};
 use crate::plan::{Decision, decide};
@@ -14,17 +15,12 @@ use crate::playbook::Made;
 use crate::step::{DiskTurn, Row};
 use crate::target::Ledger;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// More turns than any policy has: one more for each snapshot that goes would be one request more.
 const MOST: usize = 8;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// One disk of one host, while something is done with it.
 struct Keeping {
@@ -244,6 +240,10 @@ impl Work<'_> {
             return Err("the host never started anew: it is the boot of before".into());
         }
         fail::point("disk-landed");
+        if self.answers() {
+            let told = format!("to the disk of {} (snapshot {})", written(made), word.snapshot);
+            site.turned(Milestone::RolledBack, now(), &told);
+        }
         (word.stage, word.at) = (Stage::Done, now());
         keeping.note(&word)?;
         site.say(format!(
@@ -253,6 +253,7 @@ impl Work<'_> {
         // Nothing that was read, held or true of the old disk counts any more.
         self.facts = Facts::default();
         self.fresh = None;
+        (site.signs, site.reborn) = (None, true);
         self.gone.extend(self.ends.keys().copied());
         site.take(task).await.map_err(|loss| loss.to_string())?;
         let order = self.order.to_vec();

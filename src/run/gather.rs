@@ -1,5 +1,6 @@
 //! Taking evidence: item by item from the host straight into files on the controller.
 
+use super::incident::now;
 use super::site::Site;
 use super::work::Work;
 use crate::event::Outcome;
@@ -11,7 +12,6 @@ use crate::step::{Evidence, Row, Val};
 use crate::target::Target;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why it ended: the host is lost, or the controller cannot keep it.
 enum End {
@@ -29,11 +29,6 @@ impl From<Loss> for End {
     fn from(loss: Loss) -> Self {
         Self::Lost(loss)
     }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Work<'_> {

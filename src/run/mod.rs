@@ -19,6 +19,7 @@ mod gate;
 mod gather;
 mod guard;
 mod held;
+mod incident;
 mod keyring;
 pub mod lines;
 mod order;
@@ -126,16 +127,15 @@ impl Run {
         let decisions = match site.survey(&order).await {
             Ok(facts) => {
                 site.tell_guards(&facts);
-                site.judge(&order, &facts)
+                let decisions = site.judge(&order, &facts);
+                decisions.iter().for_each(|(task, decision)| site.tell(*task, decision, &facts));
+                decisions
             }
             Err(loss) => {
                 site.lost(&loss);
                 Vec::new()
             }
         };
-        for (task, decision) in &decisions {
-            site.tell(*task, decision);
-        }
         site.close().await;
         self.voice.say(What::HostDone { host: self.plan.hosts[host].name.clone(), ms: millis(began) });
         decisions

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::act::{Guard, Intent};
 use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
-use crate::fact::{Facts, Query};
+use crate::fact::{Facts, Query, Seen};
 use crate::host::{Loss, LossKind, PublicKey};
 use crate::plan::{Decision, decide_turn, judge};
 use crate::playbook::{Made, Turn, question};
@@ -28,6 +28,12 @@ pub struct Site {
     pub(super) leased: Option<usize>,
     /// The port by which lines are opened, where it is not the inventory's any more.
     pub(super) door: Option<u16>,
+    /// What the triage of this run saw last.
+    pub(super) signs: Option<Seen>,
+    /// Whether it was said which evidence is the first.
+    pub(super) told_first: bool,
+    /// Its disk was put back: what earlier runs left true is not told of any more.
+    pub(super) reborn: bool,
     /// The key of a user by which a login must get in before a change of keys stands.
     pub(super) proof: Option<(String, PublicKey)>,
 }
@@ -53,6 +59,9 @@ impl Site {
             leased: None,
             door: None,
             proof: None,
+            signs: None,
+            told_first: false,
+            reborn: false,
             seen: false,
         }
     }
@@ -174,6 +183,7 @@ impl Site {
             let queries: Vec<Query> = queries.into_iter().collect();
             facts.update(line.read(&queries).await?);
         }
+        self.see(tasks, &mut facts);
         Ok(facts)
     }
 
@@ -219,7 +229,7 @@ impl Site {
     }
 
     /// Says what a check found of a task.
-    pub fn tell(&self, task: usize, decision: &Decision) {
+    pub fn tell(&self, task: usize, decision: &Decision, facts: &Facts) {
         let outcome = match decision {
             Decision::InSync => Outcome::Unchanged,
             Decision::Drift(_) => Outcome::Drift,
@@ -238,7 +248,13 @@ impl Site {
             },
             Decision::Skipped(left) => Outcome::left(left),
         };
-        self.done(task, outcome, decision.rows());
+        let told = if decision.rows().is_empty() { self.tells(task, facts) } else { decision.rows() };
+        self.done(task, outcome, told);
+    }
+
+    /// What a task tells though nothing is to be done about it.
+    pub(super) fn tells(&self, task: usize, facts: &Facts) -> Vec<Row> {
+        self.made(task).iter().flat_map(|one| one.kind.tells(facts)).collect()
     }
 
     /// Says how a task ended.
@@ -250,7 +266,10 @@ impl Site {
         let meaning = past
             .key
             .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
-        let left = past.left.get(&(self.name(), step.id.clone()));
+        // What need not last is no promise that somebody could break.
+        let passes = step.kind != "restore" && kinds().any(|kind| kind.passing());
+        let meaning = if passes { String::new() } else { meaning };
+        let left = past.left.get(&(self.name(), step.id.clone())).filter(|_| !self.reborn);
         let differs = step.kind != "restore" && matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
         let since = left.filter(|_| differs).map(|(wanted, run)| Since {
             moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },

@@ -38,6 +38,8 @@ pub struct Work<'a> {
     pub(super) first: Arc<HashMap<usize, Decision>>,
     /// What ended before the host's disk was put back: nobody holds it to that any more.
     pub(super) gone: HashSet<usize>,
+    /// It was said that all behind the way back holds.
+    pub(super) hardened: bool,
 }
 
 impl<'a> Work<'a> {
@@ -55,6 +57,7 @@ impl<'a> Work<'a> {
             permit: None,
             first: Arc::default(),
             gone: HashSet::new(),
+            hardened: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl<'a> Work<'a> {
         if self.order.is_empty() || *self.shared.run.settings.stop.borrow() {
             return Ok(());
         }
+        self.recall(site);
         self.end_way_back(site).await?;
         let first: Arc<HashMap<usize, Decision>> = Arc::new(self.begin(site).await?.into_iter().collect());
         self.first = Arc::clone(&first);
@@ -116,8 +120,12 @@ impl<'a> Work<'a> {
     /// One task from its beginning to the word on it.
     async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
         let (outcome, rows) = self.one(site, task, next).await?;
-        let moved = (!rows.is_empty() && outcome != Outcome::Manual) || self.acted == Some(task);
+        let looked = matches!(outcome, Outcome::Manual | Outcome::Unchanged);
+        let moved = (!rows.is_empty() && !looked) || self.acted == Some(task);
         self.taint.pass(&self.shared.run.plan.graph, task, moved);
+        if outcome == Outcome::Changed && site.made(task).iter().any(|one| one.kind.rotates()) {
+            self.rotated(site, task);
+        }
         // It waits for its proof, or was told with the others that waited.
         if self.open.as_ref().is_some_and(|open| open.members.iter().any(|member| member.task == task)) {
             self.ends.insert(task, outcome);
@@ -131,6 +139,7 @@ impl<'a> Work<'a> {
     pub(super) fn tell(&mut self, site: &Site, task: usize, outcome: Outcome, rows: Vec<Row>) {
         let good = is_good(&outcome);
         self.ends.insert(task, outcome.clone());
+        self.mark(site, task, &outcome, &rows);
         site.done(task, outcome, rows);
         fail::point("told");
         self.shared.end(task, good);
@@ -223,11 +232,11 @@ impl<'a> Work<'a> {
                         return Ok((Outcome::Failed { why }, vec![]));
                     }
                 }
-                Ok((Outcome::Unchanged, vec![]))
+                Ok((Outcome::Unchanged, site.tells(task, &self.facts)))
             }
             Decision::Pending { .. } => Ok((Outcome::Unchanged, vec![])),
             Decision::Skipped(left) => Ok((Outcome::left(&left), vec![])),
-            Decision::Unknown(why) => Ok((Outcome::Unknown { why }, vec![])),
+            Decision::Unknown(why) => Ok((Outcome::Unknown { why }, site.tells(task, &self.facts))),
             Decision::Impossible(why) => Ok((Outcome::Failed { why }, vec![])),
             Decision::Manual(_) => match plan.tasks[task].step.health {
                 Some(seconds) => self.recover(site, task, &made, seconds).await,

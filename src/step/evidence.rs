@@ -36,7 +36,7 @@
 
 use super::{Check, Claim, Kind, Row, Setting, Val};
 use crate::act::Act;
-use crate::fact::{Facts, Gap, Query};
+use crate::fact::{Facts, Gap, Milestone, Query};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -72,6 +72,10 @@ impl Kind for Evidence {
 
     fn passing(&self) -> bool {
         true
+    }
+
+    fn milestone(&self) -> Option<Milestone> {
+        Some(Milestone::Sealed)
     }
 
     fn gathers(&self) -> Option<&Evidence> {

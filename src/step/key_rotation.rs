@@ -17,7 +17,9 @@
 //! whenever a run logs in by the key. `age` names recipients instead; `self` is the user's own identity
 //! (`steadfast secret keygen`).
 //!
-//! With `made_since` every key goes that was made before a moment, such as the end of an intrusion.
+//! With `made_since` every key goes that was made before a moment, such as the end of an intrusion. `made_since: incident` takes
+//! that from what steadfast wrote down of the incident that is not over on this host: when its disk was put back, else when it
+//! was found; where there is none, it asks for nothing.
 //!
 //! What goes is every older key of the ledger. Keys that steadfast did not make stay, unless `replaces` names them (public
 //! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`.
@@ -41,10 +43,10 @@ use super::authorized_key::AuthorizedKey;
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
 use crate::act::Act;
-use crate::fact::{Facts, Gap, KeyEvent, Known, Query, Ring};
+use crate::fact::{Facts, Gap, KeyEvent, Known, Milestone, Query, Ring};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
-use crate::moment::{day, length, moment};
+use crate::moment::{day, length, moment, written};
 use crate::secret::Reference;
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -58,7 +60,7 @@ pub struct KeyRotation {
     /// How old the key may become: `90d`, `12h`.
     #[serde(default = "usual_age")]
     max_age: String,
-    /// Keys made before this moment are too old as well: `2026-11-27` or `2026-11-27T02:00:00Z`.
+    /// Keys made before this moment are too old as well: `2026-11-27`, `2026-11-27T02:00:00Z`, or `incident`.
     #[serde(default)]
     made_since: Option<String>,
     /// Where the passphrase of private halves comes from.
@@ -117,6 +119,8 @@ pub enum KeyTurn {
     Done,
 }
 
+/// The moment that the controller wrote down.
+const INCIDENT: &str = "incident";
 const PAIR: &str = "pair";
 const LOGIN: &str = "login";
 const LINE: &str = "line";
@@ -142,9 +146,9 @@ impl Check for KeyRotation {
             let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
             faults.push(fault.hint("write 90d, 12h or 30m"));
         }
-        if self.made_since.as_deref().is_some_and(|text| moment(text).is_none()) {
+        if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
             let fault = Fault::new("this is no moment").at(place(body, "made_since"));
-            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC"));
+            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC, or `incident`"));
         }
         if self.passphrase.is_some() != self.age.0.is_empty() {
             let fault = Fault::new("a private half is locked by a passphrase or by age: say one of them").at(&body.place);
@@ -191,12 +195,23 @@ impl KeyRotation {
         format!("keys of {}", self.user)
     }
 
+    /// Before which moment a key was made that must go, and how that is told.
+    fn since(&self, found: &Facts) -> Result<Option<(u64, String)>, Gap> {
+        Ok(match self.made_since.as_deref() {
+            Some(INCIDENT) => {
+                found.incident()?.keys_since().map(|at| (at, format!("{}, when the host was last in the hands of others", written(at))))
+            }
+            Some(since) => moment(since).map(|at| (at, since.to_owned())),
+            None => None,
+        })
+    }
+
     /// Why there must be a new key.
-    fn due(&self, ring: &Ring) -> Option<String> {
+    fn due(&self, ring: &Ring, since: Option<(u64, String)>) -> Option<String> {
         let Some(current) = ring.current() else { return Some("none".into()) };
         let made = current.made.unwrap_or(current.at);
         let told = format!("{}, made {}", current.public.fingerprint(), day(made));
-        if let Some(since) = self.made_since.as_deref().filter(|since| moment(since).is_some_and(|since| made < since)) {
+        if let Some((_, since)) = since.filter(|(since, _)| made < *since) {
             return Some(format!("{told}; before {since}"));
         }
         let old = ring.now.saturating_sub(made) > length(&self.max_age).unwrap_or(u64::MAX);
@@ -237,7 +252,7 @@ impl KeyRotation {
     }
 
     fn on(&self, found: &Facts, ring: &Ring, present: &[PublicKey]) -> Result<(Vec<Row>, KeyTurn), Gap> {
-        let (due, pending) = (self.due(ring), ring.pending());
+        let (due, pending) = (self.due(ring, self.since(found)?), ring.pending());
         let goal = pending.or_else(|| ring.current().filter(|_| due.is_none()));
         let old = self.old(ring, present, goal);
         let line = |key: &PublicKey| present.iter().any(|there| there.is(key));
@@ -307,6 +322,9 @@ impl Kind for KeyRotation {
     fn facts(&self) -> Vec<Query> {
         let mut facts = self.keys(&[], Presence::Present).facts();
         facts.push(Query::Ring(self.user.clone()));
+        if self.made_since.as_deref() == Some(INCIDENT) {
+            facts.push(Query::Incident);
+        }
         facts
     }
 
@@ -337,6 +355,10 @@ impl Kind for KeyRotation {
 
     fn undo(&self) -> Undo {
         Undo::None("a key that was replaced is dead; another rotation makes a new one".into())
+    }
+
+    fn milestone(&self) -> Option<Milestone> {
+        Some(Milestone::Rotated)
     }
 
     fn rotates(&self) -> bool {

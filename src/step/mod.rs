@@ -6,7 +6,7 @@
 use crate::act::Act;
 use crate::cloud::Permit;
 use crate::disk::Disk;
-use crate::fact::{Baseline, Facts, Gap, Query};
+use crate::fact::{Baseline, Facts, Gap, Milestone, Query, Seen};
 use crate::fault::{Fault, Faults, Place};
 use crate::yaml::{Node, Open, Value, from_node, open_faults};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,21 @@ pub trait Kind: Debug + Send + Sync {
     /// What it takes of the host to the controller, where it does that.
     fn gathers(&self) -> Option<&Evidence> {
         None
+    }
+
+    /// Which turn of an incident it is when it has changed the host.
+    fn milestone(&self) -> Option<Milestone> {
+        None
+    }
+
+    /// What it sees of an intrusion, where it looks for signs and they were read.
+    fn signs(&self, _: &Facts) -> Option<Seen> {
+        None
+    }
+
+    /// What it tells though nothing is to be done about it.
+    fn tells(&self, _: &Facts) -> Vec<Row> {
+        vec![]
     }
 
     /// What the controller keeps of a host that is as wanted, where it does that.

@@ -64,7 +64,7 @@ use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Mode, Object, Order, Row, Setting, Val};
 use crate::act::Act;
 use crate::cloud::Permit;
-use crate::fact::{Facts, Gap, Query};
+use crate::fact::{Facts, Gap, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -313,6 +313,8 @@ impl Kind for Quarantine {
         let wish = format!("{:?} {:?} {:?} {:?}", self.admins, self.port, self.owner, self.until);
         let mut claims = vec![Claim::owns(table(), "contained", wish), Claim::Reads(Object::Package("nftables".into()))];
         claims.extend(self.cloud.iter().flat_map(|cloud| cloud.claims(true)));
+        let kept = [(UNIT, UNIT_TEXT), (WANTS, WANTS_TEXT)];
+        claims.extend(kept.map(|(path, text)| Claim::owns(Object::Path(path.into()), "content", text)));
         if let Some(ports) = &self.port {
             let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
             claims.push(Claim::Shuts { but: ports.0.iter().map(|span| (port(span.from), port(span.to))).collect() });
@@ -331,6 +333,10 @@ impl Kind for Quarantine {
     fn opaque(&self) -> bool {
         // Whether there is something to release is known once the steps before it have acted.
         !self.contains()
+    }
+
+    fn milestone(&self) -> Option<Milestone> {
+        Some(if self.contains() { Milestone::Contained } else { Milestone::Released })
     }
 
     fn passing(&self) -> bool {

@@ -37,6 +37,11 @@
 //! `at_least` so old as it says. Where there is none it fails and says why each is none. What was written since that moment is
 //! lost: the plan has that window as a row, and an apply does it only behind an `approve` gate or with `--approve STEP`.
 //!
+//! `before: evidence` takes the moment from the run itself: the earliest that any sign has which a `triage` of the same playbook
+//! finds, or which was written down when this incident began. Where that cannot be told (no triage, no sign with a moment,
+//! something that could not be read, a host whose clock is not ours) it is unknown, and nothing is put back: say the moment
+//! yourself. Once the disk was put back in an incident, it is in order until the host is let go and something new is found.
+//!
 //! It is a procedure of the run: stop, apply, poll until the keeper says done, start, a login with the host's known key, a boot that is
 //! another one. Each stage is written down by the controller before it begins, and told as it happens. Then everything known of
 //! the host is dropped (facts, lines, lease) and all that is written behind it is planned anew on the disk as it is now. A run that was
@@ -46,6 +51,7 @@
 //! Way back: none. What the disk held is gone, but for what its keeper keeps; take evidence first. Disruption: data.
 //!
 //! Traps:
+//! - The first evidence is the earliest that was seen, and somebody may have come before that unseen: `at_least` keeps a distance.
 //! - The disk forgets what was done since: a quarantine, hardening, keys. Cut the host off from outside as well, and write
 //!   those steps behind the rollback again.
 //! - If the host's key was changed since the snapshot, the login is refused: put the old one into known_hosts for it, and
@@ -61,11 +67,14 @@ use crate::act::Act;
 use crate::cloud::Permit;
 use crate::cloud::tencent::Access;
 use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
-use crate::fact::{DiskState, Facts, Gap, Query, Stage, WayBack};
+use crate::fact::{DiskState, Facts, Gap, Milestone, Query, WayBack};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length, moment, written};
 use crate::yaml::Node;
+use back::{Rollback, back};
 use serde::Deserialize;
+
+mod back;
 
 /// A disk and what is wanted of its snapshots.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -131,17 +140,6 @@ enum Keeper {
     Qcow2,
     Cbs,
     Exec,
-}
-
-/// To which snapshot the disk goes back.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Rollback {
-    /// The first evidence of compromise: `2026-11-27T02:00:00Z`.
-    before: String,
-    /// How old the snapshot must be now at least: `24h`.
-    #[serde(default)]
-    at_least: Option<String>,
 }
 
 /// What the run does next with a disk.
@@ -212,8 +210,9 @@ impl Check for Snapshot {
             tell("keep", "none would be kept".into(), "keep at least one");
         }
         if let Some(rollback) = &self.rollback {
-            if moment(&rollback.before).is_none() {
-                tell("rollback", format!("`{}` is no moment", rollback.before), "write 2026-11-27T02:00:00Z, in UTC");
+            if !rollback.by_evidence() && moment(&rollback.before).is_none() {
+                let hint = "write 2026-11-27T02:00:00Z, in UTC, or `evidence`";
+                tell("rollback", format!("`{}` is no moment", rollback.before), hint);
             }
             if rollback.at_least.as_deref().is_some_and(|text| length(text).is_none()) {
                 tell("rollback", "`at_least` is no length of time".into(), "write 24h or 3d");
@@ -262,7 +261,8 @@ impl Snapshot {
     fn look(&self, found: &Facts) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
         let (disk, state) = (self.of().name(), found.disk(&self.of())?);
         match &self.rollback {
-            Some(rollback) => back(rollback, &disk, state),
+            Some(rollback) if rollback.by_evidence() => back(rollback, &disk, state, Some(found.incident()?)),
+            Some(rollback) => back(rollback, &disk, state, None),
             None => Ok(self.policy(&disk, state)),
         }
     }
@@ -290,46 +290,10 @@ impl Snapshot {
     }
 }
 
-fn back(rollback: &Rollback, disk: &str, state: &DiskState) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
-    let before = moment(&rollback.before).unwrap_or(0);
-    match &state.last {
-        Some(last) if last.stage != Stage::Done => {
-            let found = format!("being put back by run {}, {}", last.run, last.stage.word());
-            let row = Row::new(disk, "content", found, format!("as of {}", written(last.made)));
-            return Ok((vec![row], Some(DiskTurn::GoOn(last.clone()))));
-        }
-        Some(last) if last.made < before && last.at > before => return Ok((vec![], None)),
-        _ => {}
-    }
-    let least = rollback.at_least.as_deref().and_then(length).unwrap_or(0);
-    let lack = |one: &Kept| match &one.lack {
-        Some(lack) => Some(lack.clone()),
-        None if one.made >= before => Some("it is not older than the first evidence".into()),
-        None if state.now.saturating_sub(one.made) < least => Some(format!("it is not {} old", lasts(least))),
-        None => None,
-    };
-    let chosen = state.snapshots.iter().filter(|one| lack(one).is_none()).max_by_key(|one| (one.made, one.id.clone()));
-    let Some(chosen) = chosen else {
-        let told: Vec<String> = state
-            .snapshots
-            .iter()
-            .take(8)
-            .map(|one| format!("{} of {}: {}", one.name, written(one.made), lack(one).unwrap_or_default()))
-            .collect();
-        let told = if told.is_empty() { "there is none at all".into() } else { told.join("; ") };
-        return Err(Gap::Impossible(format!("no snapshot of {disk} is from before {}: {told}", rollback.before)));
-    };
-    let made = written(chosen.made);
-    let rows = vec![
-        Row::new(disk, "content", "as it is", format!("as of {made} (snapshot {})", chosen.name)),
-        Row::new(disk, format!("written since {made}"), "there", "lost"),
-    ];
-    Ok((rows, Some(DiskTurn::Back(chosen.clone()))))
-}
-
 impl Kind for Snapshot {
     fn facts(&self) -> Vec<Query> {
-        vec![Query::Disk(self.of())]
+        let by_evidence = self.rollback.as_ref().is_some_and(Rollback::by_evidence);
+        std::iter::once(Query::Disk(self.of())).chain(by_evidence.then_some(Query::Incident)).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -357,8 +321,17 @@ impl Kind for Snapshot {
         })
     }
 
+    fn milestone(&self) -> Option<Milestone> {
+        self.rolls_back().then_some(Milestone::RolledBack)
+    }
+
     fn rolls_back(&self) -> bool {
         self.rollback.is_some()
+    }
+
+    /// What evidence there is moves on: the hardening behind it, or the end of the incident, is no reason to go back once more.
+    fn passing(&self) -> bool {
+        self.rollback.as_ref().is_some_and(Rollback::by_evidence)
     }
 
     fn disk(&self) -> Option<Disk> {

@@ -29,7 +29,7 @@
 //! | `listening` | medium, high | on a port that `listen` does not name; by a program of no package, or TFTP or a database for everybody |
 //! | `outbound`, `tftp` | high, medium | a connection to outside by a program of no package or by a shell, or to where `outbound` does not lead; TFTP |
 //! | `uid-0`, `empty-password` | high | an account beside root with all rights; one without a password |
-//! | `foreign-key` | high, medium | a key that `keys` does not name; without `keys`, one in a file that changed in `days` days after the host's first start |
+//! | `foreign-key` | high, medium | a key that neither `keys` names nor steadfast made for a user under `ledger`; without `keys`, one in a file that changed in `days` days after the host's first start |
 //! | `private-key` | high | a private half that others can read |
 //! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
 //! | `login` | high | from an address outside `admins`, where these are told |
@@ -42,6 +42,12 @@
 //! `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it. What was so then is `low`; what is
 //! new since then is `high` as a start-up item, a key or an account (`account`), `medium` at least as a listener or a module
 //! of the kernel (`module`). After a change of your own remove the file, and keep a new one.
+//!
+//! **In an incident** the signs are why a playbook is run, so its first triage says `on_signs: tell`: they are told and the step is in
+//! order. The earliest moment that any of them has (when a process began, when a file, an account or a key changed) is the first
+//! evidence of compromise, for `snapshot: {rollback: {before: evidence}}`. The last triage says `on_signs: stop`: with a sign
+//! left it has failed, and nothing that needs it, such as a gate behind it, goes on. Start-up items whose content other steps of
+//! the same playbook hold are none to both, for these steps tell when one is not as it should be.
 //!
 //! Way back: none is needed. Disruption: none; it takes about three seconds and some reading of files.
 //!
@@ -56,17 +62,20 @@
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Baseline, Facts, Gap, Query, Signs};
+use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use finding::Finding;
+pub(super) use finding::Level;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
 mod access;
 mod baseline;
 mod files;
+mod finding;
 mod network;
 mod processes;
 
@@ -93,6 +102,8 @@ pub struct Triage {
     keys: Many,
     /// Globs of files (start-up items, programs) that are as they should be.
     known: Many,
+    /// Users whose keys of this controller's ledger may log in.
+    ledger: Many,
     names_per_minute: u64,
     timeouts_per_day: u64,
     /// The lowest level that is told.
@@ -101,6 +112,21 @@ pub struct Triage {
     outside: bool,
     /// Whether the host is held against what it was like, and whether a good run keeps that.
     baseline: Use,
+    /// What becomes of the step when there are signs.
+    on_signs: OnSigns,
+}
+
+/// What becomes of a step that finds signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnSigns {
+    /// They are for a person to mend.
+    #[default]
+    Mend,
+    /// They are told, and all goes on: they are why it is run.
+    Tell,
+    /// The step has failed, and what needs it is not begun.
+    Stop,
 }
 
 /// What is done with a baseline.
@@ -137,56 +163,14 @@ impl Default for Triage {
             admins: none.clone(),
             keys: none.clone(),
             known: none,
+            ledger: Many(vec!["root".to_owned()]),
             names_per_minute: 600,
             timeouts_per_day: 50,
             level: Level::Medium,
             outside: false,
             baseline: Use::Without,
+            on_signs: OnSigns::Mend,
         }
-    }
-}
-
-/// How sure it is that a finding is a sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Level {
-    Low,
-    Medium,
-    High,
-}
-
-impl Level {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-/// One sign.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    sign: &'static str,
-    object: String,
-    level: Level,
-    told: String,
-    wanted: &'static str,
-}
-
-impl Finding {
-    fn new(level: Level, sign: &'static str, object: impl Into<String>, told: impl Into<String>) -> Self {
-        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent" }
-    }
-
-    fn but(mut self, wanted: &'static str) -> Self {
-        self.wanted = wanted;
-        self
-    }
-
-    fn row(&self) -> Row {
-        Row::new(&self.object, self.sign, format!("{}: {}", self.level.word(), self.told), self.wanted)
     }
 }
 
@@ -195,6 +179,8 @@ struct Scene<'a> {
     wish: &'a Triage,
     signs: &'a Signs,
     known: GlobSet,
+    /// Files that other steps of the run hold.
+    held: &'a [String],
 }
 
 impl Scene<'_> {
@@ -202,6 +188,18 @@ impl Scene<'_> {
     fn recent(&self, at: i64) -> bool {
         let since = self.signs.now - i64::from(self.wish.days) * 86_400;
         at > since.max(self.signs.born.unwrap_or(i64::MIN))
+    }
+
+    /// The first moment at which a file was changed, of those that are looked at: either time may be made up, or be of
+    /// something harmless, and the earlier one is the safer.
+    fn first(&self, modified: i64, changed: i64) -> Option<i64> {
+        [modified, changed].into_iter().filter(|at| self.recent(*at)).min()
+    }
+
+    /// The same of a file with accounts or keys.
+    fn changed(&self, path: &str) -> Option<i64> {
+        let (_, modified, changed) = self.signs.changed.iter().find(|(known, ..)| known == path)?;
+        self.first(*modified, *changed)
     }
 
     fn is_known(&self, path: &str) -> bool {
@@ -216,6 +214,12 @@ impl Scene<'_> {
 
 /// More findings than these are no help to anybody.
 const MOST: usize = 300;
+
+fn lack(gap: Gap) -> String {
+    match gap {
+        Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
+    }
+}
 
 fn spans(many: &Many) -> Option<Vec<Span>> {
     many.iter().map(|text| Span::parse(text).filter(|span| span.of != Of::Port)).collect()
@@ -258,22 +262,35 @@ impl Triage {
         set.build().unwrap_or_default()
     }
 
+    fn scene<'a>(&'a self, signs: &'a Signs, found: &'a Facts) -> Scene<'a> {
+        let held = found.incident().map_or(&[][..], |incident| incident.held.as_slice());
+        Scene { wish: self, signs, known: self.globs(), held }
+    }
+
+    /// The findings that are told.
+    fn rows(&self, findings: &[Finding]) -> Vec<Row> {
+        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
+        let mut rows: Vec<Row> = told.iter().take(MOST).map(|one| one.row()).collect();
+        if told.len() > MOST {
+            let more = format!("and {} more", told.len() - MOST);
+            rows.push(Row::new("findings", "known", more, "yes"));
+        }
+        rows
+    }
+
     fn findings(&self, found: &Facts) -> Result<(Vec<Finding>, Vec<String>), Gap> {
         let signs = found.signs(self.days)?;
-        let scene = Scene { wish: self, signs, known: self.globs() };
+        let scene = self.scene(signs, found);
         let mut lacks = signs.lacks.clone();
         let mut all = processes::judge(&scene);
         all.extend(network::judge(&scene));
         all.extend(files::judge(&scene));
-        let lack = |gap: Gap| match gap {
-            Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
-        };
         match found.accounts() {
             Ok(accounts) => all.extend(access::accounts(&scene, accounts)),
             Err(gap) => lacks.push(lack(gap)),
         }
         match found.key_files() {
-            Ok(keys) => all.extend(access::keys(&scene, keys)),
+            Ok(keys) => all.extend(access::keys(&scene, keys, found)),
             Err(gap) => lacks.push(lack(gap)),
         }
         if self.outside {
@@ -298,6 +315,10 @@ impl Triage {
 impl Kind for Triage {
     fn facts(&self) -> Vec<Query> {
         let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles];
+        all.extend(self.ledger.iter().map(|user| Query::Ring(user.to_owned())));
+        if self.on_signs != OnSigns::Mend {
+            all.push(Query::Incident);
+        }
         if self.outside {
             all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
         }
@@ -309,11 +330,16 @@ impl Kind for Triage {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         let (findings, lacks) = self.findings(found)?;
-        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
-        let mut rows: Vec<Row> = told.iter().take(MOST).map(|one| one.row()).collect();
-        if told.len() > MOST {
-            let more = format!("and {} more", told.len() - MOST);
-            rows.push(Row::new("findings", "known", more, "yes"));
+        let mut rows = self.rows(&findings);
+        match self.on_signs {
+            OnSigns::Tell => rows.clear(),
+            OnSigns::Stop if !rows.is_empty() => {
+                let told = rows.iter().take(8).map(|row| format!("{} {}: {}", row.object, row.field, row.found));
+                let (told, more) = (told.collect::<Vec<_>>().join("; "), rows.len().saturating_sub(8));
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                return Err(Gap::Impossible(format!("there are signs of an intrusion: {told}{more}")));
+            }
+            OnSigns::Mend | OnSigns::Stop => {}
         }
         // What could not be read hides nothing of what could, and is never well.
         if !lacks.is_empty() {
@@ -335,8 +361,30 @@ impl Kind for Triage {
 
     fn keeps(&self, found: &Facts) -> Option<Baseline> {
         let signs = found.signs(self.days).ok().filter(|_| self.baseline == Use::Keep)?;
-        let scene = Scene { wish: self, signs, known: self.globs() };
+        let scene = self.scene(signs, found);
         Some(baseline::now(&scene, found))
+    }
+
+    fn signs(&self, found: &Facts) -> Option<Seen> {
+        if !found.has(&Query::Signs(self.days)) {
+            return None;
+        }
+        let (findings, lacks) = match self.findings(found) {
+            Ok(found) => found,
+            Err(gap) => (vec![], vec![lack(gap)]),
+        };
+        let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
+        let first = told.iter().filter_map(|one| Some((one.at?, *one))).min();
+        let told_of = |one: &Finding| format!("{} of {}: {}", one.sign, one.object, one.told);
+        let clock = found.signs(self.days).map_or(0, |signs| signs.now);
+        Some(Seen { signs: told.len(), first: first.map(|(at, one)| Sign { at, told: told_of(one) }), clock, lacks })
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        match self.findings(found) {
+            Ok((findings, _)) if self.on_signs == OnSigns::Tell => self.rows(&findings),
+            _ => vec![],
+        }
     }
 
     fn read_only(&self) -> bool {

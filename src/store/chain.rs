@@ -140,6 +140,7 @@ fn digest(all: &Transaction<'_>, run: &str) -> rusqlite::Result<Option<String>> 
         }
     }
     super::keys::add(&mut hash, all, run)?;
+    super::incidents::add(&mut hash, all, run)?;
     Ok(Some(hex(hash)))
 }
 
@@ -220,5 +221,6 @@ fn audit(all: &Transaction<'_>) -> rusqlite::Result<Audit> {
         }
     }
     audit.wrong.extend(super::keys::wrong(all)?);
+    audit.wrong.extend(super::incidents::wrong(all)?);
     Ok(audit)
 }

@@ -43,7 +43,8 @@ impl Store {
         Ok(Some(WayBack { stage, ..word }))
     }
 
-    /// Writes a word down, durably.
+    /// Writes a word down, durably. With the last one of a way back all is forgotten that runs left true of the host after the
+    /// snapshot: its disk knows nothing of that, and nobody who moved would be to blame.
     ///
     /// # Errors
     /// It cannot be written; what it names must not begin.
@@ -54,8 +55,14 @@ impl Store {
             all.execute(
                 "INSERT INTO disks (at, host, disk, snapshot, made, stage, boot, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![time(*at), host, disk, snapshot, time(*made), stage.word(), boot, run],
-            )
-            .map(drop)
+            )?;
+            if *stage == Stage::Done {
+                all.execute(
+                    "DELETE FROM left_true WHERE host = ?1 AND run NOT IN (SELECT id FROM runs WHERE ended <= ?2)",
+                    params![host, time(*made)],
+                )?;
+            }
+            Ok(())
         })
     }
 }
@@ -76,5 +83,31 @@ mod tests {
         store.0.execute("UPDATE disks SET stage = 'thawing'", []).unwrap();
         let fault = store.way_back("h", "d").unwrap_err();
         assert!(fault.what().contains("`thawing`"), "{fault:?}");
+    }
+
+    #[test]
+    fn what_was_left_true_after_the_snapshot_is_forgotten() {
+        let store = Store(rusqlite::Connection::open_in_memory().unwrap());
+        store.0.execute_batch(super::super::SCHEMA).unwrap();
+        super::super::grow(&store.0).unwrap();
+        store.0.execute_batch(TABLE).unwrap();
+        for (run, ended) in [("before", 5), ("after", 9)] {
+            store.begin(run, "apply", &super::super::Call::default(), 1).unwrap();
+            store.end(run, 0, &crate::event::Summary::default(), ended).unwrap();
+        }
+        let left = |host: &str, step: &str| (host.to_owned(), step.to_owned(), "m".to_owned());
+        store.leave("before", &[left("h", "old"), left("h", "both"), left("other", "old")]).unwrap();
+        store.leave("after", &[left("h", "both"), left("other", "new")]).unwrap();
+        store.leave("unknown", &[left("h", "odd")]).unwrap();
+        let (snapshot, boot, run) = ("s".to_owned(), "b".to_owned(), "r".to_owned());
+        let word =
+            |stage| WayBack { snapshot: snapshot.clone(), made: 7, stage, at: 9, boot: boot.clone(), run: run.clone() };
+        store.note_way_back("h", "d", &word(Stage::Waiting)).unwrap();
+        assert_eq!(store.left().unwrap().len(), 5);
+        store.note_way_back("h", "d", &word(Stage::Done)).unwrap();
+        let mut kept: Vec<(String, String)> = store.left().unwrap().into_keys().collect();
+        kept.sort();
+        let text = |host: &str, step: &str| (host.to_owned(), step.to_owned());
+        assert_eq!(kept, [text("h", "old"), text("other", "new"), text("other", "old")]);
     }
 }

@@ -4,7 +4,7 @@
 use super::chain::{hex, put};
 use super::{Store, broken, time};
 use crate::cloud::{Fence, Shape};
-use crate::fact::{KeyEvent, Known, Ring, WayBack};
+use crate::fact::{Incident, KeyEvent, Known, Ring, Turn, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
 use crate::target::{FenceNote, KeyNote, Ledger};
@@ -73,6 +73,15 @@ impl Ledger for Keys {
 
     fn open_fences(&self) -> Result<Vec<FenceNote>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).open_fences()
+    }
+
+    fn incident(&self, host: &str) -> Result<Incident> {
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner).turns(host)?;
+        Ok(Incident::open(now(), words))
+    }
+
+    fn note_turn(&self, host: &str, turn: &Turn) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_turn(host, turn)
     }
 }
 

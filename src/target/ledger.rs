@@ -1,7 +1,8 @@
-//! The ledger of keys, and of disks that were put back, as a run sees it: it reads what is known and writes down what happens. Only the store keeps one.
+//! The ledger of keys, of disks that were put back, and of incidents, as a run sees it: it reads what is known and writes down
+//! what happens. Only the store keeps one.
 
 use crate::cloud::{Fence, Shape};
-use crate::fact::{KeyEvent, Ring, WayBack};
+use crate::fact::{Incident, KeyEvent, Ring, Turn, WayBack};
 use crate::fault::Result;
 use crate::host::PublicKey;
 
@@ -106,4 +107,16 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn open_fences(&self) -> Result<Vec<FenceNote>>;
+
+    /// The incident on a host that is not over.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    fn incident(&self, host: &str) -> Result<Incident>;
+
+    /// Writes a turn of it down, durably.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn note_turn(&self, host: &str, turn: &Turn) -> Result<()>;
 }

@@ -63,6 +63,13 @@ impl Remote {
 
     /// What the ledger of this controller says.
     fn look_up_keys(&self, queries: &[Query], facts: &mut Facts) {
+        if queries.contains(&Query::Incident) {
+            let incident = match &self.keys {
+                None => Err("there is no memory of incidents".to_owned()),
+                Some((ledger, host)) => ledger.incident(host).map_err(|fault| fault.to_string()),
+            };
+            facts.put(Query::Incident, incident.map(Answer::Incident));
+        }
         for query in queries {
             let Query::Ring(user) = query else { continue };
             let ring = match &self.keys {

@@ -41,9 +41,11 @@ pub fn forget(known: &mut Known, tasks: &[Node]) {
         let Value::Map(entries) = &task.value else { continue };
         for (key, value) in entries {
             match (key.text.rsplit('.').next().unwrap_or_default(), &value.value) {
-                ("register", Value::Scalar { text, .. }) => drop(known.remove(text)),
+                ("register", Value::Scalar { text, .. }) => {
+                    known.remove(text);
+                }
                 ("set_fact" | "vars", Value::Map(all)) => {
-                    all.iter().for_each(|(name, _)| drop(known.remove(&name.text)))
+                    known.retain(|name, _| all.iter().all(|(set, _)| set.text != *name))
                 }
                 ("block" | "rescue" | "always", Value::List(inner)) => forget(known, inner),
                 _ => {}

@@ -115,6 +115,10 @@ pub fn read(sections: &Sections<'_>, ticks: f64, signs: &mut Signs) -> Result<()
             kernel: now.flags & KERNEL != 0,
             dead: matches!(now.state.as_str(), "Z" | "X"),
             exe: exes.get(pid).cloned(),
+            started: (signs.now > 0 && first.uptime > 0.0).then(|| {
+                let ago = (first.uptime - now.start as f64 / ticks).max(0.0);
+                signs.now - ago.ceil() as i64
+            }),
             cpu: (now.ticks.saturating_sub(then.ticks)) as f64 / ticks / signs.seconds,
             memory: now.pages * 4,
             disk: disk as f64 / signs.seconds,

@@ -2,7 +2,7 @@
 //! style but the two that stand in it, which are allowed by their digests. The script only filters and moves about; without it
 //! all is there as well.
 
-use super::super::fold::Report;
+use super::super::fold::{Report, tells, word};
 use super::super::safe;
 use crate::event::{Class, Event, Mode, TaskDone};
 use crate::secret::redact;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 mod finding;
 mod head;
 mod heat;
+mod incident;
 mod rules;
 mod story;
 mod trend;
@@ -26,6 +27,7 @@ pub fn page(report: &Report, events: &[Event]) -> String {
         head::head(report),
         head::bar(report),
         "<main>\n".into(),
+        incident::incident(report),
         finding::all(report, &columns),
         heat::map(report, &columns),
         story::story(report, events),
@@ -62,7 +64,12 @@ fn mode(report: &Report) -> &'static str {
 
 /// The style's word for how a task ended.
 fn class(task: &TaskDone) -> &'static str {
-    class_word(task.outcome.class())
+    if tells(task) { "differs" } else { class_word(task.outcome.class()) }
+}
+
+/// The word for how a task ended, on this page.
+fn said(task: &TaskDone) -> &'static str {
+    if tells(task) { "told" } else { word(task) }
 }
 
 fn class_word(class: Class) -> &'static str {

@@ -8,6 +8,8 @@ use crate::step::{Disruption, Undo};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+mod incident;
+
 /// The version of this form. Fields may be added within a version; none is taken away or means something else.
 const VERSION: u32 = 1;
 
@@ -44,6 +46,9 @@ pub struct Document {
     /// One for each step on each host.
     results: Vec<Result>,
     controls: Vec<Control>,
+    /// The time line of each host that an incident is on; turns of earlier runs as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incidents: Vec<incident::Incident>,
     /// How many references of each standard are kept.
     standards: Vec<Standard>,
     /// The run that `before` speaks of.
@@ -248,6 +253,7 @@ pub fn document(report: &Report) -> Document {
         hosts: report.hosts.iter().map(|name| host(report, name)).collect(),
         results: report.tasks().into_iter().map(|task| result(report, task)).collect(),
         controls: controls(report),
+        incidents: incident::incidents(report),
         standards: standards(report),
         compared_with: report.past.run.clone(),
         trend: report.past.trend.iter().map(point).collect(),

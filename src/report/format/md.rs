@@ -7,6 +7,7 @@ use super::super::coverage::standards;
 use super::super::fold::{Report, reason};
 use super::super::group::{Group, group};
 use super::super::safe;
+use super::super::timeline::{clock, spell, timelines};
 use super::super::verdict::verdict;
 use super::told;
 use crate::event::{Class, Outcome};
@@ -19,7 +20,7 @@ const ROWS: usize = 20;
 
 /// The whole comment, at most so many bytes.
 pub fn comment(report: &Report, most: usize) -> String {
-    let mut out = head(report);
+    let mut out = head(report) + &incidents(report);
     let groups = group(&report.tasks());
     let mut odd: Vec<&Group> = groups.iter().filter(|group| group.task.outcome.class() > Class::Good).collect();
     odd.sort_by_key(|group| std::cmp::Reverse(group.task.outcome.class()));
@@ -80,6 +81,29 @@ fn head(report: &Report) -> String {
         row(vec!["---:"; cells.len()]),
         row(cells.iter().map(|(_, n)| n.as_str()).collect()),
     )
+}
+
+/// The time line of hosts that an incident is on. Bounded by itself.
+fn incidents(report: &Report) -> String {
+    let all = timelines(report);
+    let mut out = String::new();
+    for one in all.iter().take(8) {
+        let told = |(name, ms): (&str, Option<u64>)| format!("{name} **{}**", ms.map_or("not yet".into(), spell));
+        let numbers = one.numbers().map(told).join(" · ");
+        out.push_str(&format!("\n**incident** {}: {numbers}\n\n", code(one.host, 100)));
+        out.push_str("| UTC | after it was found | | |\n| --- | ---: | --- | --- |\n");
+        for turn in &one.turns {
+            let after = one.after(turn).map(spell).unwrap_or_default();
+            let (at, title) = (clock(turn.at), turn.milestone.title());
+            // A bar ends a cell, also in a code span.
+            let said = code(&turn.told, 200).replace('|', "\\|");
+            out.push_str(&format!("| {at} | {after} | {title} | {said} |\n"));
+        }
+    }
+    if let Some(more) = all.len().checked_sub(8).filter(|more| *more > 0) {
+        out.push_str(&format!("\nand an incident on {more} more hosts.\n"));
+    }
+    out
 }
 
 fn section(report: &Report, group: &Group) -> String {

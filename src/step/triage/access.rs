@@ -1,7 +1,7 @@
 //! Accounts, keys and logins.
 
 use super::{Finding, Level, Scene, spans};
-use crate::fact::{Accounts, KeyFiles, Password};
+use crate::fact::{Accounts, Facts, KeyEvent, KeyFiles, Password};
 use crate::host::PublicKey;
 use crate::step::net::span::address;
 
@@ -11,10 +11,12 @@ pub fn accounts(scene: &Scene<'_>, accounts: &Accounts) -> Vec<Finding> {
         let object = format!("user {}", user.name);
         if user.uid == 0 && user.name != "root" {
             let told = format!("it has uid 0 and the shell {}", user.shell);
-            all.push(Finding::new(Level::High, "uid-0", &object, told).but("root alone has uid 0"));
+            let finding = Finding::new(Level::High, "uid-0", &object, told).but("root alone has uid 0");
+            all.push(finding.since(scene.changed("/etc/passwd")));
         }
         if user.password == Some(Password::Empty) {
-            all.push(Finding::new(Level::High, "empty-password", &object, "no password is asked for").but("a password"));
+            let finding = Finding::new(Level::High, "empty-password", &object, "no password is asked for");
+            all.push(finding.but("a password").since(scene.changed("/etc/shadow")));
         }
     }
     for (name, day) in &scene.signs.passwords {
@@ -59,10 +61,15 @@ fn logins(scene: &Scene<'_>) -> Vec<Finding> {
     foreign.map(one).collect()
 }
 
-pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
+pub fn keys(scene: &Scene<'_>, files: &KeyFiles, found: &Facts) -> Vec<Finding> {
     let named = |key: &PublicKey| {
         let fingerprint = key.fingerprint();
         scene.wish.keys.iter().any(|one| one == fingerprint || PublicKey::of_line(one).is_some_and(|one| one.is(key)))
+    };
+    // A key that was made here lets in whom it was made for, and nobody else.
+    let made = |user: &str, key: &PublicKey| {
+        let word = found.ring(user).ok().and_then(|ring| ring.of(key)).map(|known| known.word);
+        matches!(word, Some(KeyEvent::Adding | KeyEvent::Proven | KeyEvent::Current))
     };
     let told = !scene.wish.keys.0.is_empty();
     let mut all = Vec::new();
@@ -71,7 +78,7 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
     for file in files.authorized.iter().filter(|file| seen.insert(&file.path)) {
         let changed = scene.signs.changed.iter().find(|(path, ..)| *path == file.path);
         let at = changed.map(|(_, modified, changed)| (*modified).max(*changed));
-        for key in file.keys.iter().filter(|key| !named(key)) {
+        for key in file.keys.iter().filter(|key| !named(key) && !made(&file.user, key)) {
             let level = match at {
                 _ if told => Level::High,
                 Some(at) if scene.recent(at) => Level::Medium,
@@ -79,7 +86,8 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles) -> Vec<Finding> {
             };
             let when = at.map(|at| format!(", the file was changed {}", ago(scene, at))).unwrap_or_default();
             let what = format!("{} {} ({}) lets {} in{when}", key.kind, key.fingerprint(), key.comment, file.user);
-            all.push(Finding::new(level, "foreign-key", &file.path, what).but("keys that are known"));
+            let finding = Finding::new(level, "foreign-key", &file.path, what).but("keys that are known");
+            all.push(finding.since(scene.changed(&file.path)));
         }
     }
     for one in files.private.iter().filter(|one| one.mode & 0o077 != 0) {

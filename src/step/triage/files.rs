@@ -15,6 +15,10 @@ pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
 fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
     let packages = &scene.signs.packages;
     let real = item.target.as_deref().unwrap_or(&item.path);
+    let held = |path: &str| scene.held.iter().any(|held| held == path);
+    if held(&item.path) || held(real) {
+        return None;
+    }
     if scene.is_known(&item.path) || (item.target.is_some() && (scene.is_known(real) || real == "/dev/null")) {
         return None;
     }
@@ -44,7 +48,8 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         Some(target) => format!("{told}, it leads to {target}"),
         None => format!("{told}, of uid {}, mode {:04o}", item.uid, item.mode),
     };
-    Some(Finding::new(level, "start-up", &item.path, told).but("a package's, or known"))
+    let finding = Finding::new(level, "start-up", &item.path, told).but("a package's, or known");
+    Some(finding.since(scene.first(item.modified, item.changed)))
 }
 
 fn tool(scene: &Scene<'_>, path: &str, real: &str) -> Option<Finding> {

@@ -31,6 +31,11 @@ fn holders(scene: &Scene<'_>, line: &Line) -> (String, bool) {
     (told.join("; "), owned)
 }
 
+/// When the first of those that hold a socket began.
+fn began(scene: &Scene<'_>, line: &Line) -> Option<i64> {
+    line.pids.iter().filter_map(|pid| scene.signs.process(*pid)?.started).min()
+}
+
 pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
     let signs = scene.signs;
     let allowed: Vec<_> = scene.wish.listen.iter().filter_map(port).collect();
@@ -40,9 +45,9 @@ pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
     for line in &signs.sockets {
         let (told, owned) = holders(scene, line);
         if line.listens {
-            all.extend(listens(line, &allowed, told, owned));
+            all.extend(listens(line, &allowed, told, owned).map(|one| one.since(began(scene, line))));
         } else if !listening.contains(&(line.protocol.as_str(), line.port)) && !loopback(&line.peer) {
-            all.extend(talks(scene, line, told, owned));
+            all.extend(talks(scene, line, told, owned).map(|one| one.since(began(scene, line))));
         }
     }
     for one in &signs.contradictions {

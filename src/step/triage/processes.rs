@@ -29,7 +29,7 @@ pub fn file(process: &Process) -> Option<&str> {
 fn one(scene: &Scene<'_>, process: &Process) -> Vec<Finding> {
     let object = format!("process {}", process.pid);
     let told = describe(process);
-    let finding = |level, sign| Finding::new(level, sign, &object, &told);
+    let finding = |level, sign| Finding::new(level, sign, &object, &told).since(process.started);
     let mut all = Vec::new();
     let argument = process.words.split(' ').next().unwrap_or_default();
     let poses = |name: &str| KERNEL.iter().any(|kernel| name.starts_with(kernel));

@@ -53,6 +53,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Leftover(_) => Answer::Leftover(vec![]),
         Query::Ring(user) => Answer::Ring(state.rings.get(user).cloned().unwrap_or_default()),
         Query::Baseline => Answer::Baseline(None),
+        Query::Incident => Answer::Incident(crate::fact::Incident::default()),
         Query::Signs(_) => Answer::Signs(Box::default()),
         Query::Scan(look) => Answer::Scan(quiet(look)),
         Query::KeyFiles => Answer::KeyFiles(crate::fact::KeyFiles::default()),

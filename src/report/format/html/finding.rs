@@ -1,11 +1,11 @@
 //! What was found and what was changed: an entry for each step and way it ended, with the hosts and the differences.
 
-use super::super::super::fold::{Baseline, Report, reason, word};
+use super::super::super::fold::{Baseline, Report, reason, tells};
 use super::super::super::group::{Group, group, name_hosts};
 use super::super::told;
 use super::head::SEVERITIES;
 use super::heat::Columns;
-use super::{class, count, lines, text};
+use super::{class, count, lines, said, text};
 use crate::event::{Class, Differs, Moved, TaskDone};
 use crate::step::{Disruption, Undo};
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub fn all(report: &Report, columns: &Columns) -> String {
     let mut out = String::new();
     let mut number = 0;
     let is_changed = |entry: &Entry| entry.word == "changed";
-    let odd = |entry: &Entry| entry.task().outcome.class() > Class::Good;
+    let odd = |entry: &Entry| entry.task().outcome.class() > Class::Good || tells(entry.task());
     type Part<'a> = (&'a str, &'a str, &'a dyn Fn(&Entry) -> bool);
     let parts: [Part; 3] = [
         ("findings", "Findings", &odd),
@@ -63,10 +63,10 @@ fn entries(report: &Report) -> Vec<Entry> {
     let mut all: Vec<Entry> = Vec::new();
     let mut at: HashMap<(String, &'static str), usize> = HashMap::new();
     for one in group(&report.tasks()) {
-        let key = (one.task.step.clone(), word(&one.task));
+        let key = (one.task.step.clone(), said(&one.task));
         let place = *at.entry(key).or_insert(all.len());
         if place == all.len() {
-            all.push(Entry { word: word(&one.task), ways: vec![], hosts: 0 });
+            all.push(Entry { word: said(&one.task), ways: vec![], hosts: 0 });
         }
         all[place].hosts += one.hosts.len();
         all[place].ways.push(one);
@@ -177,8 +177,8 @@ fn rows(out: &mut String, task: &TaskDone) {
     let shown = &task.rows[..task.rows.len().min(ROWS)];
     let (diffs, plain): (Vec<&Differs>, Vec<&Differs>) = shown.iter().partition(|row| row.diff.is_some());
     if !plain.is_empty() {
-        let after = if word(task) == "changed" { "is now" } else { "wanted" };
-        let before = if word(task) == "changed" { "was" } else { "found" };
+        let after = if said(task) == "changed" { "is now" } else { "wanted" };
+        let before = if said(task) == "changed" { "was" } else { "found" };
         let _ = writeln!(
             out,
             "<table class=\"rows\"><thead><tr><th>object</th><th>field</th><th>{before}</th><th>{after}</th></tr></thead><tbody>"

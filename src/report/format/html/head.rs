@@ -1,8 +1,8 @@
 //! The head of the page: what it came to, who ran it, and the bar that filters.
 
-use super::super::super::fold::{Baseline, Report, word};
+use super::super::super::fold::{Baseline, Report};
 use super::super::super::verdict::verdict;
-use super::{class, count, mode, stacked, text};
+use super::{class, count, mode, said, stacked, text};
 use crate::event::{Class, length, rfc3339};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,11 +11,12 @@ use std::fmt::Write;
 pub const SEVERITIES: [&str; 4] = ["critical", "high", "medium", "low"];
 
 /// The words for ends of tasks, the worst first.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 12] = [
     "reverted",
     "failed",
     "drift",
     "manual",
+    "told",
     "stale",
     "unknown",
     "pending",
@@ -94,7 +95,7 @@ fn length_of(report: &Report) -> String {
 fn words(report: &Report) -> Vec<(&'static str, &'static str, usize)> {
     let mut all: BTreeMap<&str, (&'static str, usize)> = BTreeMap::new();
     for task in report.tasks() {
-        let word = word(task);
+        let word = said(task);
         let class = if word == "changed" { word } else { class(task) };
         all.entry(word).or_insert((class, 0)).1 += 1;
     }
