@@ -66,7 +66,7 @@ use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::cloud::tencent::Access;
 use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
-use crate::fact::{DiskState, Facts, Gap, Incident, Milestone, Query, Stage, WayBack};
+use crate::fact::{DiskState, Facts, Gap, Milestone, Query, WayBack};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length, moment, written};
 use crate::yaml::Node;
