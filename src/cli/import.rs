@@ -9,6 +9,7 @@ use crate::yaml::{self, Node, Value};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+mod conditions;
 mod fields;
 mod modules;
 mod tasks;

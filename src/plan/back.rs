@@ -34,8 +34,13 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
             Err(loss) => vec![(&unread, Restore { unread: Some(loss.to_string()), ..Restore::default() })],
         };
         tasks.reverse();
+        let mut seen: HashMap<String, usize> = HashMap::new();
         for (entry, restore) in tasks {
-            let name = if entry.step.is_empty() { format!("change-{:04}", entry.seq) } else { entry.step.clone() };
+            let plain = if entry.step.is_empty() { format!("change-{:04}", entry.seq) } else { entry.step.clone() };
+            // A step that changed the host in stages, or a cloud as well, has a word on each: none may hide another.
+            let times = seen.entry(plain.clone()).or_default();
+            *times += 1;
+            let name = if *times == 1 { plain } else { format!("{plain} ({times})") };
             let title = if entry.title.is_empty() { name.clone() } else { entry.title.clone() };
             let step = steps.entry((name.clone(), title.clone())).or_insert_with(|| {
                 Arc::new(Step::plain(name, title, "restore", &format!("<journal of {}>", what.run)))

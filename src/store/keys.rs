@@ -3,10 +3,11 @@
 
 use super::chain::{hex, put};
 use super::{Store, broken, time};
+use crate::cloud::{Fence, Shape};
 use crate::fact::{Incident, KeyEvent, Known, Ring, Turn, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
-use crate::target::{KeyNote, Ledger};
+use crate::target::{FenceNote, KeyNote, Ledger};
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
@@ -69,6 +70,18 @@ impl Ledger for Keys {
 
     fn note_turn(&self, host: &str, turn: &Turn) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_turn(host, turn)
+    }
+
+    fn note_fence(&self, note: &FenceNote) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_fence(note, now())
+    }
+
+    fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fence_before(fence, now)
+    }
+
+    fn open_fences(&self) -> Result<Vec<FenceNote>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).open_fences()
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 mod chain;
 mod disks;
 mod events;
+mod fences;
 mod incidents;
 mod keys;
 mod past;
@@ -198,6 +199,7 @@ impl Store {
             .and_then(|()| connection.execute_batch(keys::TABLE))
             .and_then(|()| connection.execute_batch(disks::TABLE))
             .and_then(|()| connection.execute_batch(incidents::TABLE))
+            .and_then(|()| connection.execute_batch(fences::TABLE))
             .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

@@ -1,6 +1,7 @@
 //! A stand-in for Tencent Cloud on 127.0.0.1. It checks each request as the documentation of TC3-HMAC-SHA256 describes it, by
 //! code of its own, and answers as theirs does: errors with HTTP 200, pages of a hundred, "too much at once" now and then.
 
+use super::groups::{Group, OF_NETWORKS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -38,6 +39,20 @@ pub struct State {
     /// Actions in the order in which they came, refused ones as well.
     pub heard: Vec<String>,
     pub count: usize,
+    /// Security groups, and which instance is in which.
+    pub groups: BTreeMap<String, Group>,
+    pub members: BTreeMap<String, Vec<String>>,
+    /// How often somebody else changes a group just before it is changed; with rules, or something beside them.
+    pub sneak: usize,
+    pub sneaks_rules: bool,
+    /// What agents say to scripts, by instance; and what is being run, with how often it is still said to run.
+    pub agents: BTreeMap<String, String>,
+    pub invoked: Option<(String, usize)>,
+    /// So many changes are carried out, and their answers lost.
+    pub lose: usize,
+    /// Where the groups of an instance are made real: the network namespace of a host; and whether they take everybody there for
+    /// somebody else.
+    pub wall: Option<(String, String, bool)>,
 }
 
 pub struct Fake {
@@ -122,8 +137,16 @@ impl State {
             }
             Ok(()) => {
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
+                let of_networks = self.networks(&action, &body);
+                let done = of_networks.as_ref().is_some_and(|said| said.get("Error").is_none());
+                if done && action.starts_with("Modify") && self.lose > 0 {
+                    self.lose -= 1;
+                    return ("502 Bad Gateway", b"<html>bad gateway</html>".to_vec());
+                }
                 match action.as_str() {
-                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(),
+                    _ if of_networks.is_some() => of_networks.unwrap_or_default(),
+                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(&body["InstanceIds"]),
+                    "RunCommand" | "DescribeInvocationTasks" => self.agent(&action, &body),
                     "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
                     _ => self.disk(&action, &body),
                 }
@@ -141,7 +164,8 @@ impl State {
         if self.now().abs_diff(time) > 300 {
             return Err(("AuthFailure.SignatureExpire", "the timestamp is more than five minutes off".into()));
         }
-        if header("x-tc-version") != "2017-03-12" {
+        let version = if OF_AGENTS.contains(&header("x-tc-action")) { "2020-10-28" } else { "2017-03-12" };
+        if header("x-tc-version") != version {
             return Err(("UnsupportedProtocol", header("x-tc-version").to_owned()));
         }
         if self.token.as_deref().is_some_and(|token| header("x-tc-token") != token) {
@@ -156,7 +180,12 @@ impl State {
         }
         let (year, month, day) = civil(time / 86_400);
         let date = format!("{year:04}-{month:02}-{day:02}");
-        let service = if OF_DISKS.contains(&header("x-tc-action")) { "cbs" } else { "cvm" };
+        let service = match header("x-tc-action") {
+            action if OF_DISKS.contains(&action) => "cbs",
+            action if OF_NETWORKS.contains(&action) => "vpc",
+            action if OF_AGENTS.contains(&action) => "tat",
+            _ => "cvm",
+        };
         if scope != format!("{date}/{service}/tc3_request") {
             return Err(wrong("another scope"));
         }
@@ -208,7 +237,7 @@ impl State {
 
 impl State {
     /// The state of the only instance: what was begun goes on for some questions.
-    fn one_instance(&mut self) -> Value {
+    fn one_instance(&mut self, ids: &Value) -> Value {
         let (wanted, left) = &mut self.power;
         let now = match (*left, *wanted) {
             (0, done) => done,
@@ -216,7 +245,40 @@ impl State {
             _ => "STARTING",
         };
         *left = left.saturating_sub(1);
-        json!({"TotalCount": 1, "InstanceSet": [{"InstanceId": "ins-1", "InstanceState": now}], "RequestId": "r"})
+        let id = ids[0].as_str().unwrap();
+        let mut told = instance(id, "one", "ap-guangzhou-3", "10.0.0.1", &[]);
+        told["InstanceState"] = now.into();
+        if let Some(groups) = self.members.get(id) {
+            told["SecurityGroupIds"] = json!(groups);
+        }
+        json!({"TotalCount": 1, "InstanceSet": [told], "RequestId": "r"})
+    }
+
+    /// Scripts on instances: they take a while, and an instance without an agent never begins.
+    fn agent(&mut self, action: &str, body: &Value) -> Value {
+        use base64::Engine;
+        let base64 = base64::engine::general_purpose::STANDARD;
+        if action == "RunCommand" {
+            let script = base64.decode(body["Content"].as_str().unwrap()).unwrap();
+            assert_eq!(String::from_utf8(script).unwrap(), "cat /etc/ssh/ssh_host_*_key.pub\n");
+            let id = body["InstanceIds"][0].as_str().unwrap().to_owned();
+            if !self.agents.contains_key(&id) {
+                return error("ResourceUnavailable.AgentStatusNotOnline", "Agent status is not online");
+            }
+            self.invoked = Some((id, 2));
+            return json!({"InvocationId": "inv-1", "CommandId": "cmd-1", "RequestId": "r"});
+        }
+        assert_eq!(body["Filters"][0]["Values"][0], "inv-1");
+        let (id, left) = self.invoked.as_mut().unwrap();
+        let busy = *left > 0;
+        *left = left.saturating_sub(1);
+        let result = json!({"ExitCode": 0, "Output": base64.encode(&self.agents[id]), "Dropped": 0});
+        let task = if busy {
+            json!({"TaskStatus": "RUNNING", "TaskResult": {"ExitCode": 0, "Output": "", "Dropped": 0}})
+        } else {
+            json!({"TaskStatus": "SUCCESS", "TaskResult": result, "ErrorInfo": ""})
+        };
+        json!({"TotalCount": 1, "InvocationTaskSet": [task], "RequestId": "r"})
     }
 
     fn qemu(&self, words: &[&str]) {
@@ -277,11 +339,14 @@ impl State {
     }
 }
 
+/// Actions of the product of agents on instances.
+const OF_AGENTS: [&str; 2] = ["RunCommand", "DescribeInvocationTasks"];
+
 /// Actions of the product of disks.
 const OF_DISKS: [&str; 5] =
     ["DescribeSnapshots", "CreateSnapshot", "DeleteSnapshots", "ApplySnapshot", "DescribeDisks"];
 
-fn error(code: &str, says: &str) -> Value {
+pub fn error(code: &str, says: &str) -> Value {
     json!({"Error": {"Code": code, "Message": says}, "RequestId": "ed93f3cb-f35e-473f-b9f3-0d451b8b79c6"})
 }
 

@@ -1,7 +1,8 @@
 //! Plays and tasks of Ansible: names, conditions, loops, handlers, blocks; what each module means is another room.
 
+use super::conditions::{Known, condition_of, forget, learn};
 use super::modules::{self, Made};
-use super::values::{arguments, boolean, condition_of, is_sealed, items, items_or_one, texts, yaml};
+use super::values::{arguments, boolean, is_sealed, items, items_or_one, texts, yaml};
 use super::write::Yaml;
 use super::{Left, Play, Step, tree};
 use crate::yaml::{Node, Value};
@@ -57,11 +58,20 @@ pub struct Reader {
     /// Handlers by their names, with the ids of their steps.
     handlers: HashMap<String, String>,
     deep: usize,
+    /// Variables whose types are written where they are given.
+    known: Known,
 }
 
 impl Reader {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), left: vec![], ids: HashSet::new(), handlers: HashMap::new(), deep: 0 }
+        Self {
+            path: path.to_owned(),
+            left: vec![],
+            ids: HashSet::new(),
+            handlers: HashMap::new(),
+            deep: 0,
+            known: Known::new(),
+        }
     }
 
     fn place(node: &Node) -> String {
@@ -104,8 +114,11 @@ impl Reader {
                 play.head.push(("vars".into(), Yaml::Map(vars)));
             }
         }
+        self.known = Known::new();
+        learn(&mut self.known, node.get("vars"));
         let parts = ["pre_tasks", "tasks", "post_tasks"].map(|part| items(node.get(part)));
         let handlers = items(node.get("handlers"));
+        forget(&mut self.known, &parts.concat());
         self.all(&parts.concat(), &handlers, &mut play);
         Some(play)
     }
@@ -119,6 +132,8 @@ impl Reader {
         play.head.push(("become".into(), Yaml::Word("true".into())));
         let role = self.path.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
         let defaults = tree(&role.join("defaults/main.yml")).ok();
+        learn(&mut self.known, defaults.as_ref());
+        forget(&mut self.known, tasks);
         if let Some(defaults) =
             defaults.filter(|node| matches!(&node.value, Value::Map(entries) if !entries.is_empty()))
         {
@@ -210,7 +225,7 @@ impl Reader {
     fn around(&self, task: &Node, around: &Around) -> Result<Around, String> {
         let mut inner = around.clone();
         for condition in items_or_one(task.get("when")) {
-            inner.when.push(condition_of(&condition)?);
+            inner.when.push(condition_of(&condition, &self.known)?);
         }
         inner.tags.extend(
             items_or_one(task.get("tags")).iter().flat_map(|tags| tags.split(',')).map(|tag| tag.trim().to_owned()),

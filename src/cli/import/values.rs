@@ -1,4 +1,4 @@
-//! Values and conditions of Ansible as ours.
+//! Values of Ansible as ours.
 
 use super::write::Yaml;
 use crate::yaml::{Node, Value};
@@ -69,54 +69,5 @@ pub fn boolean(text: &str) -> Option<bool> {
         "yes" | "true" | "on" => Some(true),
         "no" | "false" | "off" => Some(false),
         _ => None,
-    }
-}
-
-/// A condition that means the same here: comparisons of what the host is, and plain variables that are true or false.
-pub fn condition_of(text: &str) -> Result<String, String> {
-    let cannot = || format!("the condition `{text}` has no exact counterpart");
-    let parts: Vec<String> = text.split(" and ").map(comparison).collect::<Option<_>>().ok_or_else(cannot)?;
-    Ok(parts.join(" && "))
-}
-
-fn comparison(text: &str) -> Option<String> {
-    let text = text.trim();
-    let (sign, (left, right)) = ["==", "!="].iter().find_map(|sign| Some((*sign, text.split_once(sign)?)))?;
-    let value = right.trim();
-    let value = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))?;
-    let fact = left.trim().replace("ansible_facts['", "ansible_facts.").replace("ansible_facts[\"", "ansible_facts.");
-    let fact = fact.trim_end_matches("']").trim_end_matches("\"]");
-    let name = fact.strip_prefix("ansible_facts.").or_else(|| fact.strip_prefix("ansible_"))?;
-    let value = value.to_ascii_lowercase();
-    if !value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    // Families that are called the same there and here; a distribution by its identifier.
-    let field = match name {
-        "os_family" if ["debian", "alpine"].contains(&value.as_str()) => "family",
-        "distribution" if ["debian", "ubuntu", "fedora", "alpine"].contains(&value.as_str()) => "id",
-        _ => return None,
-    };
-    Some(format!("os.{field} {sign} \"{value}\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::condition_of;
-
-    #[test]
-    fn conditions_that_mean_the_same() {
-        assert_eq!(condition_of("ansible_os_family == 'Debian'").unwrap(), "os.family == \"debian\"");
-        let both = "ansible_facts['distribution'] != \"Ubuntu\" and ansible_facts.os_family == 'Debian'";
-        assert_eq!(condition_of(both).unwrap(), "os.id != \"ubuntu\" && os.family == \"debian\"");
-        for other in [
-            "x",
-            "x is defined",
-            "ansible_os_family == 'RedHat'",
-            "ansible_distribution_version == '12'",
-            "a or b == 'c'",
-        ] {
-            assert!(condition_of(other).is_err(), "{other}");
-        }
     }
 }

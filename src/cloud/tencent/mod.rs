@@ -7,9 +7,13 @@ mod client;
 mod clock;
 mod cvm;
 mod sign;
+mod tat;
+mod vpc;
 
 pub use access::Access;
 pub use answer::Trouble;
 pub use cbs::{Snapshot, Storage};
 pub use client::Client;
-pub use cvm::{Filter, Instance, instances};
+pub use cvm::{Filter, Instance, instance_groups, instances, set_instance_groups};
+pub use tat::read_by_script;
+pub use vpc::{policies, set_policies};
