@@ -47,7 +47,7 @@ impl Wanted {
 
     /// Whether it is made of the events themselves.
     pub fn of_events(&self) -> bool {
-        self.format == Format::Ndjson
+        matches!(self.format, Format::Ndjson | Format::Html)
     }
 }
 
