@@ -21,6 +21,7 @@ mod element;
 pub mod evidence;
 mod file;
 mod guard;
+mod host_key;
 mod journal;
 mod key_file;
 mod leftover;
@@ -60,6 +61,7 @@ pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::{Open, Standing};
+pub use host_key::HostKey;
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use key_file::{Authorized, KeyFiles, Private};
 pub use listener::{Hidden, Holder, Listener, Listeners};
@@ -160,6 +162,10 @@ pub enum Query {
     Baseline,
     /// What scanners of the host say.
     Scan(Look),
+    /// The host's own keys.
+    HostKeys,
+    /// The keys by which this controller knows the host.
+    KnownHosts,
 }
 
 /// One answer, of the same family as its query.
@@ -211,6 +217,8 @@ pub enum Answer {
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
     Scan(Scanned),
+    HostKeys(Vec<HostKey>),
+    KnownHosts(Vec<crate::host::PublicKey>),
 }
 
 /// Why a step cannot be decided now.
@@ -282,6 +290,8 @@ accessors! {
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
+    host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;
+    known_hosts() = Query::KnownHosts => KnownHosts -> Vec<crate::host::PublicKey>;
     scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;

@@ -45,6 +45,8 @@ impl Query {
             Self::Baseline => "the baseline".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
             Self::Scan(_) => "what scanners say".into(),
+            Self::HostKeys => "the host's own keys".into(),
+            Self::KnownHosts => "what known_hosts say of the host".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }

@@ -30,6 +30,8 @@ pub struct Site {
     pub(super) door: Option<u16>,
     /// The key of a user by which a login must get in before a change of keys stands.
     pub(super) proof: Option<(String, PublicKey)>,
+    /// The key that the host must show before a change of its keys stands.
+    pub(super) shows: Option<PublicKey>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -53,6 +55,7 @@ impl Site {
             leased: None,
             door: None,
             proof: None,
+            shows: None,
             seen: false,
         }
     }

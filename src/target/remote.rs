@@ -72,6 +72,20 @@ impl Remote {
         }
     }
 
+    /// By which keys the user's ssh knows it.
+    async fn look_up_known_hosts(&self, queries: &[Query], facts: &mut Facts) {
+        if queries.contains(&Query::KnownHosts) {
+            let known = match &self.outside {
+                None => Err("it is not reached by ssh".to_owned()),
+                Some((lines, login)) => match lines.known(login).await {
+                    Ok(known) => known.keys(),
+                    Err(why) => Err(why),
+                },
+            };
+            facts.put(Query::KnownHosts, known.map(Answer::KnownHosts));
+        }
+    }
+
     /// What the keeper of a disk says, and this controller.
     async fn look_at_disks(&self, queries: &[Query], facts: &mut Facts) {
         for query in queries {
@@ -118,6 +132,7 @@ impl Reader for Remote {
             super::handshake::shake(self.outside.as_ref(), queries, &mut facts).await;
             self.look_from_outside(queries, &mut facts).await;
             self.look_up_keys(queries, &mut facts);
+            self.look_up_known_hosts(queries, &mut facts).await;
             self.look_at_disks(queries, &mut facts).await;
             self.look_up_baseline(queries, &mut facts);
             Ok(facts)
@@ -151,6 +166,7 @@ impl Target for Remote {
                 super::handshake::shake(self.outside.as_ref(), &job.queries, &mut facts).await;
                 self.look_from_outside(&job.queries, &mut facts).await;
                 self.look_up_keys(&job.queries, &mut facts);
+                self.look_up_known_hosts(&job.queries, &mut facts).await;
                 self.look_at_disks(&job.queries, &mut facts).await;
                 self.look_up_baseline(&job.queries, &mut facts);
             }
