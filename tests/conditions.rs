@@ -410,3 +410,25 @@ fn a_real_host_answers_conditions() {
     wanted.sort();
     assert_eq!(left.lines().collect::<Vec<_>>(), wanted);
 }
+
+/// What a step finds missing at first may come with another step that does not say so, and lines that a loop puts into
+/// one file are all there.
+#[test]
+fn what_comes_with_another_step_is_found_and_a_loop_over_one_file_is_whole() {
+    let fleet = Fleet::up(1);
+    let book = fleet.0.dir().join("book.yml");
+    let steps = "- {id: brings, command: {run: 'echo a >/etc/brought.conf', check: test -e /etc/brought.conf}}\n\
+                 - {id: free, key_value: {path: /etc/brought.conf, key: Some, value: thing, separator: ' '}}\n\
+                 - {id: lines, needs: [free], loop: [one, two, three], line: {path: /etc/brought.conf, line: '{{ item }}'}}\n";
+    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    let run =
+        |verb: &[&str]| fleet.steadfast(&[verb, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat());
+    let applied = run(&["apply", "-y"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/brought.conf").out, "a\nSome thing\none\ntwo\nthree\n");
+    let again = run(&["apply", "-y"]);
+    assert!(again.code == 0 && again.out.contains("ok=3"), "{}{}", again.out, again.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 3, "a script says no way back: {}{}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/brought.conf").out, "a\n");
+}

@@ -298,3 +298,34 @@ fn a_step_that_another_undoes_is_set_again_or_told() {
     assert_eq!(fought.code, 3, "{}{}", fought.out, fought.err);
     assert!(fought.out.contains("another step undid it"), "{}", fought.out);
 }
+
+#[test]
+fn a_second_interrupt_ends_the_run_at_once_and_says_which_it_was() {
+    let fleet = Fleet::up(1);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yml");
+    let step =
+        "  - id: long\n    command: {run: 'touch /root/begun; sleep 900', check: test -e /root/ended, timeout: 1000}\n";
+    std::fs::write(&path, format!("name: d\nhosts: all\nsteps:\n{step}")).unwrap();
+    let mut child = call(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while fleet.inside("h1", "ls /root").out.trim() != "begun" {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    for said in ["once more to abort", "was broken off"] {
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        while !text.contains(said) {
+            assert!(err.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+    }
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130), "{text}");
+    let out = String::from_utf8_lossy(&out.stdout);
+    assert!(out.contains("interrupted"), "{out}");
+}

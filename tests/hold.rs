@@ -126,7 +126,7 @@ fn drift_is_told_apart_from_a_newer_playbook() {
     assert_eq!(fleet.steadfast(&["apply", &path, "-i", &fleet.inventory(), "-y"]).code, 0);
     book(&fleet, "text.yml", &text("b"));
     let newer = check();
-    assert!(newer.code == 2 && newer.out.contains("the playbook changed since run"), "{}", newer.out);
+    assert!(newer.code == 2 && newer.out.contains("the step wants something else than in run"), "{}", newer.out);
     let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
     assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
 }

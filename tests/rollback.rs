@@ -48,7 +48,12 @@ fn a_full_quarterly_run_is_taken_back_to_the_byte() {
         assert_eq!(live(&fleet, host), *states, "{host}");
     }
     // A rollback is a run like any other: it can be taken back, and then the host is hardened again.
-    let forth = fleet.steadfast(&["rollback", "last", "-y"]);
+    // By its name alone: `last` means the last apply, also after a conflict.
+    let still = fleet.steadfast(&["rollback", "last", "-C"]);
+    assert_eq!(still.code, 0, "{}{}", still.out, still.err);
+    let runs = fleet.steadfast(&["runs"]).out;
+    let name = runs.lines().find(|line| line.contains("rollback")).and_then(|line| line.split_whitespace().next());
+    let forth = fleet.steadfast(&["rollback", name.unwrap(), "-y"]);
     // But for scripts, of which the journal keeps the way back alone: applying the playbook runs those again.
     assert_eq!(forth.code, 3, "{}{}", forth.out, forth.err);
     assert!(forth.flat().contains("applying its playbook runs it again"), "{}", forth.out);
@@ -161,4 +166,27 @@ fn a_cut_journal_is_not_a_short_one() {
     assert!(back.code == 4 || back.code == 3, "{}{}", back.out, back.err);
     assert!(back.flat().contains("does not say all that was touched"), "{}", back.out);
     assert_eq!(fleet.inside("h1", "cat /etc/a /etc/b /etc/c").out, "old\nnew\nold\n");
+}
+
+#[test]
+fn what_belongs_to_a_file_beside_its_content_comes_back_too() {
+    let fleet = Fleet::up(1);
+    let prepare = "apt-get -q -y install libcap2-bin acl >/dev/null 2>&1; cp /bin/true /usr/local/bin/tool && setcap cap_net_raw+ep /usr/local/bin/tool && \
+                   setfacl -m u:daemon:x /usr/local/bin/tool && mkdir -m 750 /srv/empty && setfacl -m u:daemon:rx,d:u:daemon:rx /srv/empty";
+    let made = fleet.inside("h1", prepare);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let look = || {
+        fleet.inside("h1", "getcap /usr/local/bin/tool; getfacl -p /usr/local/bin/tool /srv/empty; stat -c '%n %a %U %Y' /usr/local/bin/tool /srv/empty").out
+    };
+    let before = look();
+    assert!(before.contains("cap_net_raw") && before.matches("user:daemon").count() == 3, "{before}");
+    let applied = apply(
+        &fleet,
+        "- {id: tool, file: {path: /usr/local/bin/tool, owner: daemon}}\n- {id: gone, directory: {path: /srv/empty, state: absent}}\n",
+    );
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    assert!(!look().contains("cap_net_raw"), "a chown takes capabilities away");
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(look(), before);
 }

@@ -146,6 +146,7 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         let number = n + 1;
         let _ = match thing.family {
             Family::Path => writeln!(copies, "copy {number} {} || return", quote(&thing.name)),
+            Family::Meta => writeln!(copies, "marks {number} {} || return", quote(&thing.name)),
             // Without a table there is nothing to keep.
             Family::Table => writeln!(copies, "table {} >\"$T.{number}\" || :", quote(&thing.name)),
             Family::Packages => writeln!(copies, "packages >\"$T.{number}\" || return"),

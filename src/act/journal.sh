@@ -13,11 +13,24 @@ begin() {
 # copy N PATH: the file as it is, with all that belongs to it; from the directory where it stands, and never a link's
 # target, because a user may swap names meanwhile.
 copy() (
-  [ -f "$2" ] && [ ! -L "$2" ] || exit 0
+  [ ! -L "$2" ] || exit 0
+  if [ -d "$2" ]; then pin "$2" && empty "./$f" && cp -dR --preserve=all -T -- "./$f" "$T.$1" 2>/dev/null; exit 0; fi
+  [ -f "$2" ] || exit 0
   pin "$2" || exit 1
   cp -P --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1
   [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || { rm -rf "$T.$1"; say "$2 was swapped meanwhile"; exit 1; }
 )
+# empty DIRECTORY: only such a one can be taken away, so what is kept of it is all that belongs to it.
+empty() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do [ ! -e "$e" ] && [ ! -L "$e" ] || return 1; done; }
+# marks N PATH: what belongs to a file beside its content, owner and mode: access lists and capabilities, which a chown
+# takes away. On an empty file; where cp knows none of that, nothing is kept.
+marks() (
+  [ -f "$2" ] && [ ! -L "$2" ] || exit 0
+  pin "$2" || exit 1
+  cp -P --attributes-only --preserve=mode,ownership,xattr -- "./$f" "$T.$1" 2>/dev/null && [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || rm -f "$T.$1"
+)
+# marked COPY FILE: the same, the other way.
+marked() { [ ! -f "$2" ] || cp -T --attributes-only --preserve=mode,ownership,xattr -- "$1" "$2" 2>/dev/null || :; }
 # kept N PATH: the state of a path, of the copy where there is one: what will be put back is what was looked at.
 kept() {
   if [ -f "$T.$1" ]; then h=$(sha256sum <"$T.$1") && printf 'file:%s:%s\n' "$(stat -c %a:%u:%g -- "$T.$1")" "${h%% *}"
@@ -33,7 +46,7 @@ back() {
   case $1 in
   path) back_path "$2" "$3" "$4" ;;
   meta) [ "$3" != absent ] || { say "$2 was not there"; return 1; }
-    own "${3#*:}" "$2" && mode "${3%%:*}" "$2" ;;
+    own "${3#*:}" "$2" && mode "${3%%:*}" "$2" && { [ ! -f "$4" ] || [ ! -f "$2" ] || upon "$2" marked "$4"; } ;;
   live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
     live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   boot) back_boot "$2" "${3#=}" ;;
@@ -56,7 +69,7 @@ back_path() (
     m=${s%%:*}; u=${s#*:}; u=${u%:*}
     pin "$p" && stage && { cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
       && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
-  dir:*) s=${2#dir:}; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
+  dir:*) s=${2#dir:}; [ -e "$p" ] || [ ! -d "$3" ] || { pin "$p" && cp -dR --preserve=all -T -- "$3" "./$f" 2>/dev/null; }; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
   link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)
     pin "$p" && stage && ln -s -- "$t" "./$f" && chown -h -- "${w%:*}" "./$f" && put && durable .. || { say "cannot put back the link $p"; exit 1; } ;;
   *) say "what $p was is not known"; exit 1 ;;

@@ -11,6 +11,7 @@ mod approve;
 mod audit;
 mod complete;
 mod controls;
+mod ear;
 mod evidence;
 mod explain;
 mod fields;

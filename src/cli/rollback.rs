@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Take back what a run changed: what still is as the run left it. What was changed since is a conflict and stays.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The run, or `last`.
+    /// The run, or `last` for the last apply that changed something.
     #[arg(add = complete::remembered())]
     run: String,
     /// Only this step; may be given again.
@@ -44,7 +44,7 @@ pub struct Rollback {
 
 impl Rollback {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
-        let record = Store::open()?.run(&self.run)?;
+        let record = Store::open()?.to_take_back(&self.run)?;
         if !matches!(record.mode.as_str(), "apply" | "rollback") {
             let what = format!("run `{}` was a {}, which changes nothing", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Faults, Result, read_text};
 use crate::plan::{Approved, Decision, Key, Plan, Shown};
 use crate::store::{self, Call, Store};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -153,11 +153,12 @@ impl Opened {
         let approved = self.approved(plan);
         let (decisions, exit) = session.peek(plan).await?;
         let now = Approved::of(self.key.clone(), plan, &decisions);
-        let mut moved: Vec<String> = now
-            .tasks()
-            .iter()
-            .filter(|(task, shown)| approved.tasks().get(*task) != Some(shown))
-            .map(|(task, _)| plan.name(*task))
+        // Either way: what is no longer to be done was done by somebody else, and the plan does not know by whom.
+        let both: BTreeSet<usize> = now.tasks().keys().chain(approved.tasks().keys()).copied().collect();
+        let mut moved: Vec<String> = both
+            .into_iter()
+            .filter(|task| approved.tasks().get(task) != now.tasks().get(task))
+            .map(|task| plan.name(task))
             .collect();
         moved.sort();
         if !moved.is_empty() {

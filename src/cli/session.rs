@@ -1,18 +1,19 @@
 //! One run from its first event to its report, for every command that runs something.
 
+use super::ear::Ear;
 use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
-use super::terminal::{approve, ask_hidden, interrupts, width};
+use super::terminal::{Wish, approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
-use crate::event::{Event, Mode, Outcome, What};
+use crate::event::{Event, Mode};
 use crate::fact::Query;
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
 use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
-use crate::report::{Live, Report, Style, line, with_diffs};
+use crate::report::{Report, Style};
 use crate::run::{Approvals, Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
 use crate::store::{Call, Store};
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ pub struct Session<'a> {
     failed: Mutex<(String, BTreeSet<String>)>,
     /// What the last run told, where a report of it is wanted.
     heard: Mutex<Option<(Report, Vec<Event>)>>,
-    stop: watch::Receiver<bool>,
+    wish: watch::Receiver<Wish>,
     password: Option<Secret>,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Session<'a> {
             approvals: Approvals::default(),
             failed: Mutex::default(),
             heard: Mutex::default(),
-            stop: interrupts(),
+            wish: interrupts(),
             password,
         })
     }
@@ -72,7 +73,7 @@ impl<'a> Session<'a> {
         }
         if !approve("Apply this plan?")? {
             say_error("not applied");
-            return self.deliver().map(|()| exit);
+            return self.deliver().map(|()| if self.goes_on() { exit } else { 130 });
         }
         self.apply(plan, mode, Some(Approved::of(Key::default(), plan, &decisions))).await
     }
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
         let members: BTreeSet<usize> = plays.flat_map(|play| play.batches.iter().flatten().copied()).collect();
         let hosts: Vec<Host> =
             members.iter().map(|host| plan.hosts[*host].clone()).filter(|host| failed.contains(&host.name)).collect();
-        if hosts.is_empty() || *self.stop.borrow() {
+        if hosts.is_empty() || !self.goes_on() {
             return Ok(exit);
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
@@ -142,6 +143,24 @@ impl<'a> Session<'a> {
         }
         // Something was reverted, whatever else there is to say of it.
         Ok(5)
+    }
+
+    /// Nobody interrupted.
+    fn goes_on(&self) -> bool {
+        *self.wish.borrow() == Wish::GoOn
+    }
+
+    /// Turns true at the first interrupt.
+    fn stop(&self) -> watch::Receiver<bool> {
+        let (tell, stop) = watch::channel(!self.goes_on());
+        let mut wish = self.wish.clone();
+        tokio::spawn(async move {
+            if wish.wait_for(|wish| *wish != Wish::GoOn).await.is_ok() {
+                let _ = tell.send(true);
+            }
+            tell.closed().await;
+        });
+        stop
     }
 
     /// Opens lines as this command was told to.
@@ -210,7 +229,16 @@ impl<'a> Session<'a> {
         };
         let told = tokio::spawn(ear.listen(events));
         run.announce(mode);
-        let decisions = work(&run).await;
+        let mut wish = self.wish.clone();
+        let decisions = tokio::select! {
+            decisions = work(&run) => decisions,
+            _ = wish.wait_for(|wish| *wish == Wish::Abort) => {
+                if matches!(mode, Mode::Apply | Mode::Rollback) {
+                    say_error(&format!("run {} was broken off: `steadfast resume` or `rollback` take it up", run.id));
+                }
+                Decisions::new()
+            }
+        };
         lines.close().await;
         let (summary, exit) = run.conclude(mode, self.way.report_only, began);
         let id = run.id.clone();
@@ -262,7 +290,7 @@ impl<'a> Session<'a> {
         let (listener, events) = mpsc::unbounded_channel();
         let settings = Settings {
             forks: self.way.forks.into(),
-            stop: self.stop.clone(),
+            stop: self.stop(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: super::who::who(),
@@ -331,65 +359,4 @@ fn past() -> Past {
         tracing::debug!(%fault, "nothing is remembered");
         Past::default()
     })
-}
-
-/// Who hears all events to the last.
-struct Ear {
-    run: String,
-    /// The events go to standard output.
-    json: bool,
-    /// Contents are told as diffs.
-    diff: bool,
-    /// The events themselves are wanted at the end.
-    whole: bool,
-    memory: Option<Store>,
-    /// Where to say what the run left true: host, step, digest of what it wants.
-    keep: mpsc::UnboundedSender<(String, String, String)>,
-}
-
-impl Ear {
-    /// Progress to standard error, NDJSON to standard output, all of it to the history, the rest for the report.
-    async fn listen(self, mut events: mpsc::UnboundedReceiver<Event>) -> Result<(Report, Vec<Event>), Faults> {
-        let mut report = Report::default();
-        let mut whole = Vec::new();
-        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let mut live = Live::new(terminal);
-        let mut forgets = false;
-        let mut some = Vec::new();
-        // Those that came together are written down together.
-        while events.recv_many(&mut some, 256).await > 0 {
-            let heard: Vec<Event> =
-                some.drain(..).map(|event| if self.diff { with_diffs(event) } else { event }).collect();
-            for event in &heard {
-                self.left(event);
-                if let Some(progress) = live.take(event).filter(|_| !self.json) {
-                    say_error(&progress);
-                }
-                if self.json {
-                    say(&format!("{}\n", line(event)))?;
-                }
-                report.take(event);
-            }
-            if let Some(fault) = self.memory.as_ref().filter(|_| !forgets).and_then(|m| m.tell(&self.run, &heard).err())
-            {
-                // A run that goes on is worth more than its memory.
-                say_error(&format!("what happens is not remembered: {fault}"));
-                forgets = true;
-            }
-            if self.whole {
-                whole.extend(heard);
-            }
-        }
-        live.clear();
-        Ok((report, whole))
-    }
-
-    /// Keeps what a task left true.
-    fn left(&self, event: &Event) {
-        if let What::TaskDone(done) = &event.what
-            && matches!(done.outcome, Outcome::Changed | Outcome::Unchanged)
-        {
-            let _ = self.keep.send((done.host.clone(), done.step.clone(), done.meaning.clone()));
-        }
-    }
 }

@@ -3,7 +3,9 @@
 use super::say_error;
 use crate::fault::{Fault, Faults};
 use crate::host::Secret;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// Whether somebody is there to be asked.
@@ -22,11 +24,20 @@ pub fn approve(question: &str) -> Result<bool, Faults> {
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "\n{question} Only `yes` is accepted: ");
     let _ = out.flush();
+    let cannot = |why: String| Fault::new("cannot read the answer").why(why);
+    let stdin = std::io::stdin();
+    // An interrupt is an answer too, and no line follows it.
+    while {
+        let mut asked = [PollFd::new(&stdin, PollFlags::IN)];
+        let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+        !matches!(ready, Ok(1..))
+    } {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+    }
     let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Fault::new("cannot read the answer").why(error.to_string()))?;
+    stdin.lock().read_line(&mut answer).map_err(|error| cannot(error.to_string()))?;
     Ok(answer.trim() == "yes")
 }
 
@@ -49,9 +60,22 @@ pub fn ask_hidden(what: &str) -> Result<Secret, Fault> {
     Ok(Secret::new(line.trim_end_matches('\n').to_owned()))
 }
 
-/// Turns true at the first interrupt; the second ends the program at once.
-pub fn interrupts() -> watch::Receiver<bool> {
-    let (tell, stop) = watch::channel(false);
+/// Whether there was an interrupt, for who waits on standard input.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What the person at the terminal, or who sent the signal, wants of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    GoOn,
+    /// What runs ends, nothing new begins.
+    Finish,
+    /// The run ends here; what it began on hosts ends there by itself.
+    Abort,
+}
+
+/// The first interrupt asks to finish, the second to abort; the third ends the program at once.
+pub fn interrupts() -> watch::Receiver<Wish> {
+    let (tell, heard) = watch::channel(Wish::GoOn);
     tokio::spawn(async move {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
         loop {
@@ -65,14 +89,22 @@ pub fn interrupts() -> watch::Receiver<bool> {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = term => {}
             }
-            if *tell.borrow() {
-                std::process::exit(130);
+            INTERRUPTED.store(true, Ordering::Relaxed);
+            let wish = *tell.borrow();
+            match wish {
+                Wish::GoOn => {
+                    say_error("interrupted: running steps finish, no further ones start; once more to abort");
+                    let _ = tell.send(Wish::Finish);
+                }
+                Wish::Finish => {
+                    say_error("aborted: what was begun on a host ends there by itself, and its guards with it");
+                    let _ = tell.send(Wish::Abort);
+                }
+                Wish::Abort => std::process::exit(130),
             }
-            say_error("interrupted: running steps finish, no further ones start; once more to abort");
-            let _ = tell.send(true);
         }
     });
-    stop
+    heard
 }
 
 /// Columns of the terminal; 100 where there is none.

@@ -55,7 +55,18 @@ impl Decision {
             let most = made.get(part.kind).map_or(part.rows.len(), |one| one.kind.first(&part.rows));
             Part { kind: part.kind, rows: part.rows[..most.min(part.rows.len())].to_vec() }
         };
-        let stage: Vec<Part> = parts.iter().map(first).filter(|part| !part.rows.is_empty()).collect();
+        // Two that write the same thing would write over each other: the second sees first what the other left.
+        let mut taken = HashSet::new();
+        let alone = |part: &Part| -> bool {
+            let things: HashSet<_> = part.rows.iter().map(|row| (row.object.clone(), row.field.clone())).collect();
+            let free = taken.is_disjoint(&things);
+            if free {
+                taken.extend(things);
+            }
+            free
+        };
+        let stage = parts.iter().map(first).filter(|part| !part.rows.is_empty());
+        let stage: Vec<Part> = stage.filter(alone).collect();
         let more = stage.iter().map(|part| part.rows.len()).sum::<usize>() < self.rows().len();
         (Self::Drift(stage), more)
     }

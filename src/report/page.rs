@@ -146,12 +146,12 @@ impl Page {
         }
         if let Some(Since { moved, run }) = &task.since {
             let who = match moved {
-                Moved::Host => "somebody changed the host",
-                Moved::Playbook => "the playbook changed",
+                Moved::Host => "somebody changed the host since",
+                Moved::Playbook => "the step wants something else than in",
             };
             let ago = began(run).and_then(|then| report.until.checked_sub(then));
             let ago = ago.map(|ms| format!(", {} ago", length(ms))).unwrap_or_default();
-            self.wrapped(14, &format!("{who} since run {run}{ago}"));
+            self.wrapped(14, &format!("{who} run {run}{ago}"));
         }
         if let (Outcome::Drift, Undo::Partial(why) | Undo::None(why)) = (&task.outcome, &task.undo) {
             let class = if matches!(task.undo, Undo::Partial(_)) { "partial" } else { "none" };

@@ -206,8 +206,13 @@ impl<'a> Work<'a> {
                 self.refresh(site, task).await?;
             }
         }
+        let mut planned = site.decide(task, &self.facts);
+        if self.touched && matches!(planned, Decision::Impossible(_) | Decision::Unknown(_)) {
+            // What was missing may have come with something that nobody said brings it.
+            self.refresh(site, task).await?;
+            planned = site.decide(task, &self.facts);
+        }
         let made = site.made(task);
-        let planned = site.decide(task, &self.facts);
         if let Some(stale) = self.unapproved(task, &planned) {
             return Ok((stale, planned.rows()));
         }

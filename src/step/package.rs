@@ -50,7 +50,7 @@ enum State {
 }
 
 /// What one may come in by: removing it can cut the way in.
-const DOORS: [&str; 14] = [
+const DOORS: [&str; 23] = [
     "openssh-server",
     "openssh",
     "dropbear",
@@ -61,11 +61,26 @@ const DOORS: [&str; 14] = [
     "ifupdown",
     "netplan.io",
     "systemd",
+    "systemd-resolved",
     "nftables",
+    "iptables",
+    "iptables-persistent",
+    "netfilter-persistent",
     "firewalld",
+    "ufw",
+    "shorewall",
+    "fail2ban",
+    "sshguard",
     "sssd",
-    "libpam-modules",
+    "pam",
+    "tcpd",
 ];
+/// Beginnings of names that all stand at the door: what asks for a login, and where names come from.
+const DOOR_FAMILIES: [&str; 4] = ["libpam-", "libnss-", "sssd-", "openssh-server-"];
+
+fn at_the_door(name: &str) -> bool {
+    DOORS.contains(&name) || DOOR_FAMILIES.iter().any(|start| name.starts_with(start))
+}
 
 pub(super) fn plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -118,7 +133,8 @@ impl Kind for Package {
     }
 
     fn access(&self) -> bool {
-        self.state == State::Absent && self.name.iter().any(|name| DOORS.contains(&name))
+        // Installing one cuts as well: a firewall begins to rule, a stack of logins is written anew.
+        self.name.iter().any(at_the_door)
     }
 
     fn disruption(&self) -> Disruption {

@@ -41,6 +41,23 @@ pub struct Sysctl {
     if_present: bool,
 }
 
+/// Beginnings of names that decide whether a host answers at all (arp_ignore, rp_filter, disable_ipv6), or whether a
+/// new login still gets a process, memory, an open file and a key ring.
+const LIMITS: [&str; 12] = [
+    "net",
+    "fs.epoll.",
+    "fs.file-max",
+    "fs.inotify.",
+    "fs.nr_open",
+    "kernel.keys.",
+    "kernel.modules_disabled",
+    "kernel.pid_max",
+    "kernel.pty.",
+    "kernel.threads-max",
+    "user.max_",
+    "vm.",
+];
+
 impl Check for Sysctl {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
@@ -121,8 +138,7 @@ impl Kind for Sysctl {
     }
 
     fn access(&self) -> bool {
-        // Some of them decide whether the host answers at all (arp_ignore, rp_filter, disable_ipv6).
-        self.key.starts_with("net")
+        LIMITS.iter().any(|start| self.key.starts_with(start))
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -247,16 +247,32 @@ impl Store {
     /// There is none.
     pub fn run(&self, id: &str) -> Result<Record> {
         let found = if id == "last" {
-            let last = format!(
-                "{FIELDS} WHERE mode IN ('apply', 'rollback') AND ifnull(changed, 1) > 0 ORDER BY began DESC, id DESC LIMIT 1"
-            );
-            self.0.query_row(&last, [], record).optional()
+            self.last("'apply', 'rollback'")
         } else {
             self.0.query_row(&format!("{FIELDS} WHERE id = ?1"), [id], record).optional()
         };
         found.map_err(|error| broken(&error))?.ok_or_else(|| {
             Fault::new(format!("no run `{id}` is known here")).hint("`steadfast runs` lists those that are")
         })
+    }
+
+    /// The run that a rollback means: its name, or `last` for the last apply that changed something. A rollback is
+    /// taken back by its own name alone: who says `last` again after a conflict means the same run again.
+    ///
+    /// # Errors
+    /// There is none, or the history cannot be read.
+    pub fn to_take_back(&self, id: &str) -> Result<Record> {
+        if id != "last" {
+            return self.run(id);
+        }
+        let none = || Fault::new("no apply that changed something is known here").hint("`steadfast runs` lists all");
+        self.last("'apply'").map_err(|error| broken(&error))?.ok_or_else(none)
+    }
+
+    fn last(&self, modes: &str) -> rusqlite::Result<Option<Record>> {
+        let last =
+            format!("{FIELDS} WHERE mode IN ({modes}) AND ifnull(changed, 1) > 0 ORDER BY began DESC, id DESC LIMIT 1");
+        self.0.query_row(&last, [], record).optional()
     }
 
     /// Remembers which steps a run left true on which hosts: host, step, digest of what it wanted.

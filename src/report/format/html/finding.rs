@@ -165,10 +165,10 @@ fn told_way(report: &Report, way: &Group) -> String {
     rows(&mut out, task);
     if let Some(since) = &task.since {
         let who = match since.moved {
-            Moved::Host => "somebody changed the host",
-            Moved::Playbook => "the playbook changed",
+            Moved::Host => "somebody changed the host since",
+            Moved::Playbook => "the step wants something else than in",
         };
-        let _ = writeln!(out, "<p class=\"since\">{who} since run {}</p>", text(&since.run));
+        let _ = writeln!(out, "<p class=\"since\">{who} run {}</p>", text(&since.run));
     }
     out + "</section>\n"
 }
