@@ -14,7 +14,7 @@ mod ledger;
 mod remote;
 pub mod world;
 
-pub use ledger::{KeyNote, Ledger};
+pub use ledger::{FenceNote, FenceWord, KeyNote, Ledger};
 pub use remote::Remote;
 
 /// Something that can be read.

@@ -8,6 +8,8 @@ use std::process::Command;
 use steadfast::cloud::tencent::{Access, Client, Storage, Trouble};
 
 mod fake;
+mod fence;
+mod groups;
 
 /// A directory with `tencent.yml`, and a server.
 struct Scene {
@@ -217,6 +219,64 @@ fn an_answer_without_end_is_not_swallowed() {
     let (code, said) = scene.inventory(Some(KEY));
     assert_eq!(code, 1);
     assert!(said.contains("did not answer `DescribeInstances`"), "{}", &said[..said.len().min(2000)]);
+}
+
+#[test]
+fn one_declaration_serves_the_host_and_the_cloud_as_documented() {
+    let docs = std::fs::read_to_string("docs/tencent.md").unwrap();
+    let mut books =
+        docs.split("```yaml\n").filter_map(|part| part.split("```").next()).filter(|yaml| yaml.contains("\nhosts:"));
+    let dir = tempfile::tempdir().unwrap();
+    let inventory = dir.path().join("hosts.yml");
+    let groups = "{ansible_host: 127.0.0.1, tencent_id: ins-1, tencent_region: ap-guangzhou, tencent_security_groups: [sg-1, sg-2]}";
+    std::fs::write(&inventory, format!("tencent: {{hosts: {{web1: {groups}}}}}\n")).unwrap();
+    let count = books.by_ref().map(|yaml| {
+        let book = dir.path().join("book.yml");
+        std::fs::write(&book, yaml).unwrap();
+        let words = ["validate", &book.display().to_string(), "-i", &inventory.display().to_string()];
+        let run = told(&call(&words).output().unwrap());
+        assert_eq!(run.code, 0, "{yaml}: {}{}", run.out, run.err);
+    });
+    assert!(count.count() > 0, "no playbook was found");
+}
+
+#[test]
+fn the_policy_that_a_playbook_needs_names_its_resources_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (book, hosts) = (dir.path().join("book.yml"), dir.path().join("hosts.yml"));
+    std::fs::write(&hosts, "all: {hosts: {web1: {ansible_host: 127.0.0.1}}}\n").unwrap();
+    let policy = |steps: &str| {
+        std::fs::write(&book, format!("name: x\nhosts: all\nsteps:\n{steps}")).unwrap();
+        told(
+            &call(&["cloud", "policy", &book.display().to_string(), "-i", &hosts.display().to_string()])
+                .output()
+                .unwrap(),
+        )
+    };
+    let run = policy(
+        "- {id: a, security_group: {region: ap-guangzhou, group: sg-1, allow: [{port: 22}]}}\n\
+         - {id: b, snapshot: {provider: cbs, region: ap-guangzhou, disk: disk-1, instance: ins-1, newest: \"<24h\"}}\n\
+         - {id: c, quarantine: {state: released, cloud: {provider: tencent, region: ap-guangzhou, instance: ins-1, group: sg-q}}}\n\
+         - {id: d, file: {path: /etc/motd, content: x}}\n",
+    );
+    assert_eq!(run.code, 0, "{}", run.err);
+    let said: Value = serde_json::from_str(&run.out).unwrap();
+    let allow = |actions: &[&str], resource: &str| serde_json::json!({"effect": "allow", "action": actions, "resource": [resource]});
+    let mut statements = said["statement"].as_array().unwrap().clone();
+    statements.sort_by_key(|one| one["resource"].to_string());
+    assert_eq!(
+        statements,
+        [
+            allow(&["cbs:DescribeSnapshots", "cvm:DescribeInstances", "vpc:DescribeSecurityGroupPolicies"], "*"),
+            allow(&["cvm:ModifyInstancesAttribute"], "qcs::cvm:ap-guangzhou::instance/ins-1"),
+            allow(&["vpc:ModifySecurityGroupPolicies"], "qcs::cvm:ap-guangzhou::sg/sg-1"),
+            allow(&["cbs:CreateSnapshot"], "qcs::cvm:ap-guangzhou::volume/disk-1"),
+        ],
+        "{}",
+        run.out
+    );
+    let none = policy("- {id: d, file: {path: /etc/motd, content: x}}\n");
+    assert!(none.code == 1 && none.err.contains("nothing of this asks a cloud for anything"), "{}", none.err);
 }
 
 /// One byte of a qcow2 image, written or looked for.

@@ -7,6 +7,7 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use steadfast::cloud::{Fence, Fenced, Rule, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
@@ -359,6 +360,29 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("disk")?;
             Answer::Disk(disk(&facts["disk"]))
         }
+        Query::Fence(fence) => {
+            family("fence")?;
+            let rules = |side: &Json| {
+                // `accept tcp 22 10.0.0.0/8 how it came`
+                let one = |words: &Json| {
+                    let words = text(words);
+                    let parts: Vec<&str> = words.splitn(4, ' ').collect();
+                    let [action, protocol, port, net] = parts.as_slice() else { panic!("{words} is no rule") };
+                    Rule::new(*action == "accept", protocol, Some(port).filter(|port| **port != "all").copied(), net)
+                };
+                list(side).iter().map(one).collect()
+            };
+            let found = &facts["fence"];
+            let shape = match fence {
+                Fence::SecurityGroup { id, .. } => {
+                    let group = if found[id].is_null() { found } else { &found[id] };
+                    Shape::Rules { ingress: rules(&group["in"]), egress: rules(&group["out"]) }
+                }
+                Fence::Instance { .. } => Shape::Groups(texts(&found["groups"])),
+            };
+            let before = found["before"].as_array().map(|_| Shape::Groups(texts(&found["before"])));
+            Answer::Fence(Fenced { version: "7".into(), shape, before })
+        }
         Query::Ring(user) => {
             family("ring")?;
             const DAY: u64 = 86_400_000;
@@ -522,7 +546,7 @@ fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
                     return Err(format!("{field} are {found:#}"));
                 }
             }
-            let silent = made.set(&forward, &facts).is_empty();
+            let silent = made.set(&forward, &facts).is_empty() && made.orders(&forward, &facts).is_empty();
             if silent == made.read_only() || made.rotates() || made.disk().is_some() {
                 Ok(())
             } else {
@@ -591,6 +615,7 @@ fn every_kind_has_its_cases() {
         "sweep",
         "services",
         "blocklist",
+        "security_group",
         "quarantine",
         "triage",
         "scan",

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 mod approve;
 mod audit;
+mod cloud;
 mod complete;
 mod controls;
 mod ear;
@@ -90,6 +91,8 @@ enum Command {
     Evidence(evidence::Evidence),
     /// Keys by which users log in: what is known of them, and their rotation.
     Keys(keys::Keys),
+    /// What concerns the account in a cloud: the policy that playbooks need there.
+    Cloud(cloud::Cloud),
     /// Make and edit files encrypted by age, as `{secret: age:FILE}` reads them.
     Secret(secret::Secret),
     /// Translate a playbook of Ansible, as far as it means exactly the same.
@@ -225,6 +228,7 @@ pub fn main() -> u8 {
         Command::Secret(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Graph(command) => command.run(),
+        Command::Cloud(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Schema(command) => command.run(),

@@ -194,8 +194,12 @@ impl<'a> Session<'a> {
     /// What the hosts' journals say of a run and of all that came after it.
     pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
         let (lines, opener) = self.opener()?;
-        let all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
+        let mut all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
         lines.close().await;
+        let store = Store::open()?;
+        for (host, journal) in hosts.iter().zip(&mut all) {
+            journal.as_mut().map_or(Ok(()), |entries| store.add_fences(&host.name, run, entries))?;
+        }
         Ok(all)
     }
 

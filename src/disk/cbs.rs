@@ -1,6 +1,7 @@
 //! Disks of Tencent Cloud (CBS): its API keeps the snapshots, and stops and starts the instance.
 
 use super::{Act, Progress, Provider, Snapshot};
+use crate::cloud::Permit;
 use crate::cloud::tencent::{Access, Client, Storage, Trouble};
 use crate::fault::{Fault, Result};
 use crate::host::Later;
@@ -19,6 +20,25 @@ pub struct Cbs {
 }
 
 impl Cbs {
+    /// What whoever makes snapshots of it, removes those that are too many, or puts it back must be allowed to do.
+    pub fn permits(&self, makes: bool, removes: bool, puts_back: bool) -> Vec<Permit> {
+        let (region, disk, instance) =
+            (&self.region, format!("volume/{}", self.disk), format!("instance/{}", self.instance));
+        let mut all = vec![Permit::anywhere("cbs:DescribeSnapshots")];
+        if makes {
+            all.push(Permit::on("cbs:CreateSnapshot", region, &disk));
+        }
+        if removes {
+            all.push(Permit::on("cbs:DeleteSnapshots", region, "snapshot/*"));
+        }
+        if puts_back {
+            all.extend(["cbs:DescribeDisks", "cvm:DescribeInstances"].map(Permit::anywhere));
+            all.extend([&disk, "snapshot/*"].map(|on| Permit::on("cbs:ApplySnapshot", region, on)));
+            all.extend(["cvm:StopInstances", "cvm:StartInstances"].map(|act| Permit::on(act, region, &instance)));
+        }
+        all
+    }
+
     /// Asks, without holding up others meanwhile.
     fn with<T: Send + 'static>(
         &self,

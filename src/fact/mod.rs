@@ -154,6 +154,8 @@ pub enum Query {
     Ring(String),
     /// What is known of a disk from outside its host.
     Disk(crate::disk::Disk),
+    /// What a cloud lets through to the host.
+    Fence(crate::cloud::Fence),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
@@ -213,6 +215,7 @@ pub enum Answer {
     Elements(Vec<Element>),
     Ring(Ring),
     Disk(DiskState),
+    Fence(crate::cloud::Fenced),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
@@ -289,6 +292,7 @@ accessors! {
     ring(user: &str) = Query::Ring(user.into()) => Ring -> Ring;
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
+    fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;
     known_hosts() = Query::KnownHosts => KnownHosts -> Vec<crate::host::PublicKey>;

@@ -35,9 +35,12 @@ pub enum Family {
     Packages,
     /// A script of the playbook's author, by its place in the journal: whether it was taken back.
     Script,
+    /// What a cloud lets through to the host. It stands in the controller's memory alone: no journal of a host can name it.
+    Fence,
 }
 
 impl Family {
+    /// Those that a host's journal may name.
     const ALL: [Self; 10] = [
         Self::Path,
         Self::Meta,
@@ -64,6 +67,7 @@ impl Family {
             Self::Table => "table",
             Self::Packages => "packages",
             Self::Script => "script",
+            Self::Fence => "fence",
         }
     }
 
@@ -99,6 +103,10 @@ impl fmt::Display for Thing {
             Family::Table => write!(f, "packet filter table inet {}", self.name),
             Family::Packages => write!(f, "installed packages"),
             Family::Script => write!(f, "the step's script"),
+            Family::Fence => match serde_json::from_str::<crate::cloud::Fence>(&self.name) {
+                Ok(fence) => write!(f, "{}", fence.name()),
+                Err(_) => write!(f, "something of a cloud"),
+            },
         }
     }
 }
@@ -110,6 +118,10 @@ pub fn told(thing: &Thing, state: &str) -> String {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
         lossy(&bytes).trim_end().replace('\t', " ")
     };
+    if thing.family == Family::Fence {
+        let shape = serde_json::from_str::<crate::cloud::Shape>(state);
+        return shape.map_or_else(|_| "unknown".into(), |shape| shape.words());
+    }
     match state.split(':').collect::<Vec<_>>().as_slice() {
         ["file", mode, user, group, digest] => {
             format!("file {mode} {user}:{group} {}…", digest.get(..8).unwrap_or(digest))

@@ -41,6 +41,7 @@ impl Query {
             Self::Elements(table) => format!("the sets of table inet {table}"),
             Self::Ring(user) => format!("the ledger of {user}'s keys"),
             Self::Disk(disk) => format!("the snapshots of {}", disk.name()),
+            Self::Fence(fence) => fence.name(),
             Self::KeyFiles => "keys and who may log in by them".into(),
             Self::Baseline => "the baseline".into(),
             Self::Signs(_) => "signs of an intrusion".into(),

@@ -24,7 +24,7 @@ mod vars;
 mod words;
 
 pub use show::schema;
-pub use tencent::asks_a_cloud;
+pub use tencent::{asks_a_cloud, permits};
 
 /// The file of waivers that may lie beside inventories.
 pub const WAIVERS: &str = "waivers.yml";

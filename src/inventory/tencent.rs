@@ -5,6 +5,7 @@
 
 use super::build::Builder;
 use super::script;
+use crate::cloud::Permit;
 use crate::cloud::tencent::{Access, Client, Filter, Instance, instances};
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Place, Result};
@@ -12,7 +13,7 @@ use crate::step::Many;
 use crate::yaml::{Node, from_node};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::thread;
@@ -89,6 +90,16 @@ pub fn asks_a_cloud(path: &Path) -> bool {
     let yaml = path.extension().is_some_and(|end| matches!(end.to_str(), Some("yml" | "yaml" | "json")));
     let text = yaml.then(|| crate::fault::read_text(path, 1 << 20).ok()).flatten();
     text.is_some_and(|text| text.contains("plugin") && text.contains("tencent"))
+}
+
+/// What reading these inventories must be allowed to do in the account of a cloud.
+pub fn permits(sources: &[String]) -> BTreeSet<Permit> {
+    let within = |source: &String| {
+        let path = Path::new(source);
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.chain([path.to_owned()]).any(|path| asks_a_cloud(&path))
+    };
+    sources.iter().filter(|source| within(source)).map(|_| Permit::anywhere("cvm:DescribeInstances")).collect()
 }
 
 /// The JSON Schema of such a file, and what it names.

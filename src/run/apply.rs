@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 /// How the tasks that others wait for have ended: `None` is not yet, `Some(good)` is done.
 type Ends = HashMap<usize, watch::Sender<Option<bool>>>;
@@ -29,6 +29,8 @@ pub struct Shared {
     /// How the tasks of plays that are over have ended.
     past: std::sync::Mutex<HashMap<usize, bool>>,
     permits: Arc<Semaphore>,
+    /// Who is at something of a cloud, by its name.
+    fences: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// Hosts of this batch that were not begun any more.
     pub passed_over: Mutex<Vec<usize>>,
 }
@@ -48,8 +50,10 @@ impl Run {
             gates: Gates::of(&self.plan),
             past: std::sync::Mutex::default(),
             permits: Arc::new(Semaphore::new(self.settings.forks.max(1))),
+            fences: Mutex::default(),
             passed_over: Mutex::default(),
         });
+        self.end_orders().await;
         let sites: Vec<Arc<Mutex<Option<Site>>>> =
             (0..self.plan.hosts.len()).map(|host| Arc::new(Mutex::new(Some(Site::new(self, host))))).collect();
         'plays: for (number, play) in self.plan.plays.iter().enumerate() {
@@ -166,6 +170,12 @@ impl Shared {
     /// How a task of a play that is over has ended; one that never began is none of this run's.
     pub fn past(&self, task: usize) -> bool {
         self.past.lock().unwrap_or_else(PoisonError::into_inner).get(&task).copied().unwrap_or(true)
+    }
+
+    /// Waits until nobody else of this run is at something of a cloud.
+    pub async fn alone(&self, name: &str) -> OwnedMutexGuard<()> {
+        let lock = Arc::clone(self.fences.lock().await.entry(name.to_owned()).or_default());
+        lock.lock_owned().await
     }
 
     pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {

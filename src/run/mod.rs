@@ -22,6 +22,7 @@ mod held;
 mod host_key;
 mod keyring;
 pub mod lines;
+mod order;
 mod proof;
 mod rotate;
 mod site;

@@ -277,9 +277,15 @@ impl Site {
         })));
     }
 
+    /// The number of one more change on this host.
+    pub(super) fn next_change(&mut self) -> u32 {
+        self.changes += 1;
+        self.changes
+    }
+
     /// What the host writes down before a task acts.
     pub fn intent(&mut self, task: usize, guard: Option<Guard>) -> Intent {
-        self.changes += 1;
+        let seq = self.next_change();
         let step = &self.run.plan.tasks[task].step;
         let undo = match self.undo(task) {
             Undo::Exact => ("exact", String::new()),
@@ -288,7 +294,7 @@ impl Site {
         };
         Intent {
             run: self.run.id.clone(),
-            seq: self.changes,
+            seq,
             step: step.id.clone(),
             // It is kept on the host.
             title: crate::secret::redact(&self.run.plan.title(task)).into_owned(),

@@ -1,6 +1,7 @@
 //! How one task is set: stage by stage where its kind has several, each read again and proven before the next.
 
 use super::fail;
+use super::order::orders;
 use super::site::Site;
 use super::work::{Work, told};
 use crate::act::Act;
@@ -31,11 +32,17 @@ impl Work<'_> {
             return self.rotate(site, task, made, planned).await;
         }
         let (rows, door) = (planned.rows(), made.iter().find_map(|one| one.kind.door()));
-        let mut now = planned;
+        let (mut now, mut stood) = (planned, false);
         loop {
-            let (_, more) = now.stage(made);
+            let (stage, more) = now.stage(made);
             let after = next.filter(|_| !more && door.is_none());
-            let outcome = match self.stage(site, task, after, made, &now, &rows).await? {
+            let outside = !orders(made, &stage, &self.facts).is_empty() && stage.acts(made, &self.facts).is_empty();
+            let ended = if outside {
+                self.order(site, task, made, &now, &rows).await?
+            } else {
+                self.stage(site, task, after, made, &now, &rows).await?
+            };
+            let outcome = match ended {
                 (Outcome::Changed, _) if !more => Outcome::Changed,
                 (Outcome::Changed, _) => {
                     self.prove(site).await?;
@@ -48,11 +55,20 @@ impl Work<'_> {
                     match decide(made, &self.facts, None) {
                         Decision::InSync => Outcome::Changed,
                         left @ Decision::Drift(_) if left != now => {
-                            now = left;
+                            (now, stood) = (left, true);
                             continue;
                         }
                         still => Outcome::Failed { why: format!("did not converge: {}", told(&still)) },
                     }
+                }
+                // What was proven before stands: not all of it was taken back.
+                (Outcome::Reverted { why }, rows) if stood && outside => {
+                    return Ok((
+                        Outcome::Failed {
+                            why: format!("{why}: that part was put back, what was set on the host stands"),
+                        },
+                        rows,
+                    ));
                 }
                 (other, rows) => return Ok((other, rows)),
             };

@@ -42,7 +42,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-mod feed;
+pub(super) mod feed;
 
 /// One list.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -110,7 +110,7 @@ impl Check for Blocklist {
 }
 
 /// A path as it is meant: beside the playbook that names it.
-fn beside(path: &str, body: &Node) -> PathBuf {
+pub(super) fn beside(path: &str, body: &Node) -> PathBuf {
     let playbook = Path::new(&body.place.source.name);
     playbook.parent().unwrap_or(Path::new("")).join(path)
 }

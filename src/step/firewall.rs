@@ -84,7 +84,7 @@ use std::net::IpAddr;
 use words::{Block, Egress, Forward, Limit, Policy, Rate};
 
 mod table;
-mod words;
+pub(super) mod words;
 
 pub(super) use table::canonical;
 
@@ -131,12 +131,12 @@ pub struct Firewall {
 #[serde(deny_unknown_fields)]
 pub struct Allow {
     /// Ports, ranges of ports.
-    port: Ports,
+    pub(super) port: Ports,
     #[serde(default)]
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Addresses, networks, ranges of addresses; everybody unless told.
     #[serde(default)]
-    from: Sources,
+    pub(super) from: Sources,
     /// How many new connections one address may begin.
     rate: Option<Rate>,
     /// How many new connections all addresses together may begin.
@@ -150,12 +150,12 @@ pub struct Allow {
 #[serde(deny_unknown_fields)]
 pub struct AllowOut {
     /// Ports, ranges of ports; every port unless told.
-    port: Option<Ports>,
+    pub(super) port: Option<Ports>,
     #[serde(default)]
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Addresses, networks, ranges of addresses; everywhere unless told.
     #[serde(default)]
-    to: Sources,
+    pub(super) to: Sources,
 }
 
 const TABLE: &str = "steadfast";

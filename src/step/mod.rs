@@ -4,6 +4,7 @@
 //! plus one word in the list below: dispatch, handbook page, schema and laws follow from it.
 
 use crate::act::Act;
+use crate::cloud::Permit;
 use crate::disk::Disk;
 use crate::fact::{Baseline, Facts, Gap, Query};
 use crate::fault::{Fault, Faults, Place};
@@ -14,6 +15,7 @@ use std::fmt::Debug;
 mod change;
 mod net;
 mod options;
+mod order;
 mod restore;
 mod way_in;
 mod words;
@@ -22,6 +24,7 @@ pub use change::{Claim, Object, Row, Setting, Undo, Val};
 pub use evidence::Evidence;
 pub use host_key_rotation::{AT as HOST_KEY_AT, HostKeyTurn, OWNER as HOST_KEY};
 pub use key_rotation::{KeyOrder, KeyTurn};
+pub use order::Order;
 pub use restore::{Before, Restore};
 pub use snapshot::DiskTurn;
 pub use words::{Many, Mode, Presence};
@@ -130,6 +133,17 @@ pub trait Kind: Debug + Send + Sync {
     /// What the run does next with that disk, by what was read.
     fn disk_turn(&self, _: &Facts) -> Option<DiskTurn> {
         None
+    }
+
+    /// What the controller has to do outside the host so that these settings become true. What a setting leads to is either
+    /// this, or an act on the host.
+    fn orders(&self, _: &[Setting], _: &Facts) -> Vec<Order> {
+        vec![]
+    }
+
+    /// What whoever applies it must be allowed to do in the account of a cloud.
+    fn permits(&self) -> Vec<Permit> {
+        vec![]
     }
 
     /// How far a change of keys has come, by what was read.
@@ -301,6 +315,7 @@ kinds! {
     ssh_port::SshPort,
     firewall::Firewall,
     blocklist::Blocklist,
+    security_group::SecurityGroup,
     quarantine::Quarantine,
     evidence::Evidence,
     redis::Redis,

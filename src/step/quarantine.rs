@@ -8,6 +8,11 @@
 //!     until: "2027-01-31"
 //! - id: let-go
 //!   quarantine: {state: released}
+//! - id: contain-from-outside-too
+//!   quarantine:
+//!     admins: [192.0.2.0/28]
+//!     owner: alice, incident 4711
+//!     cloud: {provider: tencent, region: ap-guangzhou, instance: ins-1a2b3c4d, group: sg-5e6f7a8b}
 //! ```
 //!
 //! | field | is |
@@ -17,6 +22,7 @@
 //! | `owner` | who answers for it and whom to ask |
 //! | `until` | the day by which somebody must have decided |
 //! | `reason` | for those who find it |
+//! | `cloud` | the instance that the host is, and the security group for hosts that are cut off |
 //! | `state` | `contained`, or `released`: all that this kind put there is gone again |
 //!
 //! What is allowed is: sshd from `admins`, and its answers to them; the loopback interface; finding neighbours and routers
@@ -30,6 +36,11 @@
 //! `steadfast-quarantine.service`, before the network is there and after `nftables.service`; the unit is wanted by a drop-in of
 //! `sysinit.target`. `/etc/nftables.conf` is neither read nor changed.
 //!
+//! With `cloud` the instance leaves all its security groups for `group`, which must let in nobody but `admins` to sshd, and let out
+//! nothing: `security_group: {group: …, allow: [{port: 22, from: …}], ping: false, egress: deny}` makes it so, and comes first. That half
+//! cannot be taken away from the host. It comes after the host's own, is proven by new logins, and is put back where none gets in. `released`
+//! with the same `cloud` puts the instance back into the groups that this controller found (or into `groups`).
+//!
 //! It never ends by itself, for a host that opens while nobody looks is worse than one that is closed for a day too long: once
 //! `until` is over, the step fails and names the `owner`, until somebody releases the host or says a later day.
 //!
@@ -38,26 +49,31 @@
 //! Way back: exact. Disruption: the host serves nobody any more.
 //!
 //! Traps:
-//! - Whoever is root on the host can take it away, and can send what no packet filter sees. Cut the host off from outside as
-//!   well (security group, switch), and look from outside whether it is silent.
+//! - Whoever is root on the host can take the host's half away, and can send what no packet filter sees. Cut the host off from
+//!   outside as well (`cloud`, a switch), and look from outside whether it is silent.
 //! - Name servers, package mirrors, time servers and log hosts are out of reach too: take evidence before, install before or after.
 //! - `nft flush ruleset`, a restart or a reload of `nftables.service` flush it. The next check tells it.
 //! - Behind a jump host or address translation, `admins` are the addresses that the host sees.
 //! - Needs nftables, systemd and root. A host without nftables cannot get it once it is cut off.
 
 use super::file::{own_file, set_files};
-use super::firewall::canonical;
-use super::net::span::{Of, Span, address, merged, set};
+use super::net::span::{Of, Span, address, merged};
 use super::net::{Ports, Sources};
 use super::user::fields::days;
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Mode, Object, Row, Setting, Val};
+use super::{Check, Claim, Disruption, Kind, Mode, Object, Order, Row, Setting, Val};
 use crate::act::Act;
+use crate::cloud::Permit;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
+use cloud::Cloud;
 use std::collections::BTreeSet;
+use text::{UNIT_TEXT, WANTS_TEXT, spelled};
+
+mod cloud;
+mod text;
 
 /// A host that is cut off, or is so no longer.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -74,6 +90,8 @@ pub struct Quarantine {
     until: Option<String>,
     /// Why it is so.
     reason: Option<String>,
+    /// The cloud's half.
+    cloud: Option<Cloud>,
     #[serde(default)]
     state: State,
 }
@@ -97,27 +115,12 @@ const NFT: &str = "/usr/sbin/nft";
 const TRY: &str = "nft -c -f \"${1:-/etc/nftables-steadfast-quarantine.conf}\"";
 const DAY: i64 = 86_400;
 
-/// No condition and no order of the boot may keep it from being loaded; `nftables.service` flushes all rules, so it comes first.
-const UNIT_TEXT: &str = "# Kept by steadfast: `quarantine: {state: released}` takes it away.
-[Unit]
-Description=Keeps this host cut off, for it may be compromised
-DefaultDependencies=no
-After=local-fs.target nftables.service
-Before=network-pre.target sysinit.target
-Wants=network-pre.target
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f /etc/nftables-steadfast-quarantine.conf
-";
-const WANTS_TEXT: &str = "# Kept by steadfast.\n[Unit]\nWants=steadfast-quarantine.service\n";
-
-/// Where a DHCP server may be: anywhere else it would be a way out.
-const NEAR: &str = "{ 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 255.255.255.255 }";
-
 impl Check for Quarantine {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
+        if let Some(cloud) = &self.cloud {
+            cloud.check(body, self.contains(), &mut faults);
+        }
         if self.state == State::Released {
             let said = [
                 ("admins", !self.admins.is_everybody()),
@@ -201,62 +204,6 @@ impl Quarantine {
         let owner = self.owner.as_deref().unwrap_or_default();
         Err(Gap::Impossible(format!("it was to be decided by {day}, and {owner} answers for it: release the host, or say a later day")))
     }
-
-    fn text(&self, ports: &[Span]) -> String {
-        let (admins, ports) = (merged(self.admins.spans(&Default::default())), set(ports));
-        let side = |side: &str, port: &str| -> String {
-            let one = |(of, word): (Of, &str)| {
-                let own: Vec<Span> = admins.iter().filter(|span| span.of == of).copied().collect();
-                let rule = format!("\t\t{word} {side} {} tcp {port} {ports} accept\n", set(&own));
-                if own.is_empty() { String::new() } else { rule }
-            };
-            [(Of::V4, "ip"), (Of::V6, "ip6")].map(one).concat()
-        };
-        // Nothing here asks the kernel's memory of connections: it may begin to remember only now, and would then take the
-        // host's own answers to us for something that the host began.
-        format!(
-            "{SHOWN} {{
-\tchain input {{
-\t\ttype filter hook input priority raw; policy drop;
-\t\tiifname \"lo\" accept
-\t\ticmp type destination-unreachable accept
-\t\ticmpv6 type {{ destination-unreachable, packet-too-big, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }} accept
-\t\tip saddr {NEAR} udp sport 67 udp dport 68 accept
-\t\tip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
-{}\t}}
-
-\tchain output {{
-\t\ttype filter hook output priority raw; policy drop;
-\t\toifname \"lo\" accept
-\t\ticmpv6 type {{ packet-too-big, mld-listener-report, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report }} accept
-\t\tip daddr {NEAR} udp sport 68 udp dport 67 accept
-\t\tip6 saddr fe80::/10 udp sport 546 udp dport 547 accept
-\t\ttcp flags & (syn | ack) == syn reject with tcp reset
-{}\t\ttcp dport 1-65535 reject with tcp reset
-\t}}
-
-\tchain forward {{
-\t\ttype filter hook forward priority raw; policy drop;
-\t}}
-}}
-",
-            side("saddr", "dport"),
-            side("daddr", "sport"),
-        )
-    }
-
-    fn content(&self, text: &str) -> String {
-        let mut head = String::from("#!/usr/sbin/nft -f\n# Kept by steadfast: this host may be compromised and is cut off.\n");
-        for (word, said) in [("owner", &self.owner), ("until", &self.until), ("reason", &self.reason)] {
-            head.extend(said.iter().map(|said| format!("# {word}: {said}\n")));
-        }
-        format!("{head}{SHOWN}\ndelete {SHOWN}\n{text}")
-    }
-}
-
-/// The rules in one spelling: some versions of nft know a shorter one for flags.
-fn spelled(text: &str) -> Vec<String> {
-    canonical(&text.replace("tcp flags syn / syn,ack", "tcp flags & (syn | ack) == syn"))
 }
 
 impl Kind for Quarantine {
@@ -266,7 +213,9 @@ impl Kind for Quarantine {
         let files = paths.iter().map(|path| Query::File((*path).into()));
         let own = [Query::Nft(TABLE.into()), Query::Os, Query::Clock, Query::Stat(format!("{DIR}/*"))];
         let way_in = [Query::Login, Query::Sshd { user: None }];
-        stats.chain(files).chain(own).chain(way_in.into_iter().filter(|_| self.contains())).collect()
+        let cloud = self.cloud.iter().flat_map(|cloud| cloud.facts(self.contains()));
+        let here = stats.chain(files).chain(own).chain(way_in.into_iter().filter(|_| self.contains()));
+        here.chain(cloud).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -305,10 +254,30 @@ impl Kind for Quarantine {
         if !self.contains() && inside.len() == 1 && inside[0].path == WANTS {
             rows.push(Row::new(DIR, "state", "directory", Val::Absent));
         }
+        if let Some(cloud) = &self.cloud {
+            let ports = if self.contains() { Some(self.ports(found)?) } else { None };
+            rows.extend(cloud.plan(&self.admins.spans(&Default::default()), ports.as_deref(), found)?);
+        }
         Ok(rows)
     }
 
+    fn first(&self, rows: &[Row]) -> usize {
+        self.on_host(rows)
+    }
+
+    fn orders(&self, to: &[Setting], found: &Facts) -> Vec<Order> {
+        let outside = |cloud: &&Cloud| to.iter().any(|setting| setting.object == cloud.name());
+        let cloud = self.cloud.as_ref().filter(outside);
+        cloud.and_then(|cloud| cloud.order(self.contains(), found)).into_iter().collect()
+    }
+
+    fn permits(&self) -> Vec<Permit> {
+        self.cloud.iter().flat_map(Cloud::permits).collect()
+    }
+
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        let outside = self.cloud.as_ref().map(Cloud::name);
+        let to: Vec<Setting> = to.iter().filter(|one| Some(&one.object) != outside.as_ref()).cloned().collect();
         let dir = to.iter().find(|setting| setting.object == DIR);
         let mut acts = Vec::new();
         if dir.is_some_and(|dir| dir.to != Val::Absent) {
@@ -338,10 +307,12 @@ impl Kind for Quarantine {
     fn claims(&self) -> Vec<Claim> {
         let table = || Object::Other("packet filter", SHOWN.into());
         if !self.contains() {
-            return vec![Claim::owns(table(), "released", "yes"), Claim::Reads(table())];
+            let own = [Claim::owns(table(), "released", "yes"), Claim::Reads(table())];
+            return own.into_iter().chain(self.cloud.iter().flat_map(|cloud| cloud.claims(false))).collect();
         }
         let wish = format!("{:?} {:?} {:?} {:?}", self.admins, self.port, self.owner, self.until);
         let mut claims = vec![Claim::owns(table(), "contained", wish), Claim::Reads(Object::Package("nftables".into()))];
+        claims.extend(self.cloud.iter().flat_map(|cloud| cloud.claims(true)));
         if let Some(ports) = &self.port {
             let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
             claims.push(Claim::Shuts { but: ports.0.iter().map(|span| (port(span.from), port(span.to))).collect() });

@@ -3,8 +3,9 @@
 //! Each thing is put back to the state that the host's journal says it had, if it still is as the run left it. What
 //! somebody changed since is a conflict and stays, unless it is forced.
 
-use super::{Claim, Disruption, Kind, Row, Setting};
+use super::{Claim, Disruption, Kind, Order, Row, Setting};
 use crate::act::Act;
+use crate::cloud::{Fence, Shape};
 use crate::fact::state::told;
 use crate::fact::{Facts, Family, Gap, Query, Thing};
 
@@ -39,8 +40,34 @@ pub struct Before {
 }
 
 impl Before {
+    /// What of a cloud it is.
+    fn fence(&self) -> Option<Fence> {
+        (self.thing.family == Family::Fence).then(|| serde_json::from_str(&self.thing.name).ok())?
+    }
+
+    /// Whether two states are the same: of a cloud's rules not every letter counts.
+    fn same(&self, a: &str, b: &str) -> bool {
+        let shape = |text: &str| serde_json::from_str::<Shape>(text).ok();
+        match (self.thing.family, shape(a), shape(b)) {
+            (Family::Fence, Some(a), Some(b)) => a.is(&b),
+            _ => a == b,
+        }
+    }
+
+    /// Its state now.
+    fn now(&self, found: &Facts) -> Result<String, Gap> {
+        match (self.fence(), self.thing.family) {
+            (Some(fence), _) => {
+                let shape = &found.fence(&fence)?.shape;
+                serde_json::to_string(shape).map_err(|error| Gap::Unknown(error.to_string()))
+            }
+            (None, Family::Fence) => Err(Gap::Unknown("what it is was written down by nobody of ours".into())),
+            (None, _) => found.state(&self.thing).cloned(),
+        }
+    }
+
     fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
-        if now == self.was {
+        if self.same(now, &self.was) {
             return Ok(None);
         }
         // The journal keeps the way back of a script, not the script.
@@ -48,7 +75,7 @@ impl Before {
             let why = "the script of this step was taken back: applying its playbook runs it again, a rollback cannot";
             return Err(Gap::Impossible(why.into()));
         }
-        if !force && !self.left.is_empty() && !self.left.iter().any(|left| left == now) {
+        if !force && !self.left.is_empty() && !self.left.iter().any(|left| self.same(left, now)) {
             let left = self.left.last().map(|left| told(&self.thing, left)).unwrap_or_default();
             let by = self.later.as_ref().map_or_else(
                 || "it was changed since".to_owned(),
@@ -67,7 +94,12 @@ impl Before {
 
 impl Kind for Restore {
     fn facts(&self) -> Vec<Query> {
-        self.things.iter().map(|before| Query::State(before.thing.clone())).collect()
+        let one = |before: &Before| match (before.fence(), before.thing.family) {
+            (Some(fence), _) => Some(Query::Fence(fence)),
+            (None, Family::Fence) => None,
+            (None, _) => Some(Query::State(before.thing.clone())),
+        };
+        self.things.iter().filter_map(one).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -76,7 +108,7 @@ impl Kind for Restore {
         }
         let mut rows = Vec::new();
         for before in &self.things {
-            let now = found.state(&before.thing)?;
+            let now = &before.now(found)?;
             match &self.lost {
                 Some(why) if before.thing.family == Family::Script && *now != before.was => {
                     return Err(Gap::Impossible(format!("no way back: {why}")));
@@ -88,13 +120,14 @@ impl Kind for Restore {
     }
 
     fn set(&self, to: &[Setting], _: &Facts) -> Vec<Act> {
+        let on_host = |before: &&Before| before.thing.family != Family::Fence;
         let chosen = |before: &&Before| to.iter().any(|setting| setting.object == before.thing.to_string());
         // From the end to the beginning: what stands in a directory goes before the directory.
         let mut acts: Vec<Act> = self
             .things
             .iter()
             .rev()
-            .filter(chosen)
+            .filter(|before| on_host(before) && chosen(before))
             .map(|b| Act::Restore { thing: b.thing.clone(), to: b.was.clone(), copy: b.copy.clone() })
             .collect();
         if acts.is_empty() {
@@ -108,6 +141,15 @@ impl Kind for Restore {
             _ => None,
         }));
         acts
+    }
+
+    fn orders(&self, to: &[Setting], found: &Facts) -> Vec<Order> {
+        let chosen = |before: &&Before| to.iter().any(|setting| setting.object == before.thing.to_string());
+        let one = |before: &Before| {
+            let (fence, shape) = (before.fence()?, serde_json::from_str(&before.was).ok()?);
+            Some(Order { found: found.fence(&fence).ok()?.clone(), fence, to: shape })
+        };
+        self.things.iter().filter(chosen).filter_map(one).collect()
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -58,6 +58,7 @@
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val};
 use crate::act::Act;
+use crate::cloud::Permit;
 use crate::cloud::tencent::Access;
 use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
 use crate::fact::{DiskState, Facts, Gap, Query, Stage, WayBack};
@@ -366,6 +367,11 @@ impl Kind for Snapshot {
 
     fn disk_turn(&self, found: &Facts) -> Option<DiskTurn> {
         self.look(found).ok()?.1
+    }
+
+    fn permits(&self) -> Vec<Permit> {
+        let Disk::Cbs(disk) = self.of() else { return vec![] };
+        disk.permits(self.newest.is_some(), self.keep.is_some(), self.rolls_back())
     }
 
     fn patience(&self) -> u64 {

@@ -3,10 +3,11 @@
 
 use super::chain::{hex, put};
 use super::{Store, broken, time};
+use crate::cloud::{Fence, Shape};
 use crate::fact::{KeyEvent, Known, Ring, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
-use crate::target::{KeyNote, Ledger};
+use crate::target::{FenceNote, KeyNote, Ledger};
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
@@ -60,6 +61,18 @@ impl Ledger for Keys {
 
     fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_way_back(host, disk, word)
+    }
+
+    fn note_fence(&self, note: &FenceNote) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_fence(note, now())
+    }
+
+    fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fence_before(fence, now)
+    }
+
+    fn open_fences(&self) -> Result<Vec<FenceNote>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).open_fences()
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 mod chain;
 mod disks;
 mod events;
+mod fences;
 mod keys;
 mod past;
 mod prune;
@@ -196,6 +197,7 @@ impl Store {
             .and_then(|()| connection.execute_batch(SCHEMA))
             .and_then(|()| connection.execute_batch(keys::TABLE))
             .and_then(|()| connection.execute_batch(disks::TABLE))
+            .and_then(|()| connection.execute_batch(fences::TABLE))
             .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

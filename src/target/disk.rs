@@ -6,12 +6,15 @@ use crate::fact::DiskState;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Why something outside the host is not known.
+pub fn told(fault: &crate::fault::Fault) -> String {
+    let cause = fault.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}", fault.what())
+}
+
 /// Asks both. The error is why it is not known.
 pub async fn look(disk: &Disk, keys: Option<&(Arc<dyn Ledger>, String)>) -> Result<DiskState, String> {
-    let told = |fault: crate::fault::Fault| {
-        let cause = fault.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{}{cause}", fault.what())
-    };
+    let told = |fault: crate::fault::Fault| told(&fault);
     let last = match keys {
         Some((ledger, host)) => ledger.way_back(host, &disk.name()).map_err(told)?,
         None => return Err("there is no memory of what was done with disks".into()),

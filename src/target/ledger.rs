@@ -1,5 +1,6 @@
 //! The ledger of keys, and of disks that were put back, as a run sees it: it reads what is known and writes down what happens. Only the store keeps one.
 
+use crate::cloud::{Fence, Shape};
 use crate::fact::{KeyEvent, Ring, WayBack};
 use crate::fault::Result;
 use crate::host::PublicKey;
@@ -16,6 +17,50 @@ pub struct KeyNote {
     pub lock: String,
     /// By which run.
     pub run: String,
+}
+
+/// One change of something of a cloud, with what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FenceNote {
+    /// The host for which it was done.
+    pub host: String,
+    pub run: String,
+    /// Which change of the run on that host, from 1.
+    pub seq: u32,
+    pub step: String,
+    pub title: String,
+    pub kind: String,
+    pub fence: Fence,
+    pub was: Shape,
+    pub to: Shape,
+    pub word: FenceWord,
+}
+
+/// How far a change of something of a cloud has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FenceWord {
+    /// It may be set, and was not proven.
+    Setting,
+    /// It was proven, and stands.
+    Stands,
+    /// It is as it was found.
+    Back,
+    /// Somebody else changed it before it could go back: it is theirs.
+    Left,
+}
+
+impl FenceWord {
+    pub const ALL: [Self; 4] = [Self::Setting, Self::Stands, Self::Back, Self::Left];
+
+    /// As it is written down.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Setting => "setting",
+            Self::Stands => "stands",
+            Self::Back => "back",
+            Self::Left => "left",
+        }
+    }
 }
 
 /// What is known of keys.
@@ -43,4 +88,22 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// It cannot be written; what it names must not begin.
     fn note_way_back(&self, host: &str, disk: &str, word: &WayBack) -> Result<()>;
+
+    /// Writes down how far a change in a cloud has come, durably.
+    ///
+    /// # Errors
+    /// It cannot be written; what it names must not begin.
+    fn note_fence(&self, note: &FenceNote) -> Result<()>;
+
+    /// What was found before something of a cloud was made what it is now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn fence_before(&self, fence: &Fence, now: &Shape) -> Result<Option<Shape>>;
+
+    /// Changes in clouds that nobody proved, of runs that are no more.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn open_fences(&self) -> Result<Vec<FenceNote>>;
 }

@@ -2,6 +2,7 @@
 
 use super::{Done, Fate, Job, Ledger, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
+use crate::cloud::Fenced;
 use crate::fact::{self, Answer, Baseline, Facts, Query};
 use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
 use crate::probe;
@@ -95,6 +96,35 @@ impl Remote {
         }
     }
 
+    /// What clouds let through to the host.
+    async fn look_at_fences(&self, queries: &[Query], facts: &mut Facts) {
+        let fences = queries
+            .iter()
+            .filter_map(|query| if let Query::Fence(fence) = query { Some((query, fence)) } else { None });
+        for (query, seen) in join_all(fences.map(|(query, fence)| async move { (query, fence.look().await) })).await {
+            let remembered = |mut seen: Fenced| {
+                let Query::Fence(fence) = query else { return Ok(seen) };
+                if let Some((ledger, _)) = &self.keys {
+                    seen.before = ledger.fence_before(fence, &seen.shape)?;
+                }
+                Ok(seen)
+            };
+            let seen = seen.and_then(remembered).map(Answer::Fence);
+            facts.put(query.clone(), seen.map_err(|fault| super::disk::told(&fault)));
+        }
+    }
+
+    /// What the controller knows, and what is seen from outside: all that is not the host's to tell.
+    async fn look_elsewhere(&self, queries: &[Query], facts: &mut Facts) {
+        super::handshake::shake(self.outside.as_ref(), queries, facts).await;
+        self.look_from_outside(queries, facts).await;
+        self.look_up_keys(queries, facts);
+        self.look_up_known_hosts(queries, facts).await;
+        self.look_at_disks(queries, facts).await;
+        self.look_at_fences(queries, facts).await;
+        self.look_up_baseline(queries, facts);
+    }
+
     /// What the host looks like from outside: the ports that were asked about and all that it says are open.
     async fn look_from_outside(&self, queries: &[Query], facts: &mut Facts) {
         for query in queries {
@@ -129,12 +159,7 @@ impl Reader for Remote {
             for (reading, reply) in readings.iter().zip(join_all(calls).await) {
                 facts.update(fact::answers(reading, &reply?));
             }
-            super::handshake::shake(self.outside.as_ref(), queries, &mut facts).await;
-            self.look_from_outside(queries, &mut facts).await;
-            self.look_up_keys(queries, &mut facts);
-            self.look_up_known_hosts(queries, &mut facts).await;
-            self.look_at_disks(queries, &mut facts).await;
-            self.look_up_baseline(queries, &mut facts);
+            self.look_elsewhere(queries, &mut facts).await;
             Ok(facts)
         })
     }
@@ -163,12 +188,7 @@ impl Target for Remote {
             let done = done(&reply);
             let mut facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
             if done == Done::All {
-                super::handshake::shake(self.outside.as_ref(), &job.queries, &mut facts).await;
-                self.look_from_outside(&job.queries, &mut facts).await;
-                self.look_up_keys(&job.queries, &mut facts);
-                self.look_up_known_hosts(&job.queries, &mut facts).await;
-                self.look_at_disks(&job.queries, &mut facts).await;
-                self.look_up_baseline(&job.queries, &mut facts);
+                self.look_elsewhere(&job.queries, &mut facts).await;
             }
             Ok((done, facts))
         })

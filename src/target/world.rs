@@ -4,6 +4,7 @@
 
 use super::{Done, Fate, Reader, Target};
 use crate::act::{Act, Hold, Lease, Verb};
+use crate::cloud::{Fence, Fenced};
 use crate::fact::{Accounts, DiskState, Facts, Group, Mount, Os, Query, Ring, Socket, Unit, Updates, User};
 use crate::host::{Later, Loss, LossKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,8 @@ pub struct State {
     pub rings: BTreeMap<String, Ring>,
     /// What is known of the host's disk.
     pub disk: DiskState,
+    /// What a cloud lets through to it.
+    pub fences: BTreeMap<Fence, Fenced>,
 }
 
 /// Where the line breaks: before or after the nth effect (from 1).

@@ -1,6 +1,7 @@
 //! A stand-in for Tencent Cloud on 127.0.0.1. It checks each request as the documentation of TC3-HMAC-SHA256 describes it, by
 //! code of its own, and answers as theirs does: errors with HTTP 200, pages of a hundred, "too much at once" now and then.
 
+use super::groups::{Group, OF_NETWORKS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -38,6 +39,17 @@ pub struct State {
     /// Actions in the order in which they came, refused ones as well.
     pub heard: Vec<String>,
     pub count: usize,
+    /// Security groups, and which instance is in which.
+    pub groups: BTreeMap<String, Group>,
+    pub members: BTreeMap<String, Vec<String>>,
+    /// How often somebody else changes a group just before it is changed; with rules, or something beside them.
+    pub sneak: usize,
+    pub sneaks_rules: bool,
+    /// So many changes are carried out, and their answers lost.
+    pub lose: usize,
+    /// Where the groups of an instance are made real: the network namespace of a host; and whether they take everybody there for
+    /// somebody else.
+    pub wall: Option<(String, String, bool)>,
 }
 
 pub struct Fake {
@@ -122,8 +134,15 @@ impl State {
             }
             Ok(()) => {
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
+                let of_networks = self.networks(&action, &body);
+                let done = of_networks.as_ref().is_some_and(|said| said.get("Error").is_none());
+                if done && action.starts_with("Modify") && self.lose > 0 {
+                    self.lose -= 1;
+                    return ("502 Bad Gateway", b"<html>bad gateway</html>".to_vec());
+                }
                 match action.as_str() {
-                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(),
+                    _ if of_networks.is_some() => of_networks.unwrap_or_default(),
+                    "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(&body["InstanceIds"]),
                     "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
                     _ => self.disk(&action, &body),
                 }
@@ -156,7 +175,11 @@ impl State {
         }
         let (year, month, day) = civil(time / 86_400);
         let date = format!("{year:04}-{month:02}-{day:02}");
-        let service = if OF_DISKS.contains(&header("x-tc-action")) { "cbs" } else { "cvm" };
+        let service = match header("x-tc-action") {
+            action if OF_DISKS.contains(&action) => "cbs",
+            action if OF_NETWORKS.contains(&action) => "vpc",
+            _ => "cvm",
+        };
         if scope != format!("{date}/{service}/tc3_request") {
             return Err(wrong("another scope"));
         }
@@ -208,7 +231,7 @@ impl State {
 
 impl State {
     /// The state of the only instance: what was begun goes on for some questions.
-    fn one_instance(&mut self) -> Value {
+    fn one_instance(&mut self, ids: &Value) -> Value {
         let (wanted, left) = &mut self.power;
         let now = match (*left, *wanted) {
             (0, done) => done,
@@ -216,7 +239,13 @@ impl State {
             _ => "STARTING",
         };
         *left = left.saturating_sub(1);
-        json!({"TotalCount": 1, "InstanceSet": [{"InstanceId": "ins-1", "InstanceState": now}], "RequestId": "r"})
+        let id = ids[0].as_str().unwrap();
+        let mut told = instance(id, "one", "ap-guangzhou-3", "10.0.0.1", &[]);
+        told["InstanceState"] = now.into();
+        if let Some(groups) = self.members.get(id) {
+            told["SecurityGroupIds"] = json!(groups);
+        }
+        json!({"TotalCount": 1, "InstanceSet": [told], "RequestId": "r"})
     }
 
     fn qemu(&self, words: &[&str]) {
@@ -281,7 +310,7 @@ impl State {
 const OF_DISKS: [&str; 5] =
     ["DescribeSnapshots", "CreateSnapshot", "DeleteSnapshots", "ApplySnapshot", "DescribeDisks"];
 
-fn error(code: &str, says: &str) -> Value {
+pub fn error(code: &str, says: &str) -> Value {
     json!({"Error": {"Code": code, "Message": says}, "RequestId": "ed93f3cb-f35e-473f-b9f3-0d451b8b79c6"})
 }
 

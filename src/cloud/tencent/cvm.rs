@@ -128,3 +128,25 @@ pub fn instances(client: &Client, region: &str, filters: &[Filter]) -> Result<Ve
         }
     }
 }
+
+/// The security groups in which an instance is, in their order.
+///
+/// # Errors
+/// What was said; there is no such instance.
+pub fn instance_groups(client: &Client, region: &str, id: &str) -> Result<Vec<String>, Trouble> {
+    let answer = client.ask(CVM, region, "DescribeInstances", &json!({"InstanceIds": [id]}))?;
+    let strange = |why: &str| strange(region, "DescribeInstances", why);
+    let set = answer.get("InstanceSet").cloned().unwrap_or_default();
+    let set: Vec<Instance> = serde_json::from_value(set).map_err(|error| strange(&error.to_string()))?;
+    let found = set.iter().find(|instance| instance.instance_id == id);
+    found.map(|instance| instance.security_groups().to_vec()).ok_or_else(|| strange("the instance is not there"))
+}
+
+/// Takes an instance out of all its security groups and into these.
+///
+/// # Errors
+/// What was said.
+pub fn set_instance_groups(client: &Client, region: &str, id: &str, groups: &[String]) -> Result<(), Trouble> {
+    let body = json!({"InstanceIds": [id], "SecurityGroups": groups});
+    client.act(CVM, region, "ModifyInstancesAttribute", &body).map(drop)
+}

@@ -7,9 +7,11 @@ mod client;
 mod clock;
 mod cvm;
 mod sign;
+mod vpc;
 
 pub use access::Access;
 pub use answer::Trouble;
 pub use cbs::{Snapshot, Storage};
 pub use client::Client;
-pub use cvm::{Filter, Instance, instances};
+pub use cvm::{Filter, Instance, instance_groups, instances, set_instance_groups};
+pub use vpc::{policies, set_policies};
