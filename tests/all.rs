@@ -22,6 +22,7 @@ mod formats;
 mod gate;
 mod history;
 mod hold;
+mod host_keys;
 mod import;
 mod incident;
 mod init;

@@ -12,9 +12,9 @@ use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
     Accounts, Answer, AptConfig, Audit, Authorized, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group,
-    Hand, Hidden, Holder, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending, Private,
-    Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles, Updates, User,
-    WayBack,
+    Hand, Hidden, Holder, HostKey, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending,
+    Private, Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles,
+    Updates, User, WayBack,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, PublicKey, Version};
@@ -398,7 +398,7 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
                 at: key["at"].as_u64().or(key["made"].as_u64()).unwrap_or(0) * DAY,
                 word: serde_json::from_value(key["word"].clone()).unwrap(),
                 file: or(&key["file"], "/keys/id"),
-                lock: String::new(),
+                lock: text(&key["lock"]),
                 lack: key["lack"].as_str().map(Into::into),
             };
             let now = facts["ring"]["now"].as_u64().unwrap_or(0) * DAY;
@@ -411,6 +411,21 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         Query::Signs(_) => {
             family("signs")?;
             Answer::Signs(Box::new(serde_json::from_value(facts["signs"].clone()).unwrap()))
+        }
+        Query::HostKeys => {
+            family("host_keys")?;
+            let key = |told: &Json| HostKey {
+                path: text(&told["path"]),
+                made: told["made"].as_u64().unwrap_or(0) * 86_400_000,
+                public: PublicKey::of_line(&text(&told["key"])).unwrap(),
+            };
+            Answer::HostKeys(list(&facts["host_keys"]).iter().map(key).collect())
+        }
+        Query::KnownHosts => {
+            family("known_hosts")?;
+            Answer::KnownHosts(
+                texts(&facts["known_hosts"]).iter().filter_map(|line| PublicKey::of_line(line)).collect(),
+            )
         }
         Query::Scan(_) => {
             family("scan")?;
@@ -610,6 +625,7 @@ fn every_kind_has_its_cases() {
         "quarantine",
         "triage",
         "scan",
+        "host_key_rotation",
     ] {
         for verdict in ["pass", "drift", "cannot-tell"] {
             let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);

@@ -276,7 +276,8 @@ fn elsewhere(kind: &dyn Kind, to: &[steadfast::step::Setting], mut facts: Facts,
 async fn laws(target: &dyn Target, step: &Step, kind: &dyn Kind, seen: impl AsyncFn() -> Vec<String>) {
     let id = format!("{} {}", step.kind, step.id);
     let before = seen().await;
-    if kind.blind() || kind.gathers().is_some() || kind.disk().is_some() {
+    // The keys of a host are replaced by a run with its ledger and known_hosts (`host_keys.rs`).
+    if kind.blind() || kind.gathers().is_some() || kind.disk().is_some() || step.kind == "host_key_rotation" {
         return;
     }
     let (planned, facts) = rows(target, kind, &id).await;
@@ -355,6 +356,9 @@ fn every_kind_ends_well_wherever_the_line_breaks() {
     let mut breaks = 0;
     run(async {
         for (step, kind) in scenarios() {
+            if step.kind == "host_key_rotation" {
+                continue;
+            }
             let id = format!("{} {}", step.kind, step.id);
             let idle = rows(&World::new(neglected()), kind.as_ref(), &id).await.0.is_empty();
             if kind.blind() || kind.gathers().is_some() || kind.disk().is_some() || kind.read_only() || idle {
@@ -440,6 +444,7 @@ fn is_tried_there(step: &Step) -> bool {
         "kernel_module"
             | "ssh_port"
             | "key_rotation"
+            | "host_key_rotation"
             | "redis"
             | "mysql"
             | "postgresql"

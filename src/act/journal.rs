@@ -64,6 +64,9 @@ impl Act {
             Self::Unit { verb, .. } if is_poke(verb) => vec![],
             Self::Unit { verb: "start" | "stop", name } => one(Family::Runs, name),
             Self::Unit { name, .. } => one(Family::Boot, name),
+            Self::MakeKey { path } => {
+                [path.clone(), format!("{path}.pub")].map(|path| Thing::new(Family::Path, path)).to_vec()
+            }
             Self::AuditRules { .. } => AUDIT.iter().map(|path| Thing::new(Family::Path, *path)).collect(),
             Self::Install { .. } | Self::Uninstall { .. } => one(Family::Packages, "installed"),
             Self::User { .. }

@@ -86,6 +86,10 @@ pub enum Act {
     },
     /// `systemctl daemon-reload`.
     ReloadUnits,
+    /// Makes an ed25519 pair without a passphrase; the private half never leaves the host. What is there is not written over.
+    MakeKey {
+        path: String,
+    },
     /// Makes one file of all rules of the audit; `load` gives it to the kernel as well.
     AuditRules {
         load: bool,

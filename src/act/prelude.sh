@@ -38,6 +38,14 @@ audit_rules() {
   case $(auditctl -s 2>/dev/null) in *'enabled 2'*) set -- ;; esac
   w=$(augenrules $1 2>&1) || say "augenrules: $(printf %s "$w" | head -n 5)"
 }
+# make_key PATH: made apart and moved, so that half a pair is never found.
+make_key() {
+  command -v ssh-keygen >/dev/null 2>&1 || { say "ssh-keygen is not installed"; return 1; }
+  [ ! -e "$1" ] && [ ! -L "$1" ] || { say "$1 is there already"; return 1; }
+  d=$(mktemp -d "${1%/*}/.steadfast-XXXXXX") || { say "cannot write in ${1%/*}"; return 1; }
+  w=$(ssh-keygen -q -t ed25519 -N '' -C "$(uname -n)" -f "$d/key" 2>&1 </dev/null) && chmod 644 "$d/key.pub" && sync "$d/key" "$d/key.pub" && mv "$d/key.pub" "$1.pub" && mv "$d/key" "$1" && rmdir "$d" ||
+    { rm -rf "$d"; say "ssh-keygen: $w"; }
+}
 install() {
   if command -v apt-get >/dev/null 2>&1; then
     g() { DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install -- "$@" 2>&1; }

@@ -54,6 +54,7 @@ fn one(act: &Act) -> String {
         Act::UnloadModule { name } => words("modprobe -r --", &[name]),
         Act::Unit { verb, name } => words("unit", &[verb, name]),
         Act::ReloadUnits => "systemctl --no-ask-password daemon-reload".to_owned(),
+        Act::MakeKey { path } => words("make_key", &[path]),
         Act::AuditRules { load } => words("audit_rules", &[if *load { "--load" } else { "" }]),
         Act::Install { packages } => words("install", &packages.iter().map(String::as_str).collect::<Vec<_>>()),
         Act::Uninstall { packages } => words("uninstall", &packages.iter().map(String::as_str).collect::<Vec<_>>()),

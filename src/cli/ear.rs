@@ -71,12 +71,12 @@ impl Ear {
     /// Keeps what a task left true.
     fn left(&self, event: &Event) {
         match &event.what {
-            What::TaskDone(done) if matches!(done.outcome, Outcome::Changed | Outcome::Unchanged) => {
-                // What need not last is nobody's to keep.
-                if !done.meaning.is_empty() {
-                    let task = (done.host.clone(), done.step.clone(), done.meaning.clone());
-                    let _ = self.keep.send(Kept::True(task));
-                }
+            // What need not last is nobody's to keep.
+            What::TaskDone(done)
+                if matches!(done.outcome, Outcome::Changed | Outcome::Unchanged) && !done.meaning.is_empty() =>
+            {
+                let task = (done.host.clone(), done.step.clone(), done.meaning.clone());
+                let _ = self.keep.send(Kept::True(task));
             }
             What::Incident { host, turn } if turn.milestone == Milestone::RolledBack && turn.run == self.run => {
                 let _ = self.keep.send(Kept::Gone(host.clone()));

@@ -55,6 +55,8 @@ pub fn fold(words: &[KeyWord], seen: &[Seen], known: &[PublicKey], most: u64, no
         let files = seen.iter().find(|one| one.host == *host).and_then(|one| one.keys.as_ref().ok());
         for key in &ring.keys {
             let is_current = current.as_ref().is_some_and(|current| current.is(&key.public));
+            // A host's own key stands in no file of keys that may log in.
+            let files = files.filter(|_| user != crate::step::HOST_KEY);
             let there = files.map(|files| authorized(files, user).any(|found| found.is(&key.public)));
             // What is dead and gone is of no interest; the ledger keeps it.
             if matches!(key.word, KeyEvent::Refused | KeyEvent::Undone) && there != Some(true) {

@@ -21,6 +21,7 @@ mod element;
 pub mod evidence;
 mod file;
 mod guard;
+mod host_key;
 mod incident;
 mod journal;
 mod key_file;
@@ -61,6 +62,7 @@ pub use due::mark;
 pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::{Open, Standing};
+pub use host_key::HostKey;
 pub use incident::{Incident, Milestone, Seen, Sign, Turn};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use key_file::{Authorized, KeyFiles, Private};
@@ -166,6 +168,10 @@ pub enum Query {
     Incident,
     /// What scanners of the host say.
     Scan(Look),
+    /// The host's own keys.
+    HostKeys,
+    /// The keys by which this controller knows the host.
+    KnownHosts,
 }
 
 /// One answer, of the same family as its query.
@@ -219,6 +225,8 @@ pub enum Answer {
     Baseline(Option<Box<Baseline>>),
     Incident(Incident),
     Scan(Scanned),
+    HostKeys(Vec<HostKey>),
+    KnownHosts(Vec<crate::host::PublicKey>),
 }
 
 /// Why a step cannot be decided now.
@@ -292,6 +300,8 @@ accessors! {
     fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     incident() = Query::Incident => Incident -> Incident;
+    host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;
+    known_hosts() = Query::KnownHosts => KnownHosts -> Vec<crate::host::PublicKey>;
     scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;
     key_files() = Query::KeyFiles => KeyFiles -> KeyFiles;
     leftover(unit: &str) = Query::Leftover(unit.into()) => Leftover -> Vec<String>;

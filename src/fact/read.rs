@@ -12,9 +12,9 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, clock, database, due, element, file, guard, journal, key_file, leftover, lines,
-    listener, login, module, mount, nft, os, package, scan, shell, signs, socket, sshd, stat, state, sweep, sysctl,
-    tls, unit, unit_file, updates,
+    accounts, apt_config, audit, clock, database, due, element, file, guard, host_key, journal, key_file, leftover,
+    lines, listener, login, module, mount, nft, os, package, scan, shell, signs, socket, sshd, stat, state, sweep,
+    sysctl, tls, unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -112,6 +112,7 @@ const ASK: &[Ask] = &[
     unit_file::ask,
     leftover::ask,
     key_file::ask,
+    host_key::ask,
     element::ask,
     // Last, for its second section holds contents of files.
     stat::ask,
@@ -144,6 +145,7 @@ const ANSWER: &[Fill] = &[
     unit_file::answer,
     leftover::answer,
     key_file::answer,
+    host_key::answer,
     element::answer,
     sweep::answer,
     signs::answer,
@@ -173,8 +175,8 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     all.dedup();
     // What is seen from outside, and what the controller knows, is not the host's to tell.
     all.retain(|query| {
-        use Query::{Baseline, Disk, Fence, Handshakes, Incident, Outside, Ring};
-        !matches!(query, Outside(_) | Handshakes(_) | Ring(_) | Disk(_) | Fence(_) | Baseline | Incident)
+        use Query::{Baseline, Disk, Fence, Handshakes, Incident, KnownHosts, Outside, Ring};
+        !matches!(query, Outside(_) | Handshakes(_) | Ring(_) | Disk(_) | Fence(_) | Baseline | Incident | KnownHosts)
     });
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
     // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.

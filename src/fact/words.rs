@@ -47,6 +47,8 @@ impl Query {
             Self::Incident => "what is known of an intrusion".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
             Self::Scan(_) => "what scanners say".into(),
+            Self::HostKeys => "the host's own keys".into(),
+            Self::KnownHosts => "what known_hosts say of the host".into(),
             Self::Leftover(name) => format!("processes that {name} left behind"),
         }
     }

@@ -149,6 +149,14 @@ impl Lines {
         super::offer::offer(login, &self.opener.settings, &self.opener.runtime, fingerprint).await
     }
 
+    /// Where the host of a login stands in known_hosts.
+    ///
+    /// # Errors
+    /// ssh cannot tell.
+    pub async fn known(&self, login: &Login) -> Result<super::KnownHosts, String> {
+        super::known_hosts::known(login, &self.opener.settings).await
+    }
+
     /// The name or address that a host has for those who call it without ssh.
     ///
     /// # Errors

@@ -16,6 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// It would go through another host or a program, or cannot tell.
 pub async fn address(login: &Login, settings: &Settings) -> Result<String, String> {
+    direct(&configuration(login, settings).await?)
+}
+
+/// What ssh would do for a login, as `ssh -G` tells it.
+///
+/// # Errors
+/// It cannot be asked.
+pub async fn configuration(login: &Login, settings: &Settings) -> Result<String, String> {
     let words = ssh_config::words(login, settings);
     let mut config = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
     config.write_all(words.config.as_bytes()).map_err(|error| error.to_string())?;
@@ -25,7 +33,7 @@ pub async fn address(login: &Login, settings: &Settings) -> Result<String, Strin
     command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let said =
         timeout(PATIENCE, command.output()).await.map_err(|_| "ssh does not tell its configuration".to_owned())?;
-    direct(&String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout))
+    Ok(String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout).into_owned())
 }
 
 fn direct(said: &str) -> Result<String, String> {

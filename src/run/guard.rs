@@ -88,6 +88,10 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
         site.by_key(&user, &key).await?;
         fail::point("key-login");
     }
+    if let Some(key) = site.shows.clone() {
+        site.by_host_key(&[key]).await?;
+        fail::point("host-login");
+    }
     prove(site, open.first(), &open.guard).await
 }
 

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::host::{Become, KeyWord, Later, Lines, Login, Loss, LossKind, PublicKey};
 use crate::plan::Host;
 use crate::target::{Remote, Target};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -89,6 +90,23 @@ impl Opener for Ssh {
         })
     }
 
+    fn by_host_key<'a>(&'a self, host: &'a Host, keys: &'a [PublicKey]) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async move { self.known_by(host, keys).await })
+    }
+
+    fn learn<'a>(&'a self, host: &'a Host, old: &'a [PublicKey], new: &'a PublicKey) -> Later<'a, Result<(), String>> {
+        Box::pin(async move { self.fresh.known(&self.login(host, false)).await?.learn(old, new) })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        host: &'a Host,
+        old: &'a [PublicKey],
+        others: &'a BTreeSet<String>,
+    ) -> Later<'a, Result<(), String>> {
+        Box::pin(async move { self.fresh.known(&self.login(host, false)).await?.forget(old, others) })
+    }
+
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>> {
         Box::pin(async move { self.fresh.by_files(&self.login(host, as_root)).await })
     }
@@ -110,6 +128,33 @@ impl Ssh {
             ssh_args: to.ssh_args.clone(),
             r#become: if as_root && !is_root { self.become_root.clone() } else { Become::No },
         }
+    }
+
+    /// A login that knows the host by these keys alone, whatever the user's own files say.
+    async fn known_by(&self, host: &Host, keys: &[PublicKey]) -> Result<(), Loss> {
+        let text: String = keys.iter().map(|key| format!("* {} {}\n", key.kind, key.data)).collect();
+        let other = |error: std::io::Error| lost(&Fault::new(error.to_string()));
+        let mut file = tempfile::NamedTempFile::new().map_err(other)?;
+        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(other)?;
+        let mut login = self.login(host, false);
+        login.known_hosts = Some(file.path().to_owned());
+        let alone = [
+            "GlobalKnownHostsFile=none",
+            "KnownHostsCommand=none",
+            "VerifyHostKeyDNS=no",
+            "NoHostAuthenticationForLocalhost=no",
+        ];
+        login.ssh_args =
+            alone.iter().flat_map(|word| ["-o".to_owned(), (*word).to_owned()]).chain(login.ssh_args).collect();
+        if let Some(user) = &login.user
+            && let Some(Identity { public, holder }) =
+                self.identity(host, user, None).await.map_err(|fault| lost(&fault))?
+        {
+            (login.private_key, login.holder) = (Some(public), Some(holder));
+        }
+        self.fresh.open(&login).await?.close().await;
+        drop(file);
+        Ok(())
     }
 
     /// A key of the ledger, unlocked: this one, or that by which the user comes in.

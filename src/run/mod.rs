@@ -5,7 +5,7 @@ use crate::fact::{Facts, JournalEntry, Query};
 use crate::host::{KeyWord, Later, Loss, LossKind, PublicKey};
 use crate::plan::{Decision, Host, Key, Plan};
 use crate::target::Target;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ mod gate;
 mod gather;
 mod guard;
 mod held;
+mod host_key;
 mod incident;
 mod keyring;
 pub mod lines;
@@ -48,6 +49,21 @@ pub trait Opener: Send + Sync {
     /// The keys of this controller, where it keeps any.
     fn keys(&self) -> Option<Arc<Keyring>> {
         None
+    }
+
+    /// A login over a connection of its own that takes the host by these keys alone.
+    fn by_host_key<'a>(&'a self, _: &'a Host, _: &'a [PublicKey]) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async { Err(Loss { kind: LossKind::Other, why: "no host is known by a key here".into() }) })
+    }
+
+    /// known_hosts learn a new key of the host, beside the old ones.
+    fn learn<'a>(&'a self, _: &'a Host, _: &'a [PublicKey], _: &'a PublicKey) -> Later<'a, Result<(), String>> {
+        Box::pin(async { Err("there are no known_hosts here".into()) })
+    }
+
+    /// known_hosts forget old keys of the host; these are the names of others.
+    fn forget<'a>(&'a self, _: &'a Host, _: &'a [PublicKey], _: &'a BTreeSet<String>) -> Later<'a, Result<(), String>> {
+        Box::pin(async { Err("there are no known_hosts here".into()) })
     }
 
     /// What the host says to one key of a user, over a connection of its own; with its `private` half, or without.

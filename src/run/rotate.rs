@@ -12,21 +12,29 @@ use crate::host::{KeyWord, Loss, PublicKey};
 use crate::plan::{Decision, decide};
 use crate::playbook::Made;
 use crate::step::{KeyOrder, KeyTurn, Row};
+use crate::target::KeyNote;
 use std::sync::Arc;
 
 /// More turns than any change of keys has.
 const MOST: usize = 16;
 
 /// One user's keys on one host, while they are replaced.
-struct Turning {
+pub(super) struct Turning {
     keys: Arc<Keyring>,
     host: String,
     run: String,
 }
 
 impl Turning {
-    fn note(&self, user: &str, key: &PublicKey, event: KeyEvent) -> Checked<()> {
+    pub(super) fn note(&self, user: &str, key: &PublicKey, event: KeyEvent) -> Checked<()> {
         self.keys.note(&self.host, user, key, event, &self.run)
+    }
+
+    /// A pair was made on the host, and its private half lies there.
+    pub(super) fn note_at(&self, user: &str, key: &PublicKey, path: &str) -> Checked<()> {
+        let (host, user, run) = (self.host.clone(), user.to_owned(), self.run.clone());
+        let (file, lock) = (String::new(), format!("{}{path}", crate::step::HOST_KEY_AT));
+        self.keys.ledger.note(&KeyNote { host, user, public: key.clone(), event: KeyEvent::Made, file, lock, run })
     }
 
     /// Whether it is the key by which the user comes in: that word on it must not be lost.
@@ -37,7 +45,7 @@ impl Turning {
 }
 
 /// What a turn came to.
-enum Next {
+pub(super) enum Next {
     Go,
     /// The whole change ends here.
     End(Outcome),
@@ -45,7 +53,7 @@ enum Next {
     Back(String),
 }
 
-fn failed(why: impl std::fmt::Display) -> Next {
+pub(super) fn failed(why: impl std::fmt::Display) -> Next {
     Next::End(Outcome::Failed { why: why.to_string() })
 }
 
@@ -71,8 +79,13 @@ impl Work<'_> {
         let turning = Turning { keys, host: host.name.clone(), run: self.shared.run.id.clone() };
         for one in made.iter() {
             let one: Arc<[Made]> = Arc::new([one.clone()]);
-            let outcome = self.one_user(site, task, &one, &rows, &turning).await;
-            site.proof = None;
+            let of_host = one.iter().any(|one| one.kind.host_key_turn(&self.facts).is_some());
+            let outcome = if of_host {
+                self.rotate_host_key(site, task, &one, &rows, &turning).await
+            } else {
+                self.one_user(site, task, &one, &rows, &turning).await
+            };
+            (site.proof, site.shows) = (None, None);
             match outcome? {
                 Outcome::Changed => {}
                 other => return Ok((other, rows)),
@@ -198,7 +211,7 @@ impl Work<'_> {
     }
 
     /// One stage on the host, with its proof: a login by this key alone.
-    async fn host_turn(
+    pub(super) async fn host_turn(
         &mut self,
         site: &mut Site,
         task: usize,

@@ -36,6 +36,8 @@ pub struct Site {
     pub(super) reborn: bool,
     /// The key of a user by which a login must get in before a change of keys stands.
     pub(super) proof: Option<(String, PublicKey)>,
+    /// The key that the host must show before a change of its keys stands.
+    pub(super) shows: Option<PublicKey>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -62,6 +64,7 @@ impl Site {
             signs: None,
             told_first: false,
             reborn: false,
+            shows: None,
             seen: false,
         }
     }

@@ -22,6 +22,7 @@ mod words;
 
 pub use change::{Claim, Object, Row, Setting, Undo, Val};
 pub use evidence::Evidence;
+pub use host_key_rotation::{AT as HOST_KEY_AT, HostKeyTurn, OWNER as HOST_KEY};
 pub use key_rotation::{KeyOrder, KeyTurn};
 pub use order::Order;
 pub use restore::{Before, Restore};
@@ -162,6 +163,11 @@ pub trait Kind: Debug + Send + Sync {
 
     /// How far a change of keys has come, by what was read.
     fn key_turn(&self, _: &Facts) -> Option<(KeyOrder, KeyTurn)> {
+        None
+    }
+
+    /// How far a change of the host's own key has come, by what was read.
+    fn host_key_turn(&self, _: &Facts) -> Option<HostKeyTurn> {
         None
     }
 
@@ -318,6 +324,7 @@ kinds! {
     group::Group,
     authorized_key::AuthorizedKey,
     key_rotation::KeyRotation,
+    host_key_rotation::HostKeyRotation,
     cron::Cron,
     sshd::Sshd,
     ssh_port::SshPort,

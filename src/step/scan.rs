@@ -44,7 +44,7 @@
 //! signatures or old ones. Findings of the others are told all the same.
 //!
 //! **Nothing is written.** The tools run at the lowest priority; ClamAV and rkhunter get a directory in memory for what they
-//! unpack, which goes away with them. rkhunter's log lies there too; it sends no mail, and keeps no copies of passwd and group, so
+//! unpack, which goes away with them. rkhunter's log and a copy of its lists lie there too; it sends no mail, and keeps no copies of passwd and group, so
 //! its tests of these two are off: `triage` looks at accounts.
 //!
 //! Way back: partial; the last report of a timer stays. Disruption: none, but for reading every file.

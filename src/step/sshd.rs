@@ -185,6 +185,19 @@ fn running(found: &Facts) -> Option<String> {
     UNITS.iter().find(live).and_then(|name| found.unit(name).ok()).map(|unit| unit.id.clone())
 }
 
+/// The units of sshd, for whoever has it read its files anew.
+pub(super) fn units() -> Vec<String> {
+    UNITS.into_iter().chain([SOCKET]).map(Into::into).collect()
+}
+
+/// Has the sshd that runs read its files anew, once these are tried.
+pub(super) fn anew(found: &Facts) -> Option<Act> {
+    // What systemd listens for is handed over at a start alone: a reload would find its address taken. Sessions stay.
+    let by_socket = found.unit(SOCKET).is_ok_and(|unit| unit.active == "active");
+    let verb = if by_socket { "restart" } else { "reload" };
+    running(found).map(|name| Act::Unit { verb, name })
+}
+
 fn write(path: &str, content: String, mode: Option<u32>) -> Act {
     let check = Some(TRY.to_owned());
     Act::Write { path: path.into(), content: content.into_bytes(), mode, owner: None, group: None, check }
@@ -259,10 +272,7 @@ impl Kind for Sshd {
         if only_a_mark_back {
             return vec![];
         }
-        // What systemd listens for is handed over at a start alone: a reload would find its address taken. Sessions stay.
-        let by_socket = found.unit(SOCKET).is_ok_and(|unit| unit.active == "active");
-        let verb = if by_socket { "restart" } else { "reload" };
-        acts.extend(running(found).map(|name| Act::Unit { verb, name }));
+        acts.extend(anew(found));
         acts.push(Act::ClearDue { name: DUE.into() });
         acts
     }

@@ -80,6 +80,20 @@ impl Remote {
         }
     }
 
+    /// By which keys the user's ssh knows it.
+    async fn look_up_known_hosts(&self, queries: &[Query], facts: &mut Facts) {
+        if queries.contains(&Query::KnownHosts) {
+            let known = match &self.outside {
+                None => Err("it is not reached by ssh".to_owned()),
+                Some((lines, login)) => match lines.known(login).await {
+                    Ok(known) => known.keys(),
+                    Err(why) => Err(why),
+                },
+            };
+            facts.put(Query::KnownHosts, known.map(Answer::KnownHosts));
+        }
+    }
+
     /// What the keeper of a disk says, and this controller.
     async fn look_at_disks(&self, queries: &[Query], facts: &mut Facts) {
         for query in queries {
@@ -112,6 +126,7 @@ impl Remote {
         super::handshake::shake(self.outside.as_ref(), queries, facts).await;
         self.look_from_outside(queries, facts).await;
         self.look_up_keys(queries, facts);
+        self.look_up_known_hosts(queries, facts).await;
         self.look_at_disks(queries, facts).await;
         self.look_at_fences(queries, facts).await;
         self.look_up_baseline(queries, facts);

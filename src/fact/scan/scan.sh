@@ -1,9 +1,10 @@
 # What scanners say, for a reading and for the timer's report alike. Nothing is written but below a directory in memory.
 # `tool NAME` begins; `o` and `e` are lines of its two outputs, `code` is how it ended; another word says why it did not run.
 # L is how long each may take, in seconds, D the directory of ClamAV's signatures.
+# sc_memory DIR…: sets t to a new directory in the first that is memory.
 sc_memory() {
-  for m in /dev/shm /run; do
-    [ "$(stat -f -c %T "$m" 2>/dev/null)" = tmpfs ] && t=$(mktemp -d "$m/.steadfast-scan.XXXXXX" 2>/dev/null) && return 0
+  for m; do
+    [ "$(stat -f -c %T "$m" 2>/dev/null)" = tmpfs ] && t=$(mktemp -d "$m/steadfast-scan.XXXXXX" 2>/dev/null) && return 0
   done
   echo no-memory; return 1
 }
@@ -35,16 +36,17 @@ sc_clamav() {
   [ -n "$v" ] || { echo no-base; return; }
   a=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo); n=$((n + 65536))
   [ "${a:-0}" -gt "$n" ] || { echo "memory $n ${a:-0}"; return; }
-  sc_memory || return
+  sc_memory /dev/shm /run || return
   (trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM
   sc_run clamscan --infected --recursive --no-summary --database="$D" --tempdir="$t" --exclude-dir='^/(proc|sys)(/|$)' --exclude-dir="^$t" -- "$@")
 }
-# It would keep copies of passwd and group for the next time, and a log below /var: here it may do neither.
+# It would keep copies of passwd and group for the next time, a log, and lists among its own files: here all of it is a copy in memory.
 sc_rkhunter() {
   echo 'tool rkhunter'
   command -v rkhunter >/dev/null 2>&1 || { echo absent; return; }
   if [ -s /var/lib/rkhunter/db/rkhunter.dat ]; then echo "base $(stat -c %Y /var/lib/rkhunter/db/rkhunter.dat)"; else echo no-base; return; fi
-  sc_memory || return
+  # Below /dev it would warn of its own files; the timer's unit may write in its own place below /run alone.
+  sc_memory /run /run/steadfast-scan /dev/shm || return
   (trap 'rm -rf -- "$t"' EXIT; trap 'exit 1' HUP INT TERM
-  sc_run rkhunter --check --skip-keypress --nocolors --report-warnings-only --logfile "$t/log" --no-mail-on-warning --syslog none --tmpdir "$t" --disable group_changes,passwd_changes)
+  cp -R /var/lib/rkhunter/db "$t/db" && sc_run rkhunter --check --skip-keypress --nocolors --report-warnings-only --logfile "$t/log" --no-mail-on-warning --syslog none --tmpdir "$t" --dbdir "$t/db" --disable group_changes,passwd_changes)
 }

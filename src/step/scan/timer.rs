@@ -59,7 +59,7 @@ fn files(often: Often, look: &Look) -> [(&'static str, String, Mode); 3] {
     );
     let service = format!(
         "# Kept by steadfast.\n[Unit]\nDescription=Scans this host for changed files, malware and rootkits\n\n[Service]\nType=oneshot\n\
-         ExecStart=/bin/sh {SCRIPT}\nStateDirectory=steadfast-scan\nStateDirectoryMode=0700\nTimeoutStartSec={}\nNice=19\n\
+         ExecStart=/bin/sh {SCRIPT}\nStateDirectory=steadfast-scan\nStateDirectoryMode=0700\nRuntimeDirectory=steadfast-scan\nRuntimeDirectoryMode=0700\nTimeoutStartSec={}\nNice=19\n\
          IOSchedulingClass=idle\nNoNewPrivileges=yes\nProtectSystem=strict\n",
         look.patience(),
     );

@@ -55,6 +55,8 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Baseline => Answer::Baseline(None),
         Query::Incident => Answer::Incident(crate::fact::Incident::default()),
         Query::Signs(_) => Answer::Signs(Box::default()),
+        Query::HostKeys => Answer::HostKeys(vec![]),
+        Query::KnownHosts => return Err("nobody knows this world".into()),
         Query::Scan(look) => Answer::Scan(quiet(look)),
         Query::KeyFiles => Answer::KeyFiles(crate::fact::KeyFiles::default()),
         Query::Disk(_) => Answer::Disk(state.disk.clone()),

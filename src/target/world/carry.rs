@@ -64,6 +64,10 @@ pub fn carry(state: &mut State, act: &Act) -> Result<(), String> {
         }
         Act::UnloadModule { name } => state.modules.entry(name.clone()).or_default().loaded = false,
         Act::Unit { verb, name } => unit(state, verb, name)?,
+        Act::MakeKey { path } => {
+            state.file(path, "PRIVATE", 0o600);
+            state.file(&format!("{path}.pub"), "ssh-ed25519 AAAA", 0o644);
+        }
         Act::ReloadUnits => state.units.values_mut().for_each(|unit| unit.needs_reload = false),
         Act::AuditRules { .. } => {
             let files = state.files.iter().filter(|(path, _)| path.starts_with("/etc/audit/rules.d/"));

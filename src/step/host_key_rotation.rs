@@ -1,0 +1,388 @@
+//! The key by which a host proves who it is, replaced: both keys for a time, known_hosts first, then the old ones go.
+//!
+//! ```yaml
+//! - id: host-key
+//!   host_key_rotation: {max_age: 730d}
+//! - id: host-key-after-the-intrusion
+//!   host_key_rotation: {made_since: "2026-11-27T02:00:00Z"}
+//! ```
+//!
+//! `ssh-keygen` makes an ed25519 pair on the host, where its private half stays. Then, in stages that are each written down in
+//! the ledger before they begin: sshd has it beside the old keys; its public half, read over the connection that the old key
+//! vouches for, goes into known_hosts of this controller, beside each line of the old key; sshd shows the new key first, and a
+//! login that takes no other key must get in; the old keys of every type go, files and all; once more a login that takes the new key alone;
+//! one that takes the old ones alone must be refused; only then known_hosts loses their lines. Checking of host keys is strict all
+//! the time. What cannot be proven goes back: the guard's way back is exact.
+//!
+//! Whoever dies in between leaves a host whose key known_hosts knows: the new line is there before the key is shown, the old
+//! one until it is not shown any more. The next run goes on from there.
+//!
+//! Of several hosts the first is always a batch of its own, and its failure stops the rest.
+//!
+//! A key is too old after `max_age` (two years unless told), by the ledger or by the time of its file; with `made_since`, also if it
+//! was made before a moment, such as the end of an intrusion; and one that is too weak is as well.
+//!
+//! Way back: none by `rollback`, for the old key is to be dead; another rotation makes a new one. Disruption: reload of sshd;
+//! connections stay. It touches the way in.
+//!
+//! Traps:
+//! - known_hosts of other people and machines still name the old key. OpenSSH's clients with `UpdateHostKeys` learn the new one at
+//!   a login while both are there, which is for seconds: give it to the others yourself (`ssh-keyscan`, compared with `ssh-keygen -l`).
+//! - The old files go from the host; its journal keeps a copy, root's alone, for as long as it keeps the run.
+//! - The new key is the only one afterwards: RSA and ECDSA go as well. Clients without ed25519 are older than 2014.
+//! - `HostKey` must not be set elsewhere in sshd's files, and the host must be known by a line of its own, not by a pattern, a
+//!   certificate authority or a command.
+//! - A snapshot from before has the old key: going back to it needs the old line again.
+
+use super::file::set_files;
+use super::words::place;
+use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val, sshd};
+use crate::act::Act;
+use crate::fact::{Content, Facts, Gap, HostKey, KeyEvent, Known, Query, Ring};
+use crate::fault::{Fault, Faults};
+use crate::host::PublicKey;
+use crate::moment::{day, length, moment};
+use crate::yaml::Node;
+use serde::Deserialize;
+
+/// The host's own key.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostKeyRotation {
+    /// How old the key may become: `730d`.
+    #[serde(default = "usual_age")]
+    max_age: String,
+    /// Keys made before this moment are too old as well: `2026-11-27` or `2026-11-27T02:00:00Z`.
+    #[serde(default)]
+    made_since: Option<String>,
+}
+
+/// How far a change of a host's key has come: what is next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKeyTurn {
+    /// A pair is made on the host.
+    Make,
+    /// It is there, and is written down: its public half, and where the private one lies.
+    Note(PublicKey, String),
+    /// sshd gets it beside the old ones.
+    Offer(PublicKey),
+    /// known_hosts learns it.
+    Learn { old: Vec<PublicKey>, new: PublicKey },
+    /// sshd shows it first, and it is proven.
+    Prefer(PublicKey),
+    /// From now on it is the host's key.
+    Switch(PublicKey),
+    /// The old ones go, while the new one is proven.
+    Remove { old: Vec<PublicKey>, stays: PublicKey },
+    /// The old ones must not be shown any more, and known_hosts forgets them.
+    Forget(Vec<PublicKey>),
+    /// Files of keys that could not be proven go.
+    Sweep,
+    /// Nothing is left to do.
+    Done,
+}
+
+/// Under which name the ledger keeps host keys: no user can be called so.
+pub const OWNER: &str = "host key";
+/// What the ledger says of where a private half lies on its host.
+pub const AT: &str = "host ";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-steadfast-host-key.conf";
+const DIRECTORY: &str = "/etc/ssh/sshd_config.d";
+const DEFAULTS: [&str; 4] = [
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssh/ssh_host_dsa_key",
+];
+const HEAD: &str = "# Kept by steadfast: `host_key_rotation`.\n";
+const KEY: &str = "host key";
+
+const PAIR: &str = "pair";
+const LEDGER: &str = "ledger";
+const LINE: &str = "line";
+const LOGIN: &str = "login";
+const GOES: &str = "goes";
+const REFUSED: &str = "refused";
+
+fn usual_age() -> String {
+    "730d".into()
+}
+
+impl Check for HostKeyRotation {
+    fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        if length(&self.max_age).is_none() {
+            let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
+            faults.push(fault.hint("write 730d, 12h or 30m"));
+        }
+        if self.made_since.as_deref().is_some_and(|text| moment(text).is_none()) {
+            let fault = Fault::new("this is no moment").at(place(body, "made_since"));
+            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC"));
+        }
+        Faults::some(faults).map_or(Ok(()), Err)
+    }
+}
+
+/// What is known of the host, put together.
+struct Scene<'a> {
+    ring: &'a Ring,
+    keys: &'a [HostKey],
+    /// The files that sshd has keys from, in its order.
+    shown: Vec<String>,
+    known: &'a [PublicKey],
+    drop_in: Option<&'a str>,
+}
+
+impl<'a> Scene<'a> {
+    fn of(found: &'a Facts) -> Result<Self, Gap> {
+        let told = found.sshd(None).map_err(|gap| match gap {
+            Gap::Unknown(why) if why.ends_with("is not installed") => Gap::Missing(why),
+            gap => gap,
+        })?;
+        let keys = found.host_keys()?;
+        let drop_in = match found.file(DROP_IN)? {
+            Content::Absent => None,
+            content => Some(content.text().ok_or_else(|| Gap::Impossible(format!("{DROP_IN} is no text")))?),
+        };
+        let configured = told.0.get("hostkey").cloned().unwrap_or_default();
+        let ours: Vec<&str> = drop_in.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("HostKey ")).collect();
+        let meant = |path: &String| if drop_in.is_some() { ours.contains(&path.as_str()) } else { DEFAULTS.contains(&path.as_str()) };
+        if let Some(other) = configured.iter().find(|path| !meant(path)) {
+            return Err(Gap::Impossible(format!("another file of sshd sets HostKey {other}: take it out there first")));
+        }
+        if found.stat(DIRECTORY)?.is_empty() {
+            return Err(Gap::Impossible(format!("there is no {DIRECTORY}, which sshd would read")));
+        }
+        // Defaults that are not there are passed over by sshd.
+        let shown: Vec<String> = configured.into_iter().filter(|path| keys.iter().any(|key| key.path == *path)).collect();
+        if shown.is_empty() {
+            return Err(Gap::Impossible("no key of the host can be read: has it a passphrase, or an agent?".into()));
+        }
+        let known = found.known_hosts()?;
+        Ok(Self { ring: found.ring(OWNER)?, keys, shown, known, drop_in })
+    }
+
+    fn key(&self, path: &str) -> Option<&HostKey> {
+        self.keys.iter().find(|key| key.path == path)
+    }
+
+    /// The pair behind a word of the ledger, if it is on the host as it was written down.
+    fn there(&self, known: &Known) -> Option<&HostKey> {
+        self.key(known.lock.strip_prefix(AT)?).filter(|key| key.public.is(&known.public))
+    }
+
+    /// The keys that sshd has, but for one.
+    fn others(&self, but: &HostKey) -> Vec<&HostKey> {
+        self.shown.iter().filter(|path| **path != but.path).filter_map(|path| self.key(path)).collect()
+    }
+
+    fn is_known(&self, key: &PublicKey) -> bool {
+        self.known.iter().any(|known| known.is(key))
+    }
+
+    /// The row that makes sshd have these files, in this order.
+    fn drop_in(&self, paths: &[&str]) -> Row {
+        let lines: String = paths.iter().map(|path| format!("HostKey {path}\n")).collect();
+        let data = |text: &str| Val::Data(text.as_bytes().into());
+        Row::new(DROP_IN, "content", self.drop_in.map_or(Val::Absent, data), data(&format!("{HEAD}{lines}")))
+    }
+}
+
+impl HostKeyRotation {
+    /// Why a key must go.
+    fn due(&self, made: u64, public: &PublicKey, now: u64) -> Option<String> {
+        let told = format!("{} {}, made {}", public.kind, public.fingerprint(), day(made));
+        if let Some(since) = self.made_since.as_deref().filter(|since| moment(since).is_some_and(|since| made < since)) {
+            return Some(format!("{told}; before {since}"));
+        }
+        if let Some(weak) = public.weakness() {
+            return Some(format!("{told}; {weak}"));
+        }
+        let old = now.saturating_sub(made) > length(&self.max_age).unwrap_or(u64::MAX);
+        old.then(|| format!("{told}; older than {}", self.max_age))
+    }
+
+    /// What differs, and what is next.
+    fn look(&self, found: &Facts) -> Result<(Vec<Row>, HostKeyTurn), Gap> {
+        let scene = Scene::of(found)?;
+        let (mut rows, turn) = self.on(&scene);
+        let undone = |known: &&Known| known.word == KeyEvent::Undone;
+        let files = scene.ring.keys.iter().filter(undone).filter_map(|known| scene.there(known));
+        let dead: Vec<&HostKey> = files.filter(|key| !scene.shown.contains(&key.path)).collect();
+        if dead.is_empty() {
+            return Ok((rows, turn));
+        }
+        // What comes after is told as words: it is planned anew.
+        rows.retain(of_controller);
+        let first = dead.iter().map(|key| Row::new(&key.path, "state", "present", Val::Absent));
+        Ok((first.chain(rows).collect(), HostKeyTurn::Sweep))
+    }
+
+    fn on(&self, scene: &Scene<'_>) -> (Vec<Row>, HostKeyTurn) {
+        let ring = scene.ring;
+        let current = ring.current().and_then(|known| Some((known, scene.there(known)?)));
+        let pending = ring.pending().and_then(|known| Some((known, scene.there(known)?)));
+        if let Some((known, key)) = pending {
+            return Self::coming(scene, known, key);
+        }
+        let due = match current {
+            Some((known, key)) => self.due(known.made.unwrap_or(key.made), &key.public, ring.now),
+            // Of keys that nobody wrote down the oldest counts.
+            None => scene.shown.iter().filter_map(|path| scene.key(path)).find_map(|key| self.due(key.made, &key.public, ring.now)),
+        };
+        match (due, current) {
+            (None, Some((_, key))) => Self::staying(scene, key),
+            (None, None) => (vec![], HostKeyTurn::Done),
+            (Some(due), _) => {
+                let made = scene.keys.iter().rev().find(|key| self.is_new(scene, key));
+                let turn = made.map_or(HostKeyTurn::Make, |key| HostKeyTurn::Note(key.public.clone(), key.path.clone()));
+                let field = if made.is_some() { LEDGER } else { PAIR };
+                let going = scene.shown.iter().map(|path| Row::new(path, GOES, "present", Val::Absent));
+                let mut rows = vec![Row::new(KEY, field, due, "a new ed25519 key")];
+                rows.extend(going);
+                (rows, turn)
+            }
+        }
+    }
+
+    /// A pair that a run made and that died before it could write it down.
+    fn is_new(&self, scene: &Scene<'_>, key: &HostKey) -> bool {
+        let ours = key.path.starts_with("/etc/ssh/ssh_host_ed25519_2") && key.public.kind == "ssh-ed25519";
+        let young = self.due(key.made, &key.public, scene.ring.now).is_none();
+        ours && young && !scene.shown.contains(&key.path) && scene.ring.of(&key.public).is_none()
+    }
+
+    /// On the way to a new key.
+    fn coming(scene: &Scene<'_>, known: &Known, key: &HostKey) -> (Vec<Row>, HostKeyTurn) {
+        let (public, others) = (key.public.clone(), scene.others(key));
+        let old: Vec<&str> = others.iter().map(|key| key.path.as_str()).collect();
+        let mut rows = Vec::new();
+        let turn = if !scene.shown.contains(&key.path) {
+            rows.push(scene.drop_in(&[&old[..], &[&key.path]].concat()));
+            HostKeyTurn::Offer(public.clone())
+        } else if !scene.is_known(&public) {
+            let old = others.iter().map(|key| key.public.clone()).collect();
+            HostKeyTurn::Learn { old, new: public.clone() }
+        } else if scene.shown.first() != Some(&key.path) || known.word != KeyEvent::Proven {
+            if scene.shown.first() != Some(&key.path) {
+                rows.push(scene.drop_in(&[&[key.path.as_str()], &old[..]].concat()));
+            }
+            HostKeyTurn::Prefer(public.clone())
+        } else {
+            HostKeyTurn::Switch(public.clone())
+        };
+        if !scene.is_known(&public) {
+            rows.push(Row::new("known_hosts", LINE, Val::Absent, public.fingerprint()));
+        }
+        let now = others.first().map_or("none".to_owned(), |key| key.public.fingerprint());
+        rows.push(Row::new(KEY, LOGIN, now, public.fingerprint()));
+        rows.extend(old.iter().map(|path| Row::new(*path, GOES, "present", Val::Absent)));
+        (rows, turn)
+    }
+
+    /// The new key is the one, and whatever is left of others goes.
+    fn staying(scene: &Scene<'_>, key: &HostKey) -> (Vec<Row>, HostKeyTurn) {
+        let stays = key.public.clone();
+        let replaced = |known: &&Known| !known.public.is(&stays) && matches!(known.word, KeyEvent::Removing | KeyEvent::Current);
+        let left: Vec<&Known> = scene.ring.keys.iter().filter(replaced).collect();
+        // Files of keys that are to be dead, also where sshd has them no more.
+        let dead = |one: &&HostKey| one.path != key.path && (scene.shown.contains(&one.path) || left.iter().any(|known| known.public.is(&one.public)));
+        let files: Vec<&HostKey> = scene.keys.iter().filter(dead).collect();
+        let mut rows = Vec::new();
+        if scene.shown != [key.path.clone()] {
+            rows.push(scene.drop_in(&[&key.path]));
+        }
+        rows.extend(files.iter().map(|one| Row::new(&one.path, "state", "present", Val::Absent)));
+        let mut old: Vec<PublicKey> = files.iter().map(|one| one.public.clone()).collect();
+        let more = left.iter().map(|known| known.public.clone()).filter(|key| !old.iter().any(|old| old.is(key)));
+        let more: Vec<PublicKey> = more.collect();
+        old.extend(more);
+        let turn = match () {
+            () if !rows.is_empty() => HostKeyTurn::Remove { old: old.clone(), stays },
+            () if !old.is_empty() => HostKeyTurn::Forget(old.clone()),
+            () => HostKeyTurn::Done,
+        };
+        rows.extend(old.iter().map(|key| Row::new(key.fingerprint(), REFUSED, "not proven", "proven")));
+        (rows, turn)
+    }
+}
+
+/// Rows that are the controller's to make true, not the host's, or come later.
+fn of_controller(row: &Row) -> bool {
+    matches!(row.field.as_str(), LEDGER | LINE | LOGIN | GOES | REFUSED)
+}
+
+/// Where the next pair will lie: a name that tells its day, and that nobody has.
+fn new_path(scene: &Scene<'_>) -> String {
+    let day = day(scene.ring.now).replace('-', "");
+    let name = |more: &str| format!("/etc/ssh/ssh_host_ed25519_{day}{more}_key");
+    let free = |path: &String| scene.key(path).is_none();
+    let mut names = std::iter::once(name("")).chain((2..100).map(|n| name(&format!("-{n}"))));
+    names.find(free).unwrap_or_else(|| name("-x"))
+}
+
+impl Kind for HostKeyRotation {
+    fn facts(&self) -> Vec<Query> {
+        let files = [DROP_IN, sshd::MAIN].map(|path| Query::File(path.into()));
+        let more = [Query::Sshd { user: None }, Query::HostKeys, Query::KnownHosts, Query::Ring(OWNER.into())];
+        let units = sshd::units().into_iter().map(Query::Unit);
+        files.into_iter().chain(more).chain(units).chain([Query::Stat(DIRECTORY.into())]).collect()
+    }
+
+    fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        self.look(found).map(|(rows, _)| rows)
+    }
+
+    fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
+        let mut acts = Vec::new();
+        if to.iter().any(|setting| setting.field == PAIR && setting.to != Val::Absent)
+            && let Ok(scene) = Scene::of(found)
+        {
+            acts.push(Act::MakeKey { path: new_path(&scene) });
+        }
+        let drop_in: Vec<Setting> = to.iter().filter(|setting| setting.object == DROP_IN).cloned().collect();
+        if !drop_in.is_empty() {
+            acts.extend(set_files(&drop_in, None));
+            acts.extend(sshd::anew(found));
+        }
+        for setting in to.iter().filter(|setting| setting.field == "state" && setting.to == Val::Absent) {
+            acts.extend([setting.object.clone(), format!("{}.pub", setting.object)].map(|path| Act::Remove { path }));
+        }
+        acts
+    }
+
+    fn first(&self, rows: &[Row]) -> usize {
+        let class = |row: &Row| if of_controller(row) { row.field.clone() } else { String::new() };
+        let Some(first) = rows.first().map(class) else { return 0 };
+        rows.iter().position(|row| class(row) != first).unwrap_or(rows.len())
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![
+            Claim::owns(Object::Path(DROP_IN.into()), "content", "the host's key"),
+            Claim::owns(Object::Other("sshd", "HostKey".into()), "value", "rotated"),
+            Claim::Reads(Object::Path(sshd::MAIN.into())),
+            Claim::Reads(Object::Package("openssh-server".into())),
+        ]
+    }
+
+    fn access(&self) -> bool {
+        true
+    }
+
+    fn disruption(&self) -> Disruption {
+        Disruption::Reload
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::None("the key that was replaced is to be dead; another rotation makes a new one".into())
+    }
+
+    fn rotates(&self) -> bool {
+        true
+    }
+
+    fn host_key_turn(&self, found: &Facts) -> Option<HostKeyTurn> {
+        self.look(found).ok().map(|(_, turn)| turn)
+    }
+}
