@@ -91,3 +91,23 @@ fn nothing_of_anothers_file_is_believed() {
     assert_eq!(here.call(&["import", "ansible", "nowhere.yml"]).code, 1);
     assert_eq!(Here::with(&[("m.yml", "a: 1\n")]).call(&["import", "ansible", "m.yml"]).code, 1);
 }
+
+#[test]
+fn parts_of_a_role_know_its_defaults_and_what_they_hold() {
+    let here = Here::with(&[
+        ("role/defaults/main.yml", "rule_1: true\nmode: strict\nusers: [a]\nset_later: true\n"),
+        (
+            "role/tasks/section_1/one.yml",
+            "- name: One\n  sysctl: {name: kernel.kptr_restrict, value: 2}\n  when: [rule_1, mode == 'strict' and users | length > 0]\n\
+             - name: Two\n  sysctl: {name: kernel.dmesg_restrict, value: 1}\n  when: mode\n\
+             - set_fact: {set_later: false}\n\
+             - name: Three\n  sysctl: {name: kernel.sysrq, value: 0}\n  when: set_later\n",
+        ),
+    ]);
+    let (ours, left) = here.import("role/tasks/section_1/one.yml");
+    assert!(ours.contains("rule_1") && ours.contains("mode == \\\"strict\\\" && size(users) > 0"), "{ours}");
+    for line in ["one.yml:4: sysctl: the condition `mode`", "one.yml:8: sysctl: the condition `set_later`"] {
+        assert!(left.contains(line), "{line} is not in\n{left}");
+    }
+    assert!(left.ends_with("1 steps were translated, 3 were left to you\n"), "{left}");
+}

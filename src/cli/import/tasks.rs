@@ -130,7 +130,10 @@ impl Reader {
         play.head.push(("name".into(), Yaml::of(format!("Imported from {name}"))));
         play.head.push(("hosts".into(), Yaml::of("all")));
         play.head.push(("become".into(), Yaml::Word("true".into())));
-        let role = self.path.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+        // Roles keep parts of their tasks in directories of their own below `tasks`.
+        let tasks_of = |path: &&Path| path.file_name().is_some_and(|name| name == "tasks");
+        let above = self.path.ancestors().skip(1).find(tasks_of).or(self.path.parent());
+        let role = above.and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
         let defaults = tree(&role.join("defaults/main.yml")).ok();
         learn(&mut self.known, defaults.as_ref());
         forget(&mut self.known, tasks);
