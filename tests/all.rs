@@ -50,5 +50,6 @@ mod ssh;
 mod system;
 mod tls;
 mod triage;
+mod tutorial;
 mod waivers;
 mod wire;

@@ -1,7 +1,7 @@
 //! Every format of the report, from one recorded stream of events with every outcome, an unreachable host, a host that was
 //! never begun with, and a host that says the worst it can.
 
-use crate::common::steadfast;
+use crate::common::{Here, steadfast};
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
 use steadfast::event::Event;
@@ -113,6 +113,22 @@ fn the_json_report_keeps_its_schema() {
     assert!(!judge.is_valid(&document), "a word that no outcome has");
     let run = steadfast(&["schema", "report"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&run.out).unwrap(), schema);
+}
+
+#[test]
+fn the_report_of_a_real_check_keeps_the_published_schema() {
+    let steps = "name: real\nhosts: all\nsteps:\n- {id: there, file: {path: /etc/hostname, mode: '0000'}}\n\
+                 - {id: gone, file: {path: /etc/nowhere/nothing, mode: '0600'}}\n- {id: kernel, sysctl: {key: kernel.pid_max, value: 17}}\n";
+    let here = Here::with(&[("p.yml", steps), ("i.yml", "all: {hosts: {here: {ansible_connection: local}}}\n")]);
+    let run = here.call(&["check", "p.yml", "-i", "i.yml", "--report", "json:r.json"]);
+    let text = std::fs::read_to_string(here.path("r.json")).unwrap_or_else(|_| panic!("{}{}", run.out, run.err));
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let schema = here.call(&["schema", "report"]).out;
+    let judge = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let faults: Vec<String> =
+        judge.iter_errors(&document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(document["results"].as_array().map(Vec::len), Some(3), "{text}");
 }
 
 /// A schema of our own for the part of a published one that we use: strict, so that no field is misspelt.

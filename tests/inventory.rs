@@ -378,3 +378,14 @@ proptest::proptest! {
         let _ = inventory.select_within("all", &text);
     }
 }
+
+#[test]
+fn a_truth_on_the_command_line_is_one_and_all_else_is_text() {
+    let book = "hosts: all\nvars: {on: true, word: x}\nsteps:\n- {id: a, when: on, file: {path: /a, state: absent}}\n\
+                - {id: b, when: word == \"7\", file: {path: /b, state: absent}}\n";
+    let here = crate::common::Here::with(&[("p.yml", book)]);
+    let run = here.call(&["validate", "p.yml", "-i", "web,", "-e", "on=false word=7"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let run = here.call(&["validate", "p.yml", "-i", "web,", "-e", "on=no"]);
+    assert!(run.code == 1 && run.err.contains("this one is a string"), "{}{}", run.out, run.err);
+}

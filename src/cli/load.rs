@@ -134,7 +134,7 @@ fn options(scope: &Scope) -> Result<Options, Faults> {
     })
 }
 
-/// `-e`: `name=value …`, a map in JSON or YAML, or `@FILE`.
+/// `-e`: `name=value …` (a text; `true` and `false` are truths), a map in JSON or YAML, or `@FILE`.
 fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
     let mut all = expr::Scope::new();
     for word in words {
@@ -164,7 +164,13 @@ fn extra(words: &[String]) -> Result<expr::Scope, Faults> {
                         .hint("values with blanks go into a map: -e '{name: \"some words\"}'")
                         .into());
                 };
-                all.insert(name.into(), value.into());
+                // Texts, as with Ansible; but what can be nothing else than a truth is one, or no condition could take it.
+                let value = match value {
+                    "true" => true.into(),
+                    "false" => false.into(),
+                    text => text.into(),
+                };
+                all.insert(name.into(), value);
             }
         }
     }

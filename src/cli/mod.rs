@@ -133,7 +133,8 @@ struct Scope {
     /// No steps with one of these tags.
     #[arg(long, value_name = "TAG", value_delimiter = ',', add = complete::tags())]
     skip_tags: Vec<String>,
-    /// Variables that win over all others: `name=value`, a JSON or YAML map, or `@FILE`.
+    /// Variables that win over all others: `name=value` (a text, or true or false), a JSON or YAML map, or
+    /// `@FILE`.
     #[arg(short, long, value_name = "VARS")]
     extra_vars: Vec<String>,
     /// Act as root by sudo where neither playbook nor inventory says.
