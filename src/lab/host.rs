@@ -22,8 +22,6 @@ pub fn raise(lab: &Lab, host: &LabHost) -> Result<String> {
     }
     mount(lab, host)?;
     let root = lab.root(host);
-    let key = root.join("etc/ssh/ssh_host_ed25519_key");
-    tool::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &host.name, "-f", &key.to_string_lossy()])?;
     write(&root, "etc/hostname", &format!("{}\n", host.name), 0o644)?;
     write(&root, "etc/hosts", &format!("127.0.0.1 localhost\n127.0.1.1 {}\n", host.name), 0o644)?;
     let public = lab.dir().join("id_ed25519.pub");
@@ -35,6 +33,9 @@ pub fn raise(lab: &Lab, host: &LabHost) -> Result<String> {
     let script = format!("printf '%s\\n' 'pwadmin:{}' | chpasswd", lab.password);
     tool::run("chroot", &[&root.to_string_lossy(), "sh", "-c", &script])?;
     copy_settings(&root.join("usr/lib/steadfast-lab/sys"))?;
+    // Last, as at the first start of an image: what is older than a host's own key came with the host.
+    let key = root.join("etc/ssh/ssh_host_ed25519_key");
+    tool::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &host.name, "-f", &key.to_string_lossy()])?;
     boot(lab, host)?;
     let public = fs::read_to_string(key.with_extension("pub")).map_err(|e| cannot("read", &key, &e))?;
     let words: Vec<&str> = public.split_whitespace().take(2).collect();
