@@ -182,7 +182,7 @@ impl Site {
         let host = reached.first().ok_or_else(missing)?;
         let mut last = missing();
         // A sshd that begins anew may be away for a moment.
-        for pause in [0u64, 300, 1000, 3000] {
+        for pause in [0u64, 300, 1000, 3000, 9000] {
             tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
             match self.run.opener.by_host_key(host, keys).await {
                 Ok(()) => return Ok(()),
