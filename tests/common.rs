@@ -85,22 +85,15 @@ impl Fleet {
 
     /// A login that uses nothing but this private half, without steadfast.
     pub fn lets_in(&self, host: &str, private: &Path) -> bool {
-        let address = &self.0.host(host).unwrap().address;
-        let known = format!("UserKnownHostsFile={}", self.0.dir().join("known_hosts").display());
+        self.logs_in(host, private, &self.0.dir().join("known_hosts"), &["IdentitiesOnly=yes", "IdentityAgent=none"])
+    }
+
+    /// A login by ssh alone, with these options and no configuration of this machine's.
+    pub fn logs_in(&self, host: &str, private: &Path, known_hosts: &Path, options: &[&str]) -> bool {
         let mut ssh = Command::new("ssh");
-        ssh.args([
-            "-F",
-            "none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "IdentitiesOnly=yes",
-            "-o",
-            "IdentityAgent=none",
-            "-o",
-            &known,
-        ]);
-        ssh.arg("-i").arg(private).args(["-l", "root", address, "true"]);
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", &format!("UserKnownHostsFile={}", known_hosts.display())]);
+        ssh.args(options.iter().flat_map(|option| ["-o", option]));
+        ssh.arg("-i").arg(private).args(["-l", "root", &self.0.host(host).unwrap().address, "true"]);
         ssh.output().unwrap().status.success()
     }
 
@@ -256,5 +249,44 @@ impl Here {
 
     pub fn call(&self, words: &[&str]) -> Run {
         told(&call(words).current_dir(self.0.path()).output().unwrap())
+    }
+}
+
+/// Now, in whole seconds, as a playbook says it.
+pub fn moment() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    steadfast::moment::written(since.as_millis() as u64)
+}
+
+/// How a call must end.
+pub fn ends(run: &Run, code: i32) {
+    assert_eq!(run.code, code, "{}{}", run.out, run.err);
+}
+
+/// What a check found: the sign, the thing and the evidence.
+pub fn findings(run: &Run) -> Vec<(String, String, String)> {
+    let events = run.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let rows = events.flat_map(|event| event["rows"].as_array().cloned().unwrap_or_default());
+    let text = |row: &serde_json::Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    rows.map(|row| (text(&row, "field"), text(&row, "object"), text(&row, "found"))).collect()
+}
+
+/// Every sign that `plant.sh` leaves must be among these.
+pub fn all_planted(found: &[(String, String, String)], other: &str) {
+    for (sign, object, evidence) in [
+        ("uid-0", "user toor", "high: it has uid 0"),
+        ("foreign-key", "/root/.ssh/authorized_keys", "intruder"),
+        ("private-key", "/root/.ssh/id_backup", "high: others can read this private key (mode 0644"),
+        ("deleted-executable", "process ", "/tmp/.x7f3k9q2b1 (deleted)"),
+        ("temporary-executable", "process ", "/tmp/.x7f3k9q2b1"),
+        ("start-up", "/etc/cron.d/sysupdate", "medium: no package brought it"),
+        ("start-up", "/etc/systemd/system/dbus-helper.service", "medium: no package brought it"),
+        ("listening", "tcp 0.0.0.0:2222", "/var/lib/.cache/door.py"),
+        ("listening", "tcp 0.0.0.0:6379", "high: "),
+        ("tftp", "udp 0.0.0.0:69", "/var/lib/.cache/door.py"),
+        ("outbound", &format!("tcp to {other}:4444"), "bash"),
+    ] {
+        let is = |(s, o, e): &&(String, String, String)| s == sign && o.starts_with(object) && e.contains(evidence);
+        assert!(found.iter().any(|one| is(&one)), "{sign} of {object} ({evidence}) is not among {found:#?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The night of an intrusion, whole, on real hosts: a clean snapshot, somebody breaks in, and one playbook finds every sign, keeps
 //! evidence, cuts the host off, goes back, hardens, replaces the keys, looks again and lets the host go. The report tells the night.
 
-use crate::common::{Fleet, Run, told};
+use crate::common::{Fleet, Run, all_planted, findings, told};
 use serde_json::Value as Json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -61,34 +61,6 @@ fn own_key(fleet: &Fleet) -> PathBuf {
     let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
     ends(&fleet.inside("h1", &format!("echo '{}' >>/root/.ssh/authorized_keys", public.trim())), 0, "");
     path
-}
-
-/// What a check found: the sign, the thing and the evidence.
-fn findings(run: &Run) -> Vec<(String, String, String)> {
-    let events = run.out.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
-    let rows = events.flat_map(|event| event["rows"].as_array().cloned().unwrap_or_default());
-    let text = |row: &Json, field: &str| row[field].as_str().unwrap_or_default().to_owned();
-    rows.map(|row| (text(&row, "field"), text(&row, "object"), text(&row, "found"))).collect()
-}
-
-/// Every sign that `plant.sh` leaves must be among these.
-fn all_planted(found: &[(String, String, String)], other: &str) {
-    for (sign, object, evidence) in [
-        ("uid-0", "user toor", "high: it has uid 0"),
-        ("foreign-key", "/root/.ssh/authorized_keys", "intruder"),
-        ("private-key", "/root/.ssh/id_backup", "high: others can read this private key (mode 0644"),
-        ("deleted-executable", "process ", "/tmp/.x7f3k9q2b1 (deleted)"),
-        ("temporary-executable", "process ", "/tmp/.x7f3k9q2b1"),
-        ("start-up", "/etc/cron.d/sysupdate", "medium: no package brought it"),
-        ("start-up", "/etc/systemd/system/dbus-helper.service", "medium: no package brought it"),
-        ("listening", "tcp 0.0.0.0:2222", "/var/lib/.cache/door.py"),
-        ("listening", "tcp 0.0.0.0:6379", "high: "),
-        ("tftp", "udp 0.0.0.0:69", "/var/lib/.cache/door.py"),
-        ("outbound", &format!("tcp to {other}:4444"), "bash"),
-    ] {
-        let is = |(s, o, e): &&(String, String, String)| s == sign && o.starts_with(object) && e.contains(evidence);
-        assert!(found.iter().any(|one| is(&one)), "{sign} of {object} ({evidence}) is not among {found:#?}");
-    }
 }
 
 /// The turns of the one incident of a JSON report: the word, when, what, by which run.

@@ -1,10 +1,8 @@
 //! The keys of hosts are replaced on real hosts: strict all the time, known before they are shown, whatever breaks.
 
-use crate::common::{Fleet, Run, told};
+use crate::common::{Fleet, Run, ends, moment, told};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 use steadfast::host::PublicKey;
 
 fn on(fleet: &Fleet, state: &str, words: &[&str], die_at: Option<&str>) -> Run {
@@ -14,16 +12,6 @@ fn on(fleet: &Fleet, state: &str, words: &[&str], die_at: Option<&str>) -> Run {
         call.env("STEADFAST_DIE_AT", at);
     }
     told(&call.output().unwrap())
-}
-
-/// Now, in whole seconds, as a playbook says it.
-fn moment() -> String {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    steadfast::moment::written(ms)
-}
-
-fn ends(run: &Run, code: i32) {
-    assert_eq!(run.code, code, "{}{}", run.out, run.err);
 }
 
 fn book(fleet: &Fleet, name: &str, since: &str) -> String {
@@ -54,19 +42,8 @@ fn files(fleet: &Fleet, host: &str) -> Vec<String> {
 
 /// Whether a login gets in that knows the host by this file alone.
 fn believes(fleet: &Fleet, host: &str, file: &std::path::Path) -> bool {
-    let mut ssh = Command::new("ssh");
-    ssh.args([
-        "-F",
-        "none",
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "StrictHostKeyChecking=yes",
-        "-o",
-        "GlobalKnownHostsFile=none",
-    ]);
-    ssh.args(["-o", &format!("UserKnownHostsFile={}", file.display()), "-i"]).arg(fleet.0.dir().join("id_ed25519"));
-    ssh.args(["-l", "root", &fleet.0.host(host).unwrap().address, "true"]).output().unwrap().status.success()
+    let own = fleet.0.dir().join("id_ed25519");
+    fleet.logs_in(host, &own, file, &["StrictHostKeyChecking=yes", "GlobalKnownHostsFile=none"])
 }
 
 #[test]

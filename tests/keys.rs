@@ -1,10 +1,10 @@
 //! Keys are replaced on real hosts: by one that is proven alone, never with nobody able to get in, whatever breaks.
 
-use crate::common::{Fleet, Run, told};
+use crate::common::{Fleet, Run, ends, moment, told};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use steadfast::host::PublicKey;
 
 const PASSPHRASE: &str = "keys-test-passphrase-7316";
@@ -17,10 +17,6 @@ fn on(fleet: &Fleet, state: &str, words: &[&str], die_at: Option<&str>) -> Run {
         call.env("STEADFAST_DIE_AT", at);
     }
     told(&call.output().unwrap())
-}
-
-fn ends(run: &Run, code: i32) {
-    assert_eq!(run.code, code, "{}{}", run.out, run.err);
 }
 
 fn book(fleet: &Fleet, name: &str, body: &str) -> String {
@@ -42,12 +38,6 @@ fn kept(fleet: &Fleet, state: &str, host: &str) -> Vec<PathBuf> {
     let dir = fleet.0.dir().join(state).join("keys").join(host).join("root");
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     files.filter(|path| path.extension().is_none_or(|ending| ending != "pub")).collect()
-}
-
-/// Now, in whole seconds, as a playbook says it.
-fn moment() -> String {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    format!("{}Z", &steadfast::event::rfc3339(ms)[..19])
 }
 
 #[test]

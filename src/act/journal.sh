@@ -6,15 +6,15 @@ begin() {
   mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
   [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
   [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
-  copies && S=$(before) || { rm -f "$T".*; say "cannot read or keep what is there now"; return 1; }
+  copies && S=$(before) || { rm -rf "$T".*; say "cannot read or keep what is there now"; return 1; }
   { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; echo begun; } >"$T.new" && durable "$T".* \
-    && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -f "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
+    && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -rf "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
 # copy N PATH: the file as it is, with all that belongs to it; from the directory where it stands, and never a link's
 # target, because a user may swap names meanwhile.
 copy() (
   [ ! -L "$2" ] || exit 0
-  if [ -d "$2" ]; then pin "$2" && empty "./$f" && cp -dR --preserve=all -T -- "./$f" "$T.$1" 2>/dev/null; exit 0; fi
+  if [ -d "$2" ]; then pin "$2" && empty "./$f" && { cp -dR --preserve=all -T -- "./$f" "$T.$1" 2>/dev/null || rm -rf "$T.$1"; }; exit 0; fi
   [ -f "$2" ] || exit 0
   pin "$2" || exit 1
   cp -P --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1

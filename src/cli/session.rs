@@ -3,7 +3,7 @@
 use super::ear::{Ear, Kept};
 use super::keys::keyring;
 use super::report::{deliver, one_on_stdout, past as before};
-use super::terminal::{Wish, approve, ask_hidden, interrupts, width};
+use super::terminal::{Interrupts, approve, ask_hidden, interrupts, width};
 use super::way::Way;
 use super::{Told, say, say_error};
 use crate::act::{Hold, Lease};
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// A command that runs: how hosts are reached, who is asked, what is remembered.
 pub struct Session<'a> {
@@ -39,7 +39,7 @@ pub struct Session<'a> {
     failed: Mutex<(String, BTreeSet<String>)>,
     /// What the last run told, where a report of it is wanted.
     heard: Mutex<Option<(Report, Vec<Event>)>>,
-    wish: watch::Receiver<Wish>,
+    interrupts: Interrupts,
     password: Option<Secret>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Session<'a> {
             approvals: Approvals::default(),
             failed: Mutex::default(),
             heard: Mutex::default(),
-            wish: interrupts(),
+            interrupts: interrupts(),
             password,
         })
     }
@@ -147,20 +147,7 @@ impl<'a> Session<'a> {
 
     /// Nobody interrupted.
     fn goes_on(&self) -> bool {
-        *self.wish.borrow() == Wish::GoOn
-    }
-
-    /// Turns true at the first interrupt.
-    fn stop(&self) -> watch::Receiver<bool> {
-        let (tell, stop) = watch::channel(!self.goes_on());
-        let mut wish = self.wish.clone();
-        tokio::spawn(async move {
-            if wish.wait_for(|wish| *wish != Wish::GoOn).await.is_ok() {
-                let _ = tell.send(true);
-            }
-            tell.closed().await;
-        });
-        stop
+        !*self.interrupts.stop.borrow()
     }
 
     /// Opens lines as this command was told to.
@@ -233,10 +220,10 @@ impl<'a> Session<'a> {
         };
         let told = tokio::spawn(ear.listen(events));
         run.announce(mode);
-        let mut wish = self.wish.clone();
+        let mut abort = self.interrupts.abort.clone();
         let decisions = tokio::select! {
             decisions = work(&run) => decisions,
-            _ = wish.wait_for(|wish| *wish == Wish::Abort) => {
+            _ = abort.wait_for(|abort| *abort) => {
                 if matches!(mode, Mode::Apply | Mode::Rollback) {
                     say_error(&format!("run {} was broken off: `steadfast resume` or `rollback` take it up", run.id));
                 }
@@ -297,7 +284,7 @@ impl<'a> Session<'a> {
         let (listener, events) = mpsc::unbounded_channel();
         let settings = Settings {
             forks: self.way.forks.into(),
-            stop: self.stop(),
+            stop: self.interrupts.stop.clone(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: super::who::who(),

@@ -64,18 +64,18 @@ pub fn ask_hidden(what: &str) -> Result<Secret, Fault> {
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// What the person at the terminal, or who sent the signal, wants of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
-    GoOn,
+#[derive(Debug, Clone)]
+pub struct Interrupts {
     /// What runs ends, nothing new begins.
-    Finish,
+    pub stop: watch::Receiver<bool>,
     /// The run ends here; what it began on hosts ends there by itself.
-    Abort,
+    pub abort: watch::Receiver<bool>,
 }
 
-/// The first interrupt asks to finish, the second to abort; the third ends the program at once.
-pub fn interrupts() -> watch::Receiver<Wish> {
-    let (tell, heard) = watch::channel(Wish::GoOn);
+/// The first interrupt asks to stop, the second to abort; the third ends the program at once.
+pub fn interrupts() -> Interrupts {
+    let (stop, stopped) = watch::channel(false);
+    let (abort, aborted) = watch::channel(false);
     tokio::spawn(async move {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
         loop {
@@ -90,21 +90,16 @@ pub fn interrupts() -> watch::Receiver<Wish> {
                 _ = term => {}
             }
             INTERRUPTED.store(true, Ordering::Relaxed);
-            let wish = *tell.borrow();
-            match wish {
-                Wish::GoOn => {
-                    say_error("interrupted: running steps finish, no further ones start; once more to abort");
-                    let _ = tell.send(Wish::Finish);
-                }
-                Wish::Finish => {
-                    say_error("aborted: what was begun on a host ends there by itself, and its guards with it");
-                    let _ = tell.send(Wish::Abort);
-                }
-                Wish::Abort => std::process::exit(130),
+            if !stop.send_replace(true) {
+                say_error("interrupted: running steps finish, no further ones start; once more to abort");
+            } else if !abort.send_replace(true) {
+                say_error("aborted: what was begun on a host ends there by itself, and its guards with it");
+            } else {
+                std::process::exit(130);
             }
         }
     });
-    heard
+    Interrupts { stop: stopped, abort: aborted }
 }
 
 /// Columns of the terminal; 100 where there is none.

@@ -13,7 +13,7 @@
 //!
 //! Way back: partial. What was installed is removed again, but what came along with it stays; what was removed is
 //! installed again in the version that the repositories have then. Disruption: restart, for services of a package start
-//! or end with it.
+//! or end with it. What people come in by (sshd, sudo, PAM, firewalls, networks) touches the way in, whether it comes or goes.
 //!
 //! Traps:
 //! - A virtual name (`mail-transport-agent`) is not a package: it is never found installed. Name a real one.
@@ -49,7 +49,7 @@ enum State {
     Absent,
 }
 
-/// What one may come in by: removing it can cut the way in.
+/// What one may come in by: installing or removing it can cut the way in.
 const DOORS: [&str; 23] = [
     "openssh-server",
     "openssh",

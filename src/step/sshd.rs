@@ -24,6 +24,7 @@
 //! - What a `Match` block says for some users or addresses is not seen: `sshd -T` tells what holds outside of them.
 //! - Keywords that add up over all files (AcceptEnv, AllowUsers, HostKey, Port …) cannot take away what another file
 //!   adds; the step says which value it is. Take it out there, with `key_value` or `line`.
+//! - `HostKey` is offered in the order of its lines, so their order counts, and a line that two files have counts once.
 //! - A `Port` other than the one that the run comes in by is taken back: `ssh_port` moves it.
 //! - `Match` and `Include` cannot be set here.
 //! - Where `sshd -T` cannot be read (not root, no sshd) the step is unknown.

@@ -11,7 +11,8 @@
 //! Drift is told for both: `live` (the running kernel) and `boot` (the file). A parameter that the kernel does not have
 //! is impossible, unless `if_present: true`.
 //!
-//! Way back: exact, both the live value and the file. Disruption: none.
+//! Way back: exact, both the live value and the file. Disruption: none. Those of the network, of memory, and limits of processes
+//! and open files decide whether a new login gets in: they touch the way in.
 //!
 //! Traps:
 //! - The boot reads the files of all `sysctl.d` directories in the order of their names and the last value stays, so

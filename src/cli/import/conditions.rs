@@ -1,6 +1,8 @@
 //! Conditions of Ansible as ours, where they mean exactly the same: what a host is, and variables whose values are written in
 //! the same files, so that their types are known. What a task registered or set is none of these.
 
+use super::values::{boolean, yaml};
+use super::write::Yaml;
 use crate::yaml::{Node, Value};
 use std::collections::BTreeMap;
 
@@ -20,12 +22,12 @@ pub type Known = BTreeMap<String, Holds>;
 pub fn learn(known: &mut Known, map: Option<&Node>) {
     let Some(Value::Map(entries)) = map.map(|map| &map.value) else { return };
     for (key, value) in entries {
-        let holds = match &value.value {
-            Value::List(_) => Some(Holds::List),
-            Value::Scalar { text, .. } if text.contains("{{") || text.contains("{%") => None,
-            Value::Scalar { text, plain: true } if super::values::boolean(text).is_some() => Some(Holds::Truth),
-            Value::Scalar { text, plain: true } if text.parse::<u32>().is_ok() => Some(Holds::Number),
-            Value::Scalar { .. } => Some(Holds::Text),
+        // By what it is written as, so that the two never differ.
+        let holds = match yaml(value) {
+            Yaml::List(_) => Some(Holds::List),
+            Yaml::Word(word) if boolean(&word).is_some() => Some(Holds::Truth),
+            Yaml::Word(word) if word.parse::<u64>().is_ok() => Some(Holds::Number),
+            Yaml::Text(text) if !text.contains("{{") && !text.contains("{%") => Some(Holds::Text),
             _ => None,
         };
         match holds {
