@@ -57,8 +57,13 @@
 //! same playbook with the place of the `sshd` step, else as impossible on that host. `allow_lockout: true` lets it try;
 //! the guard takes it back when no new login gets in.
 //!
-//! Way back: exact, but for elements that others put into sets of this table. It touches the way in; connections that
-//! stand are not cut, but by `block`.
+//! Where new rules are to be loaded, the connections that stand (tcp) and that they would not let begin are told with the
+//! change, by port, with addresses and programs: `no new ones; these go on` where the kernel already remembers connections; where
+//! it begins to do so only with these rules, what the other end says first on an old connection is taken for something new and is
+//! dropped. What `block` names is `cut`. Addresses with more connections than `connections` lets them have are told as well;
+//! those that stand when the rules are loaded are not counted.
+//!
+//! Way back: exact, but for elements that others put into sets of this table. It touches the way in.
 //!
 //! Traps:
 //! - A packet must pass all tables: what Docker, ufw or firewalld drop stays dropped. What is forwarded (to containers) passes
@@ -83,6 +88,7 @@ use serde::Deserialize;
 use std::net::IpAddr;
 use words::{Block, Egress, Forward, Limit, Policy, Rate};
 
+mod live;
 mod table;
 pub(super) mod words;
 
@@ -143,6 +149,18 @@ pub struct Allow {
     total: Option<Rate>,
     /// How many connections one address may have at a time.
     connections: Option<u32>,
+}
+
+impl Allow {
+    /// Whether it lets a connection (tcp) to this port in: from there, or from anywhere at all.
+    fn admits(&self, sets: &Sets, port: u16, from: Option<IpAddr>) -> bool {
+        let to = self.port.0.iter().any(|span| span.has(Of::Port, port.into()));
+        let whom = |from: IpAddr| {
+            let (of, number) = address(from);
+            self.from.is_everybody() || self.from.spans(sets).iter().any(|span| span.has(of, number))
+        };
+        to && self.protocol != Protocol::Udp && from.is_none_or(whom)
+    }
 }
 
 /// One thing that may go out.
@@ -245,14 +263,7 @@ impl Firewall {
 
     /// Whether a new connection to this port gets in: from there, or from anywhere at all.
     fn opens(&self, port: u16, from: Option<IpAddr>) -> bool {
-        self.allow.iter().any(|allow| {
-            let to = allow.port.0.iter().any(|span| span.has(Of::Port, port.into()));
-            let whom = |from: IpAddr| {
-                let (of, number) = address(from);
-                allow.from.is_everybody() || allow.from.spans(&self.sets).iter().any(|span| span.has(of, number))
-            };
-            to && allow.protocol != Protocol::Udp && from.is_none_or(whom)
-        })
+        self.allow.iter().any(|allow| allow.admits(&self.sets, port, from))
     }
 
     /// Whether it closes the way in that this host has.
@@ -291,7 +302,7 @@ pub(super) fn listening(sshd: &Effective) -> impl Iterator<Item = u16> {
 
 impl Kind for Firewall {
     fn facts(&self) -> Vec<Query> {
-        let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login];
+        let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login, super::net::live::fact()];
         let routes = ROUTES.iter().filter(|_| self.denies_forwarding()).map(|key| Query::Sysctl((*key).into()));
         Self::kept().facts().into_iter().chain(rest).chain(routes).collect()
     }
@@ -345,6 +356,10 @@ impl Kind for Firewall {
             claims.push(Claim::Shuts { but: ports.map(|span| (port(span.from), port(span.to))).collect() });
         }
         claims
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        self.live(found)
     }
 
     fn access(&self) -> bool {
