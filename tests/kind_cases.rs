@@ -12,10 +12,10 @@ use steadfast::cloud::{Fence, Fenced, Rule, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Authorized, Connection, Connections, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group,
-    Hand, Hidden, Holder, HostKey, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending,
-    Private, Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles,
-    Updates, User, WayBack,
+    Accounts, Answer, AptConfig, Audit, Authorized, Connection, Connections, Content, DiskState, Effective, Entry,
+    EntryKind, Facts, Gap, Group, Hand, Hidden, Holder, HostKey, KeyFiles, Known, Listener, Listeners, Login, Module,
+    Mount, Os, Password, Pending, Private, Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid,
+    Unit, UnitFile, UnitFiles, Updates, User, WayBack,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, PublicKey, Version};

@@ -136,7 +136,14 @@ mod tests {
     fn shown(found: &Connections) -> Vec<String> {
         let one = |c: &super::Connection| {
             let arrow = if c.incoming { "<" } else { ">" };
-            format!("{}:{} {arrow} {}:{} {}", c.address, c.port, c.peer, c.peer_port, c.process.as_deref().unwrap_or("-"))
+            format!(
+                "{}:{} {arrow} {}:{} {}",
+                c.address,
+                c.port,
+                c.peer,
+                c.peer_port,
+                c.process.as_deref().unwrap_or("-")
+            )
         };
         found.all.iter().map(one).collect()
     }
@@ -146,18 +153,26 @@ mod tests {
         let ss = "12\nLISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:((\"sshd\",pid=1,fd=3))\nESTAB 0 0 10.0.0.1:22 10.0.0.2:50000 users:((\"sshd\",pid=7,fd=4))\n\
                   ESTAB 0 0 [::ffff:10.0.0.1]:40000 [::ffff:192.0.2.9]:443\nESTAB 0 0 [fe80::1]%eth0:40001 [fe80::2]%eth0:9 users:((\"a \"b\",pid=9,fd=1))\nend ss";
         let found = told(ss).unwrap();
-        let want = ["10.0.0.1:40000 > 192.0.2.9:443 -", "fe80::1:40001 > fe80::2:9 a \"b", "10.0.0.1:22 < 10.0.0.2:50000 sshd"];
+        let want = [
+            "10.0.0.1:40000 > 192.0.2.9:443 -",
+            "fe80::1:40001 > fe80::2:9 a \"b",
+            "10.0.0.1:22 < 10.0.0.2:50000 sshd",
+        ];
         assert_eq!((shown(&found), found.tracked, found.lack), (want.map(String::from).to_vec(), true, None));
         let proc = "0\nError: no netlink\n/proc/net/tcp:   0: 00000000:0016 00000000:0000 0A 0\n/proc/net/tcp:   1: 0100000A:0016 0200000A:C350 01 0\nend proc";
         let found = told(proc).unwrap();
-        assert_eq!((shown(&found), found.tracked, found.lack), (vec!["10.0.0.1:22 < 10.0.0.2:50000 -".into()], false, None));
+        assert_eq!(
+            (shown(&found), found.tracked, found.lack),
+            (vec!["10.0.0.1:22 < 10.0.0.2:50000 -".into()], false, None)
+        );
     }
 
     #[test]
     fn what_was_cut_or_is_odd_is_never_all() {
         let cut = told("3\nLISTEN 0 128 *:22 *:*\nESTAB 0 0 10.0.0.1:22 10.0.0.2:5").unwrap();
         assert_eq!((cut.all.len(), cut.lack.as_deref()), (1, Some("there are more than can be told")));
-        let odd = told("3\nESTAB 0 0 10.0.0.1:22 10.0.0.2:5 users:((\"a\nend ss\n\u{1b}[2J\",pid=1,fd=2))\nend ss").unwrap();
+        let odd =
+            told("3\nESTAB 0 0 10.0.0.1:22 10.0.0.2:5 users:((\"a\nend ss\n\u{1b}[2J\",pid=1,fd=2))\nend ss").unwrap();
         assert_eq!(odd.all.len(), 1);
         assert!(odd.lack.unwrap().contains("not understood"));
         assert!(told("0\nend none").is_err() && told("").is_err());

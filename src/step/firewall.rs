@@ -35,7 +35,9 @@
 //! | `limit.connections` | connections to the whole host at a time |
 //!
 //! A rate is `10/second` (minute, hour, day), or a multiple of what is usual: `1.5 x 400/second`, where the number may be a
-//! variable. What is over is dropped. What is usual is not measured here: take the peak from your monitoring.
+//! variable. What is over is dropped. How many begin is not measured here: take the peak from your monitoring. How many one address has
+//! at a time is: `connections: 3 x usual` is so many times what the busiest address had at these ports in all the runs that kept the
+//! host's baseline (`triage: {baseline: keep}`), and never fewer than 32. Where no earlier run kept one the step fails; a new peak that is kept is drift.
 //!
 //! `block` drops protocols both ways, before all else, connections that stand as well: `tftp`, `telnet`, `ftp`, `rsh`, `rlogin`,
 //! `rexec`, `finger`, `echo`, `discard`, `chargen`, `qotd`, `rpcbind`, `netbios`, `smb`, `snmp`, `ssdp`, `mdns`, `llmnr`,
@@ -86,10 +88,11 @@ use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
 use std::net::IpAddr;
-use words::{Block, Egress, Forward, Limit, Policy, Rate};
+use words::{Block, Count, Egress, Forward, Limit, Policy, Rate};
 
 mod live;
 mod table;
+mod usual;
 pub(super) mod words;
 
 pub(super) use table::canonical;
@@ -148,7 +151,7 @@ pub struct Allow {
     /// How many new connections all addresses together may begin.
     total: Option<Rate>,
     /// How many connections one address may have at a time.
-    connections: Option<u32>,
+    connections: Option<Count>,
 }
 
 impl Allow {
@@ -235,8 +238,8 @@ impl Check for Firewall {
         if self.allow.iter().any(blocked) {
             faults.push(Fault::new("this blocks what `allow` lets in").at(place(body, "block")));
         }
-        let zero = self.allow.iter().map(|one| one.connections).chain([self.limit.as_ref().and_then(|l| l.connections)]);
-        if zero.into_iter().any(|count| count == Some(0)) {
+        let none = |one: &Allow| one.connections == Some(Count::Number(0));
+        if self.allow.iter().any(none) || self.limit.as_ref().is_some_and(|limit| limit.connections == Some(0)) {
             faults.push(Fault::new("no connection at all is no limit: leave the rule out").at(&body.place));
         }
         Faults::some(faults).map_or(Ok(()), Err)
@@ -304,7 +307,8 @@ impl Kind for Firewall {
     fn facts(&self) -> Vec<Query> {
         let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login, super::net::live::fact()];
         let routes = ROUTES.iter().filter(|_| self.denies_forwarding()).map(|key| Query::Sysctl((*key).into()));
-        Self::kept().facts().into_iter().chain(rest).chain(routes).collect()
+        let usual = self.asks_what_is_usual().then_some(Query::Baseline);
+        Self::kept().facts().into_iter().chain(rest).chain(routes).chain(usual).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -313,7 +317,7 @@ impl Kind for Firewall {
         let mut rows = Vec::new();
         let data = |text: &str| Val::Data(text.as_bytes().into());
         let now = live.as_deref().map_or(Val::Absent, data);
-        let text = self.text(self.routes(found)?);
+        let text = self.text(self.routes(found)?, &self.usual(found)?);
         if self.state == Presence::Absent {
             rows.extend(live.as_ref().map(|_| Row::new(SHOWN, "rules", now, Val::Absent)));
         } else if live.as_deref().map(table::canonical) != Some(table::canonical(&text)) {
@@ -342,7 +346,7 @@ impl Kind for Firewall {
 
     fn claims(&self) -> Vec<Claim> {
         let present = self.state == Presence::Present;
-        let value = if present { self.text(false) } else { "absent".into() };
+        let value = if present { self.wish() } else { "absent".into() };
         let mut claims = vec![
             Claim::owns(Object::Other("packet filter", SHOWN.into()), "rules", value.clone()),
             Claim::owns(Object::Path(FILE.into()), "content", value),

@@ -1,5 +1,6 @@
 //! What becomes of the connections that stand when these rules are loaded.
 
+use super::usual::Usual;
 use super::{Egress, Firewall, SHOWN};
 use crate::fact::{Connection, Connections, Facts};
 use crate::step::net::live::{CUT, DOUBT, LAST, rows};
@@ -16,9 +17,10 @@ impl Firewall {
             return vec![];
         }
         let tracked = found.connections().is_ok_and(|known| known.tracked);
-        let crowds = found.connections().map(|known| self.crowds(known)).unwrap_or_default();
+        let usual = self.usual(found).unwrap_or_default();
+        let crowds = found.connections().map(|known| self.crowds(known, &usual)).unwrap_or_default();
         let over = |one: &Connection| {
-            let (rule, most) = self.most(one)?;
+            let (rule, most) = self.most(one, &usual)?;
             let crowd = crowds.get(&(rule, one.peer)).filter(|count| **count > most);
             crowd.map(|_| format!("at most {most} of one address by this rule"))
         };
@@ -48,16 +50,16 @@ impl Firewall {
     }
 
     /// The rule that counts this one, with what it lets one address have at a time.
-    fn most(&self, one: &Connection) -> Option<(usize, usize)> {
+    fn most(&self, one: &Connection, usual: &Usual) -> Option<(usize, usize)> {
         let mut rules = self.allow.iter().enumerate().filter(|(_, allow)| one.incoming && allow.admits(&self.sets, one.port, Some(one.peer)));
-        rules.find_map(|(n, allow)| Some((n, usize::try_from(allow.connections?).ok()?)))
+        rules.find_map(|(n, allow)| Some((n, usize::try_from(usual.most(allow)?).ok()?)))
     }
 
     /// How many connections each address has by each rule that counts them.
-    fn crowds(&self, known: &Connections) -> BTreeMap<(usize, IpAddr), usize> {
+    fn crowds(&self, known: &Connections, usual: &Usual) -> BTreeMap<(usize, IpAddr), usize> {
         let mut crowds = BTreeMap::new();
         for one in &known.all {
-            if let Some((rule, _)) = self.most(one) {
+            if let Some((rule, _)) = self.most(one, usual) {
                 *crowds.entry((rule, one.peer)).or_default() += 1;
             }
         }

@@ -43,7 +43,8 @@ impl Group {
         };
         let mut peers: Vec<(&IpAddr, usize)> = self.peers.iter().map(|(peer, count)| (peer, *count)).collect();
         peers.sort_by_key(|(peer, count)| (Reverse(*count), **peer));
-        let one = |(peer, count): &(&IpAddr, usize)| if *count == 1 { peer.to_string() } else { format!("{peer} ({count})") };
+        let one =
+            |(peer, count): &(&IpAddr, usize)| if *count == 1 { peer.to_string() } else { format!("{peer} ({count})") };
         let shown: Vec<String> = peers.iter().take(PEERS).map(one).collect();
         let more = peers.len().checked_sub(PEERS).filter(|more| *more > 0);
         let more = more.map(|more| format!(" and {more} more addresses")).unwrap_or_default();
