@@ -46,6 +46,70 @@ fn believes(fleet: &Fleet, host: &str, file: &std::path::Path) -> bool {
     fleet.logs_in(host, &own, file, &["StrictHostKeyChecking=yes", "GlobalKnownHostsFile=none"])
 }
 
+/// The keys of a host in a file of somebody else's.
+fn in_file(fleet: &Fleet, host: &str, file: &std::path::Path) -> Vec<PublicKey> {
+    let address = &fleet.0.host(host).unwrap().address;
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().filter(|line| line.starts_with(&format!("{address} "))).filter_map(PublicKey::of_line).collect()
+}
+
+#[test]
+fn with_an_overlap_others_learn_the_new_key_before_the_old_one_goes() {
+    for release in ["bookworm", "trixie"] {
+        let fleet = Fleet::of(release, 1);
+        let inventory = fleet.inventory();
+        ends(&fleet.inside("h1", "touch -d '3 years ago' /etc/ssh/ssh_host_*_key"), 0);
+        let copy = |name: &str| {
+            let file = fleet.0.dir().join(name);
+            std::fs::copy(known_hosts(&fleet), &file).unwrap();
+            file
+        };
+        let (strange, theirs, before) = (copy("strange"), copy("theirs"), known(&fleet, "h1"));
+        let call = |words: &[&str], overlap: &str| {
+            let path = fleet.0.dir().join("overlap.yml");
+            let body = format!("{{max_age: 730d, overlap: {overlap}}}");
+            std::fs::write(
+                &path,
+                format!("hosts: all\nbecome: true\nsteps:\n- id: key\n  host_key_rotation: {body}\n"),
+            )
+            .unwrap();
+            on(&fleet, "one", &[words, &[&path.display().to_string(), "-i", &inventory]].concat(), None)
+        };
+        let plan = call(&["check"], "12h");
+        assert_eq!((plan.code, plan.flat().contains("goes: present → absent after 12h")), (2, true), "{}", plan.out);
+        ends(&call(&["apply", "-y"], "12h"), 0);
+        assert_eq!((files(&fleet, "h1").len(), known(&fleet, "h1").len()), (2, 2), "{release}");
+        // Nothing more is done in this time, and it is told.
+        let check = call(&["check"], "12h");
+        assert_eq!(
+            (check.code, check.flat().contains("the old ones are shown, and SHA256:")),
+            (0, true),
+            "{}",
+            check.out
+        );
+        let again = call(&["apply", "-y"], "12h");
+        assert_eq!((again.code, files(&fleet, "h1").len()), (0, 2), "{}", again.out);
+        // Whoever knows the old one alone gets in, and whoever asks for it learns the new one.
+        assert!(believes(&fleet, "h1", &strange), "{release}: the old key is not shown any more");
+        let own = fleet.0.dir().join("id_ed25519");
+        let learns = ["StrictHostKeyChecking=yes", "GlobalKnownHostsFile=none", "UpdateHostKeys=yes"];
+        for _ in 0..10 {
+            assert!(fleet.logs_in("h1", &own, &theirs, &learns), "{release}");
+            if in_file(&fleet, "h1", &theirs).len() == 2 {
+                break;
+            }
+        }
+        assert_eq!(in_file(&fleet, "h1", &theirs).len(), 2, "{release}: nobody learnt the new key");
+        // When it is over the rest is done.
+        assert_eq!(call(&["check"], "1s").code, 2, "{release}");
+        ends(&call(&["apply", "-y"], "1s"), 0);
+        let now = known(&fleet, "h1");
+        assert!(now.len() == 1 && !now[0].is(&before[0]) && files(&fleet, "h1").len() == 1, "{release}: {now:?}");
+        assert!(believes(&fleet, "h1", &theirs) && !believes(&fleet, "h1", &strange), "{release}");
+        ends(&call(&["check"], "12h"), 0);
+    }
+}
+
 #[test]
 fn keys_of_two_hosts_are_replaced_and_the_old_ones_are_not_shown_any_more() {
     let fleet = Fleet::up(2);

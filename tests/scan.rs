@@ -140,6 +140,30 @@ fn a_timer_scans_by_itself_and_its_report_is_judged() {
 }
 
 #[test]
+fn the_playbook_sets_up_the_nights_scan_and_can_look_now() {
+    let fleet = fleet();
+    inside(&fleet, SIGNATURE);
+    let call = |words: &[&str], now: bool| {
+        let vars = serde_json::json!({"scan_tools": ["debsums", "clamav"], "scan_packages": ["debsums", "clamav"], "scan_paths": ["/srv"],
+            "scan_database": "/srv/signatures", "scan_now": now})
+        .to_string();
+        let inventory = fleet.inventory();
+        fleet.steadfast(&[words, &["playbooks/malware-scan.yml", "-i", &inventory, "--json", "-e", &vars]].concat())
+    };
+    let quiet = |run: &Run| assert_eq!((run.code, findings(run)), (0, vec![]), "{}{}", run.out, run.err);
+    assert_eq!(call(&["apply", "-y"], false).code, 0);
+    quiet(&call(&["check"], false));
+    quiet(&call(&["check"], true));
+    inside(&fleet, INFECTED);
+    // Only who looks now sees it before the next night.
+    quiet(&call(&["check"], false));
+    let found = call(&["check"], true);
+    assert_eq!((found.code, findings(&found).len()), (2, 2), "{}{}", found.out, found.err);
+    inside(&fleet, "systemctl start steadfast-scan.service");
+    assert_eq!(findings(&call(&["check"], false)).len(), 2);
+}
+
+#[test]
 fn rkhunter_warns_and_leaves_no_log() {
     let fleet = fleet();
     // All of its tests take many minutes; the host's own configuration says which are made.

@@ -40,6 +40,11 @@ fn a_fresh_host_shows_no_sign() {
         let found = findings(&check(&fleet, "h1", "{baseline: compare}"));
         let told: Vec<(&str, &str)> = found.iter().map(|(sign, object, _)| (sign.as_str(), object.as_str())).collect();
         assert_eq!(told, [("account", "user mallory")], "{found:#?}");
+        let planted = "cp /bin/sh '/var/tmp/.x y'; chmod 4755 '/var/tmp/.x y'; userdel -r mallory 2>/dev/null; true";
+        assert_eq!(fleet.inside("h1", planted).code, 0);
+        let found = findings(&check(&fleet, "h1", "{baseline: compare}"));
+        let told: Vec<(&str, &str)> = found.iter().map(|(sign, object, _)| (sign.as_str(), object.as_str())).collect();
+        assert_eq!(told, [("setuid", "/var/tmp/.x y")], "{found:#?}");
     }
 }
 

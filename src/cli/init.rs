@@ -54,6 +54,7 @@ macro_rules! quarterly {
             ("playbooks/post-incident-recovery.yml", include_str!("../../playbooks/post-incident-recovery.yml")),
             ("playbooks/quarantine.yml", include_str!("../../playbooks/quarantine.yml")),
             ("playbooks/intrusion-triage.yml", include_str!("../../playbooks/intrusion-triage.yml")),
+            ("playbooks/malware-scan.yml", include_str!("../../playbooks/malware-scan.yml")),
             $((
                 concat!("playbooks/baselines/", $name, ".yml"),
                 include_str!(concat!("../../playbooks/baselines/", $name, ".yml")),

@@ -16,6 +16,9 @@ pub struct Baseline {
     /// Start-up items that no package brought.
     pub items: BTreeSet<String>,
     pub modules: BTreeSet<String>,
+    /// Programs that run as their owner or group: `/usr/bin/su 4755 root:root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setuid: Option<BTreeSet<String>>,
     /// The most connections (tcp) that one address had at a time, by the port that listens, in all runs that kept one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest: Option<BTreeMap<u16, u32>>,

@@ -5,6 +5,8 @@
 //!   host_key_rotation: {max_age: 730d}
 //! - id: host-key-after-the-intrusion
 //!   host_key_rotation: {made_since: "2026-11-27T02:00:00Z"}
+//! - id: host-key-that-others-learn
+//!   host_key_rotation: {max_age: 730d, overlap: 14d}
 //! ```
 //!
 //! `ssh-keygen` makes an ed25519 pair on the host, where its private half stays. Then, in stages that are each written down in
@@ -17,6 +19,10 @@
 //! Whoever dies in between leaves a host whose key known_hosts knows: the new line is there before the key is shown, the old
 //! one until it is not shown any more. The next run goes on from there.
 //!
+//! With `overlap` the run ends once sshd has the new key beside the old ones and known_hosts have it: sshd goes on to show the old ones, and
+//! OpenSSH's clients with `UpdateHostKeys` learn the new one at a login. A run after that time does the rest; every check tells until when it is. It is
+//! for keys that are old, not for keys that somebody may have: with `made_since` it is refused.
+//!
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
 //!
 //! A key is too old after `max_age` (two years unless told), by the ledger or by the time of its file; with `made_since`, also if it
@@ -26,8 +32,8 @@
 //! connections stay. It touches the way in.
 //!
 //! Traps:
-//! - known_hosts of other people and machines still name the old key. OpenSSH's clients with `UpdateHostKeys` learn the new one at
-//!   a login while both are there, which is for seconds: give it to the others yourself (`ssh-keyscan`, compared with `ssh-keygen -l`).
+//! - known_hosts of other people and machines still name the old key. Without `overlap` both are there for seconds alone: give the
+//!   new one to the others yourself (`ssh-keyscan`, compared with `ssh-keygen -l`).
 //! - The old files go from the host; its journal keeps a copy, root's alone, for as long as it keeps the run.
 //! - The new key is the only one afterwards: RSA and ECDSA go as well. Clients without ed25519 are older than 2014.
 //! - `HostKey` must not be set elsewhere in sshd's files, and the host must be known by a line of its own, not by a pattern, a
@@ -44,6 +50,10 @@ use crate::host::PublicKey;
 use crate::moment::{day, length, moment};
 use crate::yaml::Node;
 use serde::Deserialize;
+pub use turn::HostKeyTurn;
+
+mod overlap;
+mod turn;
 
 /// The host's own key.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -55,31 +65,9 @@ pub struct HostKeyRotation {
     /// Keys made before this moment are too old as well: `2026-11-27` or `2026-11-27T02:00:00Z`.
     #[serde(default)]
     made_since: Option<String>,
-}
-
-/// How far a change of a host's key has come: what is next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostKeyTurn {
-    /// A pair is made on the host.
-    Make,
-    /// It is there, and is written down: its public half, and where the private one lies.
-    Note(PublicKey, String),
-    /// sshd gets it beside the old ones.
-    Offer(PublicKey),
-    /// known_hosts learns it.
-    Learn { old: Vec<PublicKey>, new: PublicKey },
-    /// sshd shows it first, and it is proven.
-    Prefer(PublicKey),
-    /// From now on it is the host's key.
-    Switch(PublicKey),
-    /// The old ones go, while the new one is proven.
-    Remove { old: Vec<PublicKey>, stays: PublicKey },
-    /// The old ones must not be shown any more, and known_hosts forgets them.
-    Forget(Vec<PublicKey>),
-    /// Files of keys that could not be proven go.
-    Sweep,
-    /// Nothing is left to do.
-    Done,
+    /// How long the old keys are shown while the new one is offered beside them: `7d`.
+    #[serde(default)]
+    overlap: Option<String>,
 }
 
 /// Under which name the ledger keeps host keys: no user can be called so.
@@ -118,6 +106,14 @@ impl Check for HostKeyRotation {
         if self.made_since.as_deref().is_some_and(|text| moment(text).is_none()) {
             let fault = Fault::new("this is no moment").at(place(body, "made_since"));
             faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC"));
+        }
+        if self.overlap.as_deref().is_some_and(|text| length(text).is_none()) {
+            let fault = Fault::new("this is no length of time").at(place(body, "overlap"));
+            faults.push(fault.hint("write 7d, 12h or 30m"));
+        }
+        if self.overlap.is_some() && self.made_since.is_some() {
+            let fault = Fault::new("a key that somebody may have taken is not shown any longer").at(place(body, "overlap"));
+            faults.push(fault.hint("`overlap` is for `max_age`: leave it out where there is `made_since`"));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }
@@ -223,7 +219,7 @@ impl HostKeyRotation {
         let current = ring.current().and_then(|known| Some((known, scene.there(known)?)));
         let pending = ring.pending().and_then(|known| Some((known, scene.there(known)?)));
         if let Some((known, key)) = pending {
-            return Self::coming(scene, known, key);
+            return self.coming(scene, known, key);
         }
         let due = match current {
             Some((known, key)) => self.due(known.made.unwrap_or(key.made), &key.public, ring.now),
@@ -237,7 +233,7 @@ impl HostKeyRotation {
                 let made = scene.keys.iter().rev().find(|key| self.is_new(scene, key));
                 let turn = made.map_or(HostKeyTurn::Make, |key| HostKeyTurn::Note(key.public.clone(), key.path.clone()));
                 let field = if made.is_some() { LEDGER } else { PAIR };
-                let going = scene.shown.iter().map(|path| Row::new(path, GOES, "present", Val::Absent));
+                let going = scene.shown.iter().map(|path| self.goes(path));
                 let mut rows = vec![Row::new(KEY, field, due, "a new ed25519 key")];
                 rows.extend(going);
                 (rows, turn)
@@ -253,7 +249,10 @@ impl HostKeyRotation {
     }
 
     /// On the way to a new key.
-    fn coming(scene: &Scene<'_>, known: &Known, key: &HostKey) -> (Vec<Row>, HostKeyTurn) {
+    fn coming(&self, scene: &Scene<'_>, known: &Known, key: &HostKey) -> (Vec<Row>, HostKeyTurn) {
+        if self.overlaps(scene, known, key).is_some() {
+            return (vec![], HostKeyTurn::Done);
+        }
         let (public, others) = (key.public.clone(), scene.others(key));
         let old: Vec<&str> = others.iter().map(|key| key.path.as_str()).collect();
         let mut rows = Vec::new();
@@ -276,7 +275,7 @@ impl HostKeyRotation {
         }
         let now = others.first().map_or("none".to_owned(), |key| key.public.fingerprint());
         rows.push(Row::new(KEY, LOGIN, now, public.fingerprint()));
-        rows.extend(old.iter().map(|path| Row::new(*path, GOES, "present", Val::Absent)));
+        rows.extend(old.iter().map(|path| self.goes(path)));
         (rows, turn)
     }
 
@@ -376,6 +375,10 @@ impl Kind for HostKeyRotation {
 
     fn undo(&self) -> Undo {
         Undo::None("the key that was replaced is to be dead; another rotation makes a new one".into())
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        self.told(found)
     }
 
     fn rotates(&self) -> bool {

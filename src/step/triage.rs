@@ -38,9 +38,9 @@
 //! | `names`, `time-outs` | medium, low | questions of the name service in a minute (`names_per_minute`), time-outs of databases in a day in logs (`timeouts_per_day`) |
 //! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
 //!
-//! **Baseline.** With `baseline: keep` an apply that finds nothing keeps accounts, keys, listeners, start-up items and modules in
-//! `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it. What was so then is `low`; what is
-//! new since then is `high` as a start-up item, a key or an account (`account`), `medium` at least as a listener or a module
+//! **Baseline.** With `baseline: keep` an apply that finds nothing keeps accounts, keys, listeners, start-up items, modules and programs that run
+//! as their owner or group, looked for on all local file systems (at most 4 minutes), in `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it. What was so then is `low`; what is
+//! new since then is `high` as a start-up item, a key, an account (`account`) or a program with setuid or setgid (`setuid`), `medium` at least as a listener or a module
 //! of the kernel (`module`). After a change of your own remove the file, and keep a new one.
 //!
 //! **In an incident** the signs are why a playbook is run, so its first triage says `on_signs: tell`: they are told and the step is in
@@ -62,7 +62,7 @@
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs};
+use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs, Sought};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
@@ -294,6 +294,10 @@ impl Triage {
             }
         }
         if self.baseline != Use::Without {
+            match found.sweep(Sought::Setuid) {
+                Ok(swept) => lacks.extend(swept.lack.clone()),
+                Err(gap) => lacks.push(gap.why()),
+            }
             match found.baseline() {
                 Ok(Some(then)) => all = baseline::held_against(then, &baseline::now(&scene, found), all),
                 Ok(None) => {}
@@ -317,7 +321,7 @@ impl Kind for Triage {
             all.extend([Query::Listeners, Query::Outside(BTreeSet::new())]);
         }
         if self.baseline != Use::Without {
-            all.push(Query::Baseline);
+            all.extend([Query::Baseline, Query::Sweep(Sought::Setuid)]);
         }
         all
     }

@@ -2,7 +2,7 @@
 
 use super::{Finding, Level, Scene};
 use crate::fact::signs::{Line, shown};
-use crate::fact::{Baseline, Facts, Signs};
+use crate::fact::{Baseline, Entry, Facts, Signs, Sought};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -19,10 +19,18 @@ pub fn now(scene: &Scene<'_>, found: &Facts) -> Baseline {
     }
     all.listeners = signs.sockets.iter().filter(|line| line.listens).map(shown).collect();
     all.busiest = Some(busiest(signs, found));
+    // Of what was not looked at nobody can say later that it is new.
+    let swept = found.sweep(Sought::Setuid).ok().filter(|swept| swept.lack.is_none());
+    all.setuid = swept.map(|swept| swept.entries.iter().filter(|one| !scene.is_known(&one.path)).map(program).collect());
     let packages = &signs.packages;
     let own = signs.items.iter().filter(|item| packages.owner(&item.path).is_none() || item.target.is_some());
     all.items = own.map(|item| item.path.clone()).collect();
     all
+}
+
+/// A program that runs as its owner or group, with all that says as whom.
+fn program(entry: &Entry) -> String {
+    format!("{} {:04o} {}:{}", entry.path, entry.mode & 0o7777, entry.owner, entry.group)
 }
 
 /// How many connections one address had at most by each port that listens: now, and whenever it was kept before.
@@ -53,6 +61,14 @@ pub fn held_against(then: &Baseline, now: &Baseline, findings: Vec<Finding>) -> 
     }
     for name in now.modules.difference(&then.modules) {
         all.push(Finding::new(Level::Medium, "module", format!("kernel module {name}"), &since));
+    }
+    if let (Some(then), Some(now)) = (&then.setuid, &now.setuid) {
+        for program in now.difference(then) {
+            let mut words = program.rsplitn(3, ' ');
+            let (owner, mode, path) = (words.next(), words.next(), words.next());
+            let told = format!("mode {}, of {}, {since}", mode.unwrap_or_default(), owner.unwrap_or_default());
+            all.push(Finding::new(Level::High, "setuid", path.unwrap_or_default(), told).but("an ordinary program, or known"));
+        }
     }
     all
 }
