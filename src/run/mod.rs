@@ -26,6 +26,7 @@ pub mod lines;
 mod order;
 mod proof;
 mod rotate;
+mod since;
 mod site;
 mod stage;
 mod voice;
@@ -144,6 +145,7 @@ impl Run {
             Ok(facts) => {
                 site.tell_guards(&facts);
                 let decisions = site.judge(&order, &facts);
+                site.met(&decisions);
                 decisions.iter().for_each(|(task, decision)| site.tell(*task, decision, &facts));
                 decisions
             }
