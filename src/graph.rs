@@ -6,12 +6,14 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 /// A directed graph whose edges carry a reason.
 #[derive(Debug, Clone)]
 pub struct Graph<Why> {
     inner: DiGraph<(), Why, u32>,
+    /// The pairs that have an edge: looking through the edges of a node that has a thousand is slow.
+    pairs: HashSet<(NodeIndex<u32>, NodeIndex<u32>)>,
 }
 
 impl<Why: Clone> Graph<Why> {
@@ -21,7 +23,7 @@ impl<Why: Clone> Graph<Why> {
         for _ in 0..nodes {
             inner.add_node(());
         }
-        Self { inner }
+        Self { inner, pairs: HashSet::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -35,7 +37,7 @@ impl<Why: Clone> Graph<Why> {
     /// `first` is done before `then`. The first reason given for a pair is kept; both must be nodes of the graph.
     pub fn edge(&mut self, first: usize, then: usize, why: Why) {
         let (a, b) = (index(first), index(then));
-        if self.inner.find_edge(a, b).is_none() {
+        if self.pairs.insert((a, b)) {
             self.inner.add_edge(a, b, why);
         }
     }

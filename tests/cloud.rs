@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use steadfast::cloud::tencent::{Access, Client, Storage, Trouble};
 
+mod acls;
+mod agent;
 mod fake;
 mod fence;
 mod groups;
+mod rescue;
 
 /// A directory with `tencent.yml`, and a server.
 struct Scene {
@@ -257,6 +260,7 @@ fn the_policy_that_a_playbook_needs_names_its_resources_and_no_others() {
         "- {id: a, security_group: {region: ap-guangzhou, group: sg-1, allow: [{port: 22}]}}\n\
          - {id: b, snapshot: {provider: cbs, region: ap-guangzhou, disk: disk-1, instance: ins-1, newest: \"<24h\"}}\n\
          - {id: c, quarantine: {state: released, cloud: {provider: tencent, region: ap-guangzhou, instance: ins-1, group: sg-q}}}\n\
+         - {id: n, network_acl: {region: ap-guangzhou, acl: acl-1, allow: [{port: 22}]}}\n\
          - {id: d, file: {path: /etc/motd, content: x}}\n",
     );
     assert_eq!(run.code, 0, "{}", run.err);
@@ -267,10 +271,19 @@ fn the_policy_that_a_playbook_needs_names_its_resources_and_no_others() {
     assert_eq!(
         statements,
         [
-            allow(&["cbs:DescribeSnapshots", "cvm:DescribeInstances", "vpc:DescribeSecurityGroupPolicies"], "*"),
+            allow(
+                &[
+                    "cbs:DescribeSnapshots",
+                    "cvm:DescribeInstances",
+                    "vpc:DescribeNetworkAcls",
+                    "vpc:DescribeSecurityGroupPolicies"
+                ],
+                "*"
+            ),
             allow(&["cvm:ModifyInstancesAttribute"], "qcs::cvm:ap-guangzhou::instance/ins-1"),
             allow(&["vpc:ModifySecurityGroupPolicies"], "qcs::cvm:ap-guangzhou::sg/sg-1"),
             allow(&["cbs:CreateSnapshot"], "qcs::cvm:ap-guangzhou::volume/disk-1"),
+            allow(&["vpc:ModifyNetworkAclEntries"], "qcs::vpc:ap-guangzhou::acl/acl-1"),
         ],
         "{}",
         run.out

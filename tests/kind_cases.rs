@@ -380,7 +380,7 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             };
             let found = &facts["fence"];
             let shape = match fence {
-                Fence::SecurityGroup { id, .. } => {
+                Fence::SecurityGroup { id, .. } | Fence::NetworkAcl { id, .. } => {
                     let group = if found[id].is_null() { found } else { &found[id] };
                     Shape::Rules { ingress: rules(&group["in"]), egress: rules(&group["out"]) }
                 }
@@ -622,6 +622,7 @@ fn every_kind_has_its_cases() {
         "services",
         "blocklist",
         "security_group",
+        "network_acl",
         "quarantine",
         "triage",
         "scan",

@@ -215,6 +215,8 @@ fn neglected() -> State {
     let open = |net: &str| Rule::new(true, "ALL", None, net);
     let shape = Shape::Rules { ingress: vec![open("0.0.0.0/0")], egress: vec![open("0.0.0.0/0")] };
     let fence = Fence::SecurityGroup { region: "ap-guangzhou".into(), id: "sg-1".into(), access: Access::default() };
+    let acl = Fence::NetworkAcl { region: "ap-guangzhou".into(), id: "acl-1".into(), access: Access::default() };
+    state.fences.insert(acl, Fenced { version: "7".into(), shape: shape.clone(), before: None });
     state.fences.insert(fence, Fenced { version: "7".into(), shape, before: None });
     state.groups = ["root", "games", "admin", "sudo"]
         .into_iter()
@@ -453,6 +455,7 @@ fn is_tried_there(step: &Step) -> bool {
             | "postgresql"
             | "auditd_rules"
             | "security_group"
+            | "network_acl"
             | "log_shipping"
             | "scan"
     )

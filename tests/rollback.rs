@@ -172,17 +172,20 @@ fn a_cut_journal_is_not_a_short_one() {
 fn what_belongs_to_a_file_beside_its_content_comes_back_too() {
     let fleet = Fleet::up(1);
     let prepare = "apt-get -q -y install libcap2-bin acl >/dev/null 2>&1; cp /bin/true /usr/local/bin/tool && setcap cap_net_raw+ep /usr/local/bin/tool && \
-                   setfacl -m u:daemon:x /usr/local/bin/tool && mkdir -m 750 /srv/empty && setfacl -m u:daemon:rx,d:u:daemon:rx /srv/empty";
+                   setfacl -m u:daemon:x /usr/local/bin/tool && mkdir -m 750 /srv/empty && setfacl -m u:daemon:rx,d:u:daemon:rx /srv/empty && \
+                   echo was >/etc/one && ln /etc/one /etc/two && ln /etc/one /srv/three";
     let made = fleet.inside("h1", prepare);
     assert_eq!(made.code, 0, "{}", made.err);
     let look = || {
-        fleet.inside("h1", "getcap /usr/local/bin/tool; getfacl -p /usr/local/bin/tool /srv/empty; stat -c '%n %a %U %Y' /usr/local/bin/tool /srv/empty").out
+        fleet.inside("h1", "getcap /usr/local/bin/tool; getfacl -p /usr/local/bin/tool /srv/empty; stat -c '%n %a %U %Y' /usr/local/bin/tool /srv/empty; \
+             stat -c '%n %i %Y %s' /etc/one /etc/two /srv/three").out
     };
     let before = look();
     assert!(before.contains("cap_net_raw") && before.matches("user:daemon").count() == 3, "{before}");
     let applied = apply(
         &fleet,
-        "- {id: tool, file: {path: /usr/local/bin/tool, owner: daemon}}\n- {id: gone, directory: {path: /srv/empty, state: absent}}\n",
+        "- {id: tool, file: {path: /usr/local/bin/tool, owner: daemon}}\n- {id: gone, directory: {path: /srv/empty, state: absent}}\n\
+         - {id: one, file: {path: /etc/one, content: \"is\\n\"}}\n- {id: two, file: {path: /etc/two, state: absent}}\n",
     );
     assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
     assert!(!look().contains("cap_net_raw"), "a chown takes capabilities away");

@@ -19,6 +19,8 @@ copy() (
   pin "$2" || exit 1
   cp -P --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1
   [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || { rm -rf "$T.$1"; say "$2 was swapped meanwhile"; exit 1; }
+  # A file with several names is to come back as that file, and not as another one with its content.
+  [ "$(stat -c %h -- "./$f")" = 1 ] || { ln -- "./$f" "$T.$1.same" 2>/dev/null && [ ! -L "$T.$1.same" ]; } || rm -f "$T.$1.same"
 )
 # empty DIRECTORY: only such a one can be taken away, so what is kept of it is all that belongs to it.
 empty() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do [ ! -e "$e" ] && [ ! -L "$e" ] || return 1; done; }
@@ -40,6 +42,8 @@ kept() {
 finish() {
   { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"
 }
+# same FILE STATE: the very file that had this name, where it is as it was under its other names.
+same() { [ -f "$1" ] && [ "$(states path "$1")" = "$2" ] && ln -- "$1" "./$f" 2>/dev/null; }
 # back FAMILY NAME STATE COPY: makes it what it was.
 back() {
   [ "$(states "$1" "$2")" != "$3" ] || return 0
@@ -67,7 +71,7 @@ back_path() (
   file:*)
     s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $p in the journal is damaged"; exit 1; }
     m=${s%%:*}; u=${s#*:}; u=${u%:*}
-    pin "$p" && stage && { cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
+    pin "$p" && stage && { same "$3.same" "$2" || cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
       && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
   dir:*) s=${2#dir:}; [ -e "$p" ] || [ ! -d "$3" ] || { pin "$p" && cp -dR --preserve=all -T -- "$3" "./$f" 2>/dev/null; }; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
   link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)

@@ -164,6 +164,7 @@ impl<'a> Session<'a> {
         let (user, key) = (self.way.user.clone(), self.way.private_key.clone());
         let baselines = crate::store::directory().ok().map(|dir| dir.join("baselines"));
         let ssh = Ssh::new(lines.clone(), fresh, become_root, user, key).with(keyring()).keeping(baselines);
+        let ssh = ssh.rescuing(self.way.rescue.is_some());
         Ok((lines, ssh))
     }
 

@@ -48,9 +48,18 @@ pub struct Way {
     /// List the steps in their order, and do nothing.
     #[arg(long, visible_alias = "list-tasks")]
     pub list_steps: bool,
+    /// Reach hosts that ssh does not get into by the agent of their cloud; `tat` is Tencent's.
+    #[arg(long, value_name = "AGENT")]
+    pub rescue: Option<Agent>,
     /// Accept the key of a host that is not known yet, and remember it.
     #[arg(long)]
     pub accept_new_host_keys: bool,
+}
+
+/// What runs scripts on hosts without ssh.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Agent {
+    Tat,
 }
 
 /// The guard of changes to the way in.

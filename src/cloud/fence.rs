@@ -5,7 +5,9 @@
 
 use super::Permit;
 use super::rule::Rule;
-use super::tencent::{Access, Client, Trouble, instance_groups, policies, set_instance_groups, set_policies};
+use super::tencent::{
+    Access, Client, MOVED, Trouble, entries, instance_groups, policies, set_entries, set_instance_groups, set_policies,
+};
 use crate::fault::{Fault, Result};
 use crate::host::Later;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ pub enum Fence {
     SecurityGroup { region: String, id: String, access: Access },
     /// The security groups in which an instance is.
     Instance { region: String, id: String, access: Access },
+    /// The rules of a network ACL: they hold for all subnets that it is for, and nothing remembers connections.
+    NetworkAcl { region: String, id: String, access: Access },
 }
 
 /// What a fence is like.
@@ -86,6 +90,7 @@ impl Fence {
         match self {
             Self::SecurityGroup { id, .. } => format!("security group {id}"),
             Self::Instance { id, .. } => format!("security groups of {id}"),
+            Self::NetworkAcl { id, .. } => format!("network ACL {id}"),
         }
     }
 
@@ -100,13 +105,19 @@ impl Fence {
                 Permit::anywhere("cvm:DescribeInstances"),
                 Permit::on("cvm:ModifyInstancesAttribute", region, &format!("instance/{id}")),
             ),
+            Self::NetworkAcl { region, id, .. } => (
+                Permit::anywhere("vpc:DescribeNetworkAcls"),
+                Permit::on_network("vpc:ModifyNetworkAclEntries", region, &format!("acl/{id}")),
+            ),
         };
         if set { vec![look, change] } else { vec![look] }
     }
 
     fn access(&self) -> &Access {
         match self {
-            Self::SecurityGroup { access, .. } | Self::Instance { access, .. } => access,
+            Self::SecurityGroup { access, .. } | Self::Instance { access, .. } | Self::NetworkAcl { access, .. } => {
+                access
+            }
         }
     }
 
@@ -117,6 +128,7 @@ impl Fence {
             let client = Client::of(self.access())?;
             let asked = tokio::task::spawn_blocking(move || match &own {
                 Self::SecurityGroup { region, id, .. } => policies(&client, region, id),
+                Self::NetworkAcl { region, id, .. } => entries(&client, region, id),
                 Self::Instance { region, id, .. } => {
                     let shape = Shape::Groups(instance_groups(&client, region, id)?);
                     Ok(Fenced { version: String::new(), shape, before: None })
@@ -136,6 +148,9 @@ impl Fence {
                 (Self::SecurityGroup { region, id, .. }, Shape::Rules { ingress, egress }) => {
                     set_policies(&client, region, id, &version, ingress, egress)
                 }
+                (Self::NetworkAcl { region, id, .. }, Shape::Rules { ingress, egress }) => {
+                    set_entries(&client, region, id, &version, ingress, egress)
+                }
                 (Self::Instance { region, id, .. }, Shape::Groups(groups)) => {
                     set_instance_groups(&client, region, id, groups)
                 }
@@ -147,9 +162,7 @@ impl Fence {
             let sent =
                 sent.await.map_err(|error| Miss::Lost(Fault::new("the request broke").why(error.to_string())))?;
             sent.map_err(|trouble| match trouble {
-                Trouble::Refused { code, fault } if code == "UnsupportedOperation.VersionMismatch" => {
-                    Miss::Moved(fault)
-                }
+                Trouble::Refused { code, fault } if code == MOVED => Miss::Moved(fault),
                 Trouble::Refused { fault, .. } => Miss::Refused(fault),
                 Trouble::Lost(fault) => Miss::Lost(fault),
             })

@@ -22,6 +22,11 @@ impl Permit {
     pub fn on(action: &str, region: &str, resource: &str) -> Self {
         Self { action: action.into(), resource: format!("qcs::cvm:{region}::{resource}") }
     }
+
+    /// On one resource of the networks of a region: `acl/acl-1`.
+    pub fn on_network(action: &str, region: &str, resource: &str) -> Self {
+        Self { action: action.into(), resource: format!("qcs::vpc:{region}::{resource}") }
+    }
 }
 
 /// The policy that allows these and nothing else.

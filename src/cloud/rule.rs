@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use std::net::IpAddr;
 
 /// What moves by itself, or is given by the cloud, and is no part of a rule.
-const MOVES: [&str; 2] = ["PolicyIndex", "ModifyTime"];
+const MOVES: [&str; 5] = ["PolicyIndex", "ModifyTime", "Priority", "NetworkAclIpv4EntryId", "NetworkAclIpv6EntryId"];
 
 /// A rule with all that was told of it, but for what is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,26 @@ impl Rule {
         Self(whole)
     }
 
+    /// The same as an entry of a network ACL, which says some of it in other words.
+    #[must_use]
+    pub fn entry(self) -> Self {
+        let mut whole = self.0;
+        if let Some(about) = whole.remove("PolicyDescription") {
+            whole.insert("Description".into(), about);
+        }
+        match whole.get("Protocol").and_then(Value::as_str) {
+            Some("ALL" | "ICMP") => drop(whole.remove("Port")),
+            Some("ICMPv6") => drop(whole.insert("Protocol".into(), "ICMP".into())),
+            _ => {}
+        }
+        Self(whole)
+    }
+
+    /// Whether it is about IPv6.
+    pub fn is_six(&self) -> bool {
+        self.text("Ipv6CidrBlock").is_some()
+    }
+
     /// As it is sent.
     pub fn value(&self) -> Value {
         Value::Object(self.0.clone())
@@ -54,7 +74,10 @@ impl Rule {
     /// What it does, in one spelling: two rules of the same words are the same rule, whatever is written beside them.
     pub fn words(&self) -> String {
         let lower = |name: &str| self.text(name).map(str::to_lowercase);
-        let what = match (lower("Protocol"), self.0.get("ServiceTemplate")) {
+        // An ACL has one word for both.
+        let protocol =
+            lower("Protocol").map(|word| if word == "icmp" && self.is_six() { "icmpv6".into() } else { word });
+        let what = match (protocol, self.0.get("ServiceTemplate")) {
             (_, Some(template)) => format!("service {template}"),
             (Some(protocol), None) => match lower("Port").filter(|port| port != "all") {
                 Some(port) => format!("{protocol} {port}"),
@@ -116,6 +139,22 @@ mod tests {
         assert!(rule.value().get("PolicyIndex").is_none() && rule.value().get("AddressTemplate").is_none());
         assert_eq!(Rule::new(false, "ALL", None, "::/0").words(), "drop all ::/0");
         assert_eq!(Rule::new(true, "ICMP", None, "0.0.0.0/0").value().get("Port"), None);
+    }
+
+    #[test]
+    fn an_entry_of_an_acl_is_told_in_the_words_of_a_rule() {
+        let told = json!({
+            "Protocol": "tcp", "Port": "22", "CidrBlock": "10.0.0.0/8", "Action": "Accept", "Description": "by hand",
+            "ModifyTime": "", "NetworkAclIpv4EntryId": "acli43-dd0lxs1c", "Priority": 1,
+        });
+        let entry = Rule::of(&told).unwrap();
+        assert_eq!(entry.words(), Rule::new(true, "TCP", Some("22"), "10.0.0.0/8").entry().words());
+        assert_eq!(entry.value().as_object().unwrap().len(), 5, "no word of theirs goes back: {}", entry.value());
+        let all = Rule::new(true, "ALL", None, "::/0").entry();
+        assert_eq!((all.value().get("Port"), &all.value()["Description"]), (None, &json!("steadfast")));
+        let ping = Rule::new(true, "ICMPv6", None, "::/0");
+        assert_eq!(ping.clone().entry().value()["Protocol"], "ICMP");
+        assert_eq!(ping.clone().entry().words(), ping.words());
     }
 
     #[test]

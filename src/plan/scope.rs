@@ -44,6 +44,11 @@ impl HostScope {
         scope
     }
 
+    /// A variable of the host itself, whatever playbooks say.
+    pub fn own(&self, name: &str) -> Option<&serde_json::Value> {
+        [&self.extra, &self.vars].into_iter().find_map(|layer| layer.get(name))
+    }
+
     /// All that a step could use, for saying what is near to a name that does not exist.
     pub fn whole(&self, playbook: &Scope, step: &Step, os: Option<&Os>) -> Scope {
         let layers = [&step.defaults, &self.vars, playbook, &step.vars, &*self.extra, &self.magic, &*self.groups];

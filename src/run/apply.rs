@@ -147,6 +147,7 @@ impl Shared {
         if let Some(site) = slot.as_mut() {
             let mut work = Work::new(self, &order);
             if let Err(loss) = work.all(site).await {
+                work.outside(site, &loss).await;
                 site.lost(&loss);
                 site.leave().await;
                 *slot = None;

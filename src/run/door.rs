@@ -83,6 +83,13 @@ impl Site {
         Ok(())
     }
 
+    pub(super) fn say_rescued(&self) {
+        if let Some(why) = self.run.opener.news_of_rescue(&self.run.plan.hosts[self.host]) {
+            let text = format!("ssh does not get in ({why}): the agent of its cloud carries this run");
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+    }
+
     pub(super) fn say_moved(&self) {
         if let Some(port) = self.door {
             let text = format!("its sshd listens on port {port}: write `ansible_port: {port}` into the inventory");

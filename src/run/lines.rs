@@ -2,13 +2,15 @@
 
 use super::keyring::Identity;
 use super::{Keyring, Opener, PATIENCE};
+use crate::cloud::tencent::Rescue;
+use crate::fact::{Facts, Query};
 use crate::fault::Fault;
-use crate::host::{Become, KeyWord, Later, Lines, Login, Loss, LossKind, PublicKey};
+use crate::host::{Become, KeyWord, Later, Lines, Login, Loss, LossKind, PublicKey, Reply, Request};
 use crate::plan::Host;
 use crate::target::{Remote, Target};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Opens lines by the user's own ssh, or on this machine.
 pub struct Ssh {
@@ -21,6 +23,10 @@ pub struct Ssh {
     keys: Option<Arc<Keyring>>,
     /// Where baselines of hosts are kept.
     baselines: Option<PathBuf>,
+    /// Whether a host that ssh does not reach is reached by the agent of its cloud.
+    rescue: bool,
+    /// Those that are, and why, until that was told.
+    rescued: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 impl Ssh {
@@ -32,7 +38,8 @@ impl Ssh {
         user: Option<String>,
         private_key: Option<PathBuf>,
     ) -> Self {
-        Self { lines, fresh, become_root, user, private_key, keys: None, baselines: None }
+        let rescued = Mutex::default();
+        Self { lines, fresh, become_root, user, private_key, keys: None, baselines: None, rescue: false, rescued }
     }
 
     /// The same with the keys of this controller: whom the ledger knows comes in by the key that it names.
@@ -48,15 +55,58 @@ impl Ssh {
         self.baselines = baselines;
         self
     }
+
+    /// The same with a way to hosts that ssh does not reach: the agent of their cloud.
+    #[must_use]
+    pub fn rescuing(mut self, rescue: bool) -> Self {
+        self.rescue = rescue;
+        self
+    }
 }
 
 impl Opener for Ssh {
     fn open<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
-        self.by(&self.lines, host, as_root)
+        Box::pin(async move {
+            if self.is_rescued(host) {
+                return self.by_agent(host, as_root);
+            }
+            match self.by(&self.lines, host, as_root).await {
+                Err(loss) if self.rescue && !host.connection.local && keeps_out(&loss) => {
+                    let line = self.by_agent(host, as_root).map_err(|none| Loss {
+                        why: format!("{}; and by the agent of its cloud: {}", loss.why, none.why),
+                        ..loss.clone()
+                    })?;
+                    self.all_rescued().insert(host.name.clone(), Some(loss.to_string()));
+                    Ok(line)
+                }
+                line => line,
+            }
+        })
     }
 
+    /// Where ssh let nobody in to begin with, the agent is the way in that must stay, until ssh does.
     fn open_fresh<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<Arc<dyn Target>, Loss>> {
-        self.by(&self.fresh, host, as_root)
+        Box::pin(async move {
+            match self.by(&self.fresh, host, as_root).await {
+                Err(_) if self.is_rescued(host) => self.by_agent(host, as_root),
+                Ok(line) => {
+                    self.all_rescued().remove(&host.name);
+                    Ok(line)
+                }
+                lost => lost,
+            }
+        })
+    }
+
+    fn beyond<'a>(&'a self, host: &'a Host, queries: &'a [Query]) -> Later<'a, Facts> {
+        Box::pin(async move {
+            let nobody = self.target(&self.lines, host, Arc::new(Nobody), self.login(host, false));
+            nobody.read(queries).await.unwrap_or_default()
+        })
+    }
+
+    fn news_of_rescue(&self, host: &Host) -> Option<String> {
+        self.all_rescued().get_mut(&host.name).and_then(Option::take)
     }
 
     fn keys(&self) -> Option<Arc<Keyring>> {
@@ -108,11 +158,57 @@ impl Opener for Ssh {
     }
 
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>> {
-        Box::pin(async move { self.fresh.by_files(&self.login(host, as_root)).await })
+        Box::pin(async move {
+            // Nobody comes in by these files now, so nobody is shut out by them.
+            if self.is_rescued(host) {
+                return Ok(());
+            }
+            self.fresh.by_files(&self.login(host, as_root)).await
+        })
     }
 }
 
+/// A host that is not asked.
+struct Nobody;
+
+impl crate::host::Host for Nobody {
+    fn call(&self, _: Request) -> Later<'_, Result<Reply, Loss>> {
+        Box::pin(async { Err(Loss { kind: LossKind::Silent, why: "it is not asked".into() }) })
+    }
+
+    fn close(&self) -> Later<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// Whether ssh does not reach a host, or lets nobody in there. A host that is not known, or is another one, is for a person to
+/// look at.
+pub(super) fn keeps_out(loss: &Loss) -> bool {
+    use LossKind::{ConnectTimeout, Lost, NoShell, Other, PermissionDenied, Refused, Silent};
+    matches!(loss.kind, ConnectTimeout | Lost | NoShell | Other | PermissionDenied | Refused | Silent)
+}
+
 impl Ssh {
+    fn all_rescued(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Option<String>>> {
+        self.rescued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_rescued(&self, host: &Host) -> bool {
+        self.all_rescued().contains_key(&host.name)
+    }
+
+    /// A line by the agent of the cloud that the host is in.
+    fn by_agent(&self, host: &Host, as_root: bool) -> Result<Arc<dyn Target>, Loss> {
+        let var = |name: &str| host.scope.own(name).and_then(serde_json::Value::as_str);
+        let (Some(instance), Some(region)) = (var("tencent_id"), var("tencent_region")) else {
+            return Err(lost(&Fault::new("it has no `tencent_id` and `tencent_region`")));
+        };
+        let login = self.login(host, as_root);
+        let user = if as_root { "root" } else { login.user.as_deref().unwrap_or("root") };
+        let line = Rescue::new(region, instance, user).map_err(|fault| lost(&fault))?;
+        Ok(self.target(&self.lines, host, Arc::new(line), login))
+    }
+
     /// How to log in to a host.
     fn login(&self, host: &Host, as_root: bool) -> Login {
         let to = &host.connection;

@@ -24,6 +24,7 @@ mod incident;
 mod keyring;
 pub mod lines;
 mod order;
+mod outside;
 mod proof;
 mod rotate;
 mod since;
@@ -46,6 +47,16 @@ pub trait Opener: Send + Sync {
 
     /// Whether a login would pass by the files of sshd on the host's disk.
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>>;
+
+    /// What is known of a host without asking it.
+    fn beyond<'a>(&'a self, _: &'a Host, _: &'a [Query]) -> Later<'a, Facts> {
+        Box::pin(async { Facts::default() })
+    }
+
+    /// Why a host is reached by the agent of its cloud instead of by ssh, once, where it is.
+    fn news_of_rescue(&self, _: &Host) -> Option<String> {
+        None
+    }
 
     /// The keys of this controller, where it keeps any.
     fn keys(&self) -> Option<Arc<Keyring>> {
@@ -150,6 +161,7 @@ impl Run {
                 decisions
             }
             Err(loss) => {
+                site.tell_outside(&order, &loss).await;
                 site.lost(&loss);
                 Vec::new()
             }

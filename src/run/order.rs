@@ -127,7 +127,7 @@ impl Work<'_> {
         let against = |other: &Claim| {
             own.iter().any(|claim| match (claim, other) {
                 (
-                    Claim::Owns { object: object @ Object::Other("security group", _), field, value },
+                    Claim::Owns { object: object @ Object::Other("security group" | "network ACL", _), field, value },
                     Claim::Owns { object: same, field: its, value: wish },
                 ) => object == same && field == its && value != wish,
                 _ => false,
@@ -137,7 +137,7 @@ impl Work<'_> {
         let mut wrong = others.filter(|other| {
             plan.tasks[*other].hope().iter().flat_map(|one| one.kind.claims()).any(|claim| against(&claim))
         });
-        wrong.next().map(|other| format!("{} wants other rules for the same group", plan.name(other)))
+        wrong.next().map(|other| format!("{} wants other rules for the same thing in the cloud", plan.name(other)))
     }
 
     /// The other hosts of this run that the same fences hold for, and that let us in now.
@@ -164,7 +164,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn carry(&self, site: &mut Site, task: usize, order: &Order, others: Vec<usize>, guarded: bool) -> Outcome {
+    pub(super) async fn carry(
+        &self,
+        site: &mut Site,
+        task: usize,
+        order: &Order,
+        others: Vec<usize>,
+        guarded: bool,
+    ) -> Outcome {
         let Some(keys) = self.shared.run.opener.keys() else {
             return failed("there is no memory in which what was found could be kept");
         };

@@ -94,6 +94,7 @@ impl Site {
         };
         if self.lines.is_empty() {
             self.run.voice.say(What::HostConnected { host: self.name(), ms: super::millis(began) });
+            self.say_rescued();
         }
         self.lines.insert(as_root, Arc::clone(&line));
         Ok(line)

@@ -17,6 +17,7 @@ mod net;
 mod options;
 mod order;
 mod restore;
+mod wall;
 mod way_in;
 mod words;
 
@@ -154,6 +155,11 @@ pub trait Kind: Debug + Send + Sync {
     /// this, or an act on the host.
     fn orders(&self, _: &[Setting], _: &Facts) -> Vec<Order> {
         vec![]
+    }
+
+    /// What differs of the part that is neither the host's to tell nor to set, where there is one: for a host that does not answer.
+    fn outside(&self, _: &Facts) -> Option<Result<Vec<Row>, Gap>> {
+        None
     }
 
     /// What whoever applies it must be allowed to do in the account of a cloud.
@@ -331,6 +337,7 @@ kinds! {
     firewall::Firewall,
     blocklist::Blocklist,
     security_group::SecurityGroup,
+    network_acl::NetworkAcl,
     quarantine::Quarantine,
     evidence::Evidence,
     redis::Redis,

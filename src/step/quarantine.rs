@@ -41,6 +41,11 @@
 //! cannot be taken away from the host. It comes after the host's own, is proven by new logins, and is put back where none gets in. `released`
 //! with the same `cloud` puts the instance back into the groups that this controller found (or into `groups`).
 //!
+//! A host that does not answer by ssh is cut off from outside all the same (`apply -y`): the instance changes its groups, and the step ends as
+//! unknown, which says so, for nobody knows what the host itself lets through; sshd is then taken to listen on `port`, or 22. `released` puts
+//! it back the same way. Nothing that must come first may be left undone: rules of `group` that stand already count as done. No login can
+//! prove it, and none was possible before. `--rescue tat` reaches the host's own half by the cloud's agent (docs/tencent.md).
+//!
 //! It never ends by itself, for a host that opens while nobody looks is worse than one that is closed for a day too long: once
 //! `until` is over, the step fails and names the `owner`, until somebody releases the host or says a later day.
 //!
@@ -114,6 +119,8 @@ const WANTS: &str = "/etc/systemd/system/sysinit.target.d/steadfast-quarantine.c
 const NFT: &str = "/usr/sbin/nft";
 const TRY: &str = "nft -c -f \"${1:-/etc/nftables-steadfast-quarantine.conf}\"";
 const DAY: i64 = 86_400;
+/// Where sshd is taken to listen on a host that does not tell.
+const SSH: Span = Span { of: Of::Port, from: 22, to: 22 };
 
 impl Check for Quarantine {
     fn check(&self, body: &Node) -> Result<(), Faults> {
@@ -269,6 +276,13 @@ impl Kind for Quarantine {
         let outside = |cloud: &&Cloud| to.iter().any(|setting| setting.object == cloud.name());
         let cloud = self.cloud.as_ref().filter(outside);
         cloud.and_then(|cloud| cloud.order(self.contains(), found)).into_iter().collect()
+    }
+
+    fn outside(&self, found: &Facts) -> Option<Result<Vec<Row>, Gap>> {
+        let cloud = self.cloud.as_ref()?;
+        let ports = self.port.as_ref().map_or(vec![SSH], |ports| merged(ports.0.clone()));
+        let ports = self.contains().then_some(ports.as_slice());
+        Some(cloud.plan(&self.admins.spans(&Default::default()), ports, found).map(Vec::from_iter))
     }
 
     fn permits(&self) -> Vec<Permit> {

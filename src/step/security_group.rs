@@ -61,124 +61,28 @@
 //! - Behind a load balancer of the cloud other rules may apply. Rules of a group of version 0 cannot be replaced: add one by hand.
 //! - At most 100 rules a direction; each port or range with each network is one.
 
-use super::firewall::words::{Block, Egress, Forward, Limit, Policy, Rate};
-use super::firewall::{Allow, AllowOut};
-use super::net::span::Span;
-use super::net::{Sets, Sources};
+use super::firewall::Allow;
+use super::wall::{Wall, wall};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Order, Row, Setting, Val};
-use crate::act::Act;
-use crate::cloud::tencent::Access;
-use crate::cloud::{Fence, Permit, Rule, Shape};
-use crate::fact::{Facts, Gap, Query};
+use super::{Check, Object};
+use crate::cloud::{Fence, Rule};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
-use serde::Deserialize;
-use std::sync::OnceLock;
 
-mod rules;
-
-pub(super) use rules::{lets_in, only};
-
-/// The rules of a security group.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecurityGroup {
-    /// The region, such as `ap-guangzhou`.
-    region: String,
-    /// The group (`sg-…`).
-    group: String,
-    #[serde(default)]
-    #[expect(dead_code, reason = "there is one so far; it is written for the reader")]
-    policy: Policy,
-    /// Names for addresses: `from: "@NAME"`.
-    #[serde(default)]
-    sets: Sets,
-    /// What may come in.
-    #[serde(default)]
-    allow: Vec<Allow>,
-    /// What neither comes in nor goes out.
-    #[serde(default)]
-    block: Block,
-    /// Whom nothing comes from and nothing goes to.
-    blocklist: Option<Listed>,
-    /// `deny`: only what `allow_out` names may go out.
-    #[serde(default)]
-    egress: Egress,
-    /// What may go out.
-    #[serde(default)]
-    allow_out: Vec<AllowOut>,
-    /// Whether echo requests come in.
-    #[serde(default = "yes")]
-    ping: bool,
-    /// The host's alone.
-    #[expect(dead_code, reason = "one declaration serves the host as well")]
-    limit: Option<Limit>,
-    /// The host's alone.
-    #[serde(default)]
-    #[expect(dead_code, reason = "one declaration serves the host as well")]
-    forward: Forward,
-    /// The host's alone.
-    #[expect(dead_code, reason = "one declaration serves the host as well")]
-    log: Option<Rate>,
-    /// Where the key comes from.
-    #[serde(default)]
-    access: Access,
-    /// Whom `blocklist` comes to; known once it was checked.
-    #[serde(skip)]
-    bad: OnceLock<Vec<Span>>,
-}
-
-/// Bad addresses.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Listed {
-    /// Files on the controller.
-    #[serde(default)]
-    feed: Many,
-    /// Addresses, networks and ranges.
-    #[serde(default)]
-    addresses: Sources,
-    /// Addresses that are never blocked.
-    #[serde(default)]
-    except: Sources,
+wall! {
+    /// The rules of a security group.
+    SecurityGroup {
+        /// The group (`sg-…`).
+        group: String,
+    }
 }
 
 /// As many rules as a group takes in a direction.
 const MOST: usize = 100;
 
-fn yes() -> bool {
-    true
-}
-
-/// Whether a cloud may call something so.
-pub(super) fn plain(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
 impl Check for SecurityGroup {
     fn check(&self, body: &Node) -> Result<(), Faults> {
-        let mut faults = Vec::new();
-        for (field, text, hint) in
-            [("region", &self.region, "ap-guangzhou"), ("group", &self.group, "sg-1a2b3c4d")]
-        {
-            if !plain(text) {
-                let fault = Fault::new(format!("this is no {field} of Tencent Cloud")).at(place(body, field));
-                faults.push(fault.hint(format!("write it as in {hint}")));
-            }
-        }
-        if self.egress == Egress::Allow && !self.allow_out.is_empty() {
-            let fault = Fault::new("everything may go out already").at(place(body, "allow_out"));
-            faults.push(fault.hint("say `egress: deny`, or take `allow_out` away"));
-        }
-        let sources = self.allow.iter().map(|one| ("allow", &one.from));
-        for (field, source) in sources.chain(self.allow_out.iter().map(|one| ("allow_out", &one.to))) {
-            for name in source.names.iter().filter(|name| !self.sets.contains_key(*name)) {
-                let fault = Fault::new(format!("there is no set `{name}`")).at(place(body, field));
-                faults.push(fault.hint("name its addresses under `sets`"));
-            }
-        }
-        let _ = self.bad.set(self.listed(body, &mut faults));
+        let mut faults = self.declared().faults(body, ("group", &self.group, "sg-1a2b3c4d"));
         let (ingress, egress) = self.wanted();
         for (side, rules) in [("in", &ingress), ("out", &egress)] {
             if rules.len() > MOST {
@@ -193,111 +97,20 @@ impl Check for SecurityGroup {
     }
 }
 
-impl SecurityGroup {
-    /// Whom `blocklist` comes to.
-    fn listed(&self, body: &Node, faults: &mut Vec<Fault>) -> Vec<Span> {
-        let Some(list) = &self.blocklist else { return vec![] };
-        let mut all = list.addresses.spans(&Sets::default());
-        for path in list.feed.iter() {
-            match super::blocklist::feed::read(&super::blocklist::beside(path, body)) {
-                Ok(spans) => all.extend(spans),
-                Err(why) => faults.push(Fault::new(why).at(place(body, "blocklist"))),
-            }
-        }
-        if all.is_empty() && faults.is_empty() {
-            faults.push(Fault::new("this names nobody").at(place(body, "blocklist")));
-        }
-        super::blocklist::feed::without(&all, &list.except.spans(&Sets::default()))
-    }
-
+impl Wall for SecurityGroup {
     fn fence(&self) -> Fence {
         Fence::SecurityGroup { region: self.region.clone(), id: self.group.clone(), access: self.access.clone() }
     }
 
-    /// What comes in, and what goes out.
+    fn object(&self) -> Object {
+        Object::Other("security group", format!("{} {}", self.region, self.group))
+    }
+
+    fn allowed(&self) -> &[Allow] {
+        &self.allow
+    }
+
     fn wanted(&self) -> (Vec<Rule>, Vec<Rule>) {
-        let bad = self.bad.get().map(Vec::as_slice).unwrap_or_default();
-        let egress = (self.egress == Egress::Deny).then_some(self.allow_out.as_slice());
-        rules::rules(bad, &self.block, &self.allow, egress, self.ping, &self.sets)
-    }
-}
-
-/// What differs between rules that were found and those that are wanted, a row a rule.
-fn differing(object: &str, side: &str, found: &[Rule], wanted: &[Rule], rows: &mut Vec<Row>) {
-    let words = |rules: &[Rule]| rules.iter().map(Rule::words).collect::<Vec<_>>();
-    let (found, wanted) = (words(found), words(wanted));
-    if found == wanted {
-        return;
-    }
-    let before = rows.len();
-    let field = |rule: &String| format!("{side} {rule}");
-    for rule in found.iter().filter(|rule| !wanted.contains(rule)) {
-        rows.push(Row::new(object, field(rule), "there", Val::Absent));
-    }
-    for rule in wanted.iter().filter(|rule| !found.contains(rule)) {
-        rows.push(Row::new(object, field(rule), Val::Absent, "there"));
-    }
-    if rows.len() == before {
-        rows.push(Row::new(object, format!("{side} order"), found.join(", "), wanted.join(", ")));
-    }
-}
-
-impl Kind for SecurityGroup {
-    fn facts(&self) -> Vec<Query> {
-        vec![Query::Fence(self.fence()), Query::Login]
-    }
-
-    fn plan(&self, facts: &Facts) -> Result<Vec<Row>, Gap> {
-        let (fence, (ingress, egress)) = (self.fence(), self.wanted());
-        let Shape::Rules { ingress: found_in, egress: found_out } = &facts.fence(&fence)?.shape else {
-            return Err(Gap::Unknown(format!("{} was answered as something else", fence.name())));
-        };
-        if let Some(login) = facts.login()?
-            && !lets_in(&ingress, login.from, login.port)
-        {
-            let why = format!(
-                "it would not let in {} to port {}, by which this run comes: add {{port: {}, from: {}}} to `allow`",
-                login.from, login.port, login.port, login.from
-            );
-            return Err(Gap::Impossible(why));
-        }
-        let mut rows = Vec::new();
-        differing(&fence.name(), "in", found_in, &ingress, &mut rows);
-        differing(&fence.name(), "out", found_out, &egress, &mut rows);
-        Ok(rows)
-    }
-
-    fn set(&self, _: &[Setting], _: &Facts) -> Vec<Act> {
-        vec![]
-    }
-
-    fn orders(&self, to: &[Setting], facts: &Facts) -> Vec<Order> {
-        let fence = self.fence();
-        let found = facts.fence(&fence).ok().filter(|_| !to.is_empty()).cloned();
-        let (ingress, egress) = self.wanted();
-        found.map(|found| Order { fence, found, to: Shape::Rules { ingress, egress } }).into_iter().collect()
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        let words = |rules: &[Rule]| rules.iter().map(Rule::words).collect::<Vec<_>>().join(", ");
-        let (ingress, egress) = self.wanted();
-        let wish = format!("in {}; out {}", words(&ingress), words(&egress));
-        let group = Object::Other("security group", format!("{} {}", self.region, self.group));
-        let spans = self.allow.iter().filter(|one| one.protocol.words().contains(&"tcp")).flat_map(|one| &one.port.0);
-        let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-        let but = spans.map(|span| (port(span.from), port(span.to))).collect();
-        vec![Claim::owns(group, "rules", wish), Claim::Shuts { but }]
-    }
-
-    fn access(&self) -> bool {
-        true
-    }
-
-    fn disruption(&self) -> Disruption {
-        Disruption::Access
-    }
-
-    fn permits(&self) -> Vec<Permit> {
-        self.fence().permits(true)
+        self.declared().rules()
     }
 }

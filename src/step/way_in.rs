@@ -88,17 +88,29 @@ pub fn is_way_in(path: &str) -> bool {
         || is_of_home(path)
 }
 
+/// Directories of homes: where users have theirs, and where accounts of services that people log in to do.
+const HOMES: &[&str] = &["/home", "/var/lib", "/opt", "/mnt", "/media"];
+
 /// Of a home only what a login itself looks at: the directory, and what begins with a dot.
 fn is_of_home(path: &str) -> bool {
-    let rest = match (path.strip_prefix("/root"), path.strip_prefix("/home")) {
-        (Some(rest), _) if rest.is_empty() || rest.starts_with('/') => rest,
-        (_, Some("")) => return true,
-        // Past the name of the user.
-        (_, Some(rest)) if rest.starts_with('/') => rest[1..].find('/').map_or("", |at| &rest[1 + at..]),
-        _ => return false,
+    let past = |dir: &str| path.strip_prefix(dir).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    // Past the name of the user.
+    let of_user = |rest: &'_ str| rest.get(1..).and_then(|rest| rest.find('/')).map_or(rest.len(), |at| 1 + at);
+    let rest = match (past("/root"), HOMES.iter().find_map(|dir| past(dir))) {
+        (Some(rest), _) => rest,
+        (_, Some(rest)) => &rest[of_user(rest)..],
+        _ => return ["/root"].iter().chain(HOMES).any(|home| holds(path, home)),
     };
     let name = rest.strip_prefix('/').unwrap_or(rest).split('/').next().unwrap_or_default();
     name.is_empty() || name.starts_with(['.', '*', '?', '['])
+}
+
+/// Whether a place is in this directory, or in one that this glob may mean.
+fn holds(path: &str, place: &str) -> bool {
+    match path.find(['*', '?', '[']) {
+        Some(end) => place.starts_with(&path[..end]),
+        None => place.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')),
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +136,12 @@ mod tests {
             "/run/sshd",
             "/proc/1/root/etc/nologin",
             "/srv/ops",
+            "/var/lib/ops",
+            "/var/lib",
+            "/var",
+            "/opt/ops/.profile",
+            "/home*",
+            "/ro?t/x",
             "/var/lib/ops/.ssh/authorized_keys",
             "/etc/default/ssh",
             "/*",
@@ -138,6 +156,8 @@ mod tests {
             "/etc/sysctl.d/x",
             "/etc/cron*",
             "/var/log/x",
+            "/var/lib/ops/data",
+            "/opt/ops/bin/x",
             "/run/x",
         ] {
             assert!(!is_way_in(path), "{path}");

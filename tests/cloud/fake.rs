@@ -1,6 +1,7 @@
 //! A stand-in for Tencent Cloud on 127.0.0.1. It checks each request as the documentation of TC3-HMAC-SHA256 describes it, by
 //! code of its own, and answers as theirs does: errors with HTTP 200, pages of a hundred, "too much at once" now and then.
 
+use super::acls::Acl;
 use super::groups::{Group, OF_NETWORKS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -42,12 +43,17 @@ pub struct State {
     /// Security groups, and which instance is in which.
     pub groups: BTreeMap<String, Group>,
     pub members: BTreeMap<String, Vec<String>>,
+    /// Network ACLs, all of them before the hosts of the test.
+    pub acls: BTreeMap<String, Acl>,
     /// How often somebody else changes a group just before it is changed; with rules, or something beside them.
     pub sneak: usize,
     pub sneaks_rules: bool,
     /// What agents say to scripts, by instance; and what is being run, with how often it is still said to run.
     pub agents: BTreeMap<String, String>,
     pub invoked: Option<(String, usize)>,
+    /// The host of a lab (its lab and its name) that is an instance: its agent really runs what it is told.
+    pub machines: BTreeMap<String, (String, String)>,
+    pub invocations: Vec<super::agent::Invocation>,
     /// So many changes are carried out, and their answers lost.
     pub lose: usize,
     /// Where the groups of an instance are made real: the network namespace of a host; and whether they take everybody there for
@@ -252,33 +258,6 @@ impl State {
             told["SecurityGroupIds"] = json!(groups);
         }
         json!({"TotalCount": 1, "InstanceSet": [told], "RequestId": "r"})
-    }
-
-    /// Scripts on instances: they take a while, and an instance without an agent never begins.
-    fn agent(&mut self, action: &str, body: &Value) -> Value {
-        use base64::Engine;
-        let base64 = base64::engine::general_purpose::STANDARD;
-        if action == "RunCommand" {
-            let script = base64.decode(body["Content"].as_str().unwrap()).unwrap();
-            assert_eq!(String::from_utf8(script).unwrap(), "cat /etc/ssh/ssh_host_*_key.pub\n");
-            let id = body["InstanceIds"][0].as_str().unwrap().to_owned();
-            if !self.agents.contains_key(&id) {
-                return error("ResourceUnavailable.AgentStatusNotOnline", "Agent status is not online");
-            }
-            self.invoked = Some((id, 2));
-            return json!({"InvocationId": "inv-1", "CommandId": "cmd-1", "RequestId": "r"});
-        }
-        assert_eq!(body["Filters"][0]["Values"][0], "inv-1");
-        let (id, left) = self.invoked.as_mut().unwrap();
-        let busy = *left > 0;
-        *left = left.saturating_sub(1);
-        let result = json!({"ExitCode": 0, "Output": base64.encode(&self.agents[id]), "Dropped": 0});
-        let task = if busy {
-            json!({"TaskStatus": "RUNNING", "TaskResult": {"ExitCode": 0, "Output": "", "Dropped": 0}})
-        } else {
-            json!({"TaskStatus": "SUCCESS", "TaskResult": result, "ErrorInfo": ""})
-        };
-        json!({"TotalCount": 1, "InvocationTaskSet": [task], "RequestId": "r"})
     }
 
     fn qemu(&self, words: &[&str]) {

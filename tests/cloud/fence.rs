@@ -9,6 +9,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+mod acl;
+mod silent;
+
 fn ends(run: &Run, code: i32, says: &str) {
     assert!(run.code == code && run.flat().contains(says), "{code} {says}: {} {}{}", run.code, run.out, run.err);
 }
@@ -300,6 +303,6 @@ fn a_group_of_two_hosts_is_proven_on_both() {
         "-i",
         &beside.display().to_string(),
     ];
-    ends(&scene.run(&words), 3, "wants other rules for the same group");
+    ends(&scene.run(&words), 3, "wants other rules for the same thing in the cloud");
     assert_eq!(scene.times("ModifySecurityGroupPolicies"), 1);
 }

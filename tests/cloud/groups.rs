@@ -1,5 +1,6 @@
 //! The stand-in's security groups: versions, whole replacement, and a hook that makes the rules real somewhere.
 
+use super::acls;
 use super::fake::{State, error};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -13,7 +14,8 @@ pub struct Group {
 }
 
 /// Actions of the product of networks.
-pub const OF_NETWORKS: [&str; 2] = ["DescribeSecurityGroupPolicies", "ModifySecurityGroupPolicies"];
+pub const OF_NETWORKS: [&str; 4] =
+    ["DescribeSecurityGroupPolicies", "ModifySecurityGroupPolicies", "DescribeNetworkAcls", "ModifyNetworkAclEntries"];
 
 /// A rule as it is kept; with empty fields and numbers, as theirs are told.
 pub fn rule(action: &str, protocol: &str, port: &str, net: &str, about: &str) -> Value {
@@ -49,6 +51,8 @@ impl State {
                 Some(json!({"SecurityGroupPolicySet": set, "RequestId": "r"}))
             }
             "ModifySecurityGroupPolicies" => Some(self.modify(body)),
+            "DescribeNetworkAcls" => Some(self.told_acls(body)),
+            "ModifyNetworkAclEntries" => Some(self.modify_acl(body)),
             _ => None,
         }
     }
@@ -116,9 +120,10 @@ impl State {
         let Some((space, instance, seen_as)) = self.wall.clone() else { return };
         let groups = self.members.get(&instance).cloned().unwrap_or_default();
         let rules = groups.iter().filter_map(|id| self.groups.get(id)).flat_map(|group| &group.ingress);
-        let lines: String = rules.map(|rule| line(rule, seen_as)).collect();
+        let lines: String = rules.map(|rule| line(rule, "saddr", seen_as)).collect();
+        let acls = acls::table(&self.acls, seen_as);
         let text = format!(
-            "table inet cloud {{}}\ndelete table inet cloud\ntable inet cloud {{\nchain in {{\n\
+            "{acls}table inet cloud {{}}\ndelete table inet cloud\ntable inet cloud {{\nchain in {{\n\
              type filter hook input priority -390; policy drop;\niifname \"lo\" accept\n\
              ct state established,related accept\n{lines}}}\n}}\n"
         );
@@ -168,7 +173,7 @@ fn kept(sent: &Value) -> Result<Value, String> {
 }
 
 /// A rule for nft. With `seen_as`, addresses behind a translation: nobody comes from where a rule says.
-fn line(rule: &Value, seen_as_another: bool) -> String {
+pub fn line(rule: &Value, side: &str, seen_as_another: bool) -> String {
     let text = |name: &str| rule[name].as_str().unwrap_or_default();
     let verdict = if text("Action") == "ACCEPT" { "accept" } else { "drop" };
     let (four, six) = (text("CidrBlock"), text("Ipv6CidrBlock"));
@@ -177,8 +182,8 @@ fn line(rule: &Value, seen_as_another: bool) -> String {
         (_, "::/0") => "meta nfproto ipv6".to_owned(),
         _ if seen_as_another => return String::new(),
         ("", "") => return String::new(),
-        ("", net) => format!("ip6 saddr {net}"),
-        (net, _) => format!("ip saddr {net}"),
+        ("", net) => format!("ip6 {side} {net}"),
+        (net, _) => format!("ip {side} {net}"),
     };
     let what = match (text("Protocol"), text("Port")) {
         (protocol @ ("tcp" | "udp"), port) if !port.eq_ignore_ascii_case("all") => format!("{protocol} dport {port}"),

@@ -9,27 +9,53 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const TAT: Product = ("tat", "2020-10-28");
-/// For the agent, in seconds.
+/// For a script that only reads, in seconds.
 const TIMEOUT: u64 = 30;
-/// For all of it, the agent's way included.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// For the agent's way to a script and back.
+const WAY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 /// What goes on, in their words.
 const BUSY: [&str; 4] = ["PENDING", "DELIVERING", "DELIVER_DELAYED", "RUNNING"];
+
+/// Where scripts are run, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Agent<'a> {
+    pub region: &'a str,
+    pub instance: &'a str,
+    pub user: &'a str,
+}
 
 /// Runs a script that only reads, as root, and gives what it said: at most 24 KiB.
 ///
 /// # Errors
 /// What was said; it did not end, or not well.
 pub fn read_by_script(client: &Client, region: &str, instance: &str, script: &str) -> Result<Vec<u8>, Trouble> {
+    run(client, Agent { region, instance, user: "root" }, script, TIMEOUT)
+}
+
+/// Begins a script that does no harm when it is begun twice, and gives the name of what was begun. `timeout` is in seconds.
+///
+/// # Errors
+/// What was said.
+pub fn begin(client: &Client, agent: Agent, script: &str, timeout: u64) -> Result<String, Trouble> {
     let body = json!({
-        "Content": STANDARD.encode(script), "InstanceIds": [instance], "CommandType": "SHELL", "Timeout": TIMEOUT, "Username": "root",
+        "Content": STANDARD.encode(script), "InstanceIds": [agent.instance], "CommandType": "SHELL", "Timeout": timeout.clamp(1, 86_400),
+        "Username": agent.user,
     });
-    // It only reads: once more does no harm.
-    let answer = client.ask(TAT, region, "RunCommand", &body)?;
+    let answer = client.ask(TAT, agent.region, "RunCommand", &body)?;
     let id = answer.get("InvocationId").and_then(Value::as_str);
-    let id = id.ok_or_else(|| strange(region, "RunCommand", "no `InvocationId`"))?.to_owned();
-    let until = Instant::now() + PATIENCE;
+    Ok(id.ok_or_else(|| strange(agent.region, "RunCommand", "no `InvocationId`"))?.to_owned())
+}
+
+/// Runs a script that does no harm when it is run twice, and gives what it said: at most 24 KiB.
+///
+/// # Errors
+/// What was said; it did not end, or not well.
+pub fn run(client: &Client, agent: Agent, script: &str, timeout: u64) -> Result<Vec<u8>, Trouble> {
+    let Agent { region, instance, .. } = agent;
+    let id = begin(client, agent, script, timeout)?;
+    let patience = Duration::from_secs(timeout) + WAY;
+    let until = Instant::now() + patience;
     loop {
         let filter = json!([{"Name": "invocation-id", "Values": [id]}]);
         let answer =
@@ -40,7 +66,7 @@ pub fn read_by_script(client: &Client, region: &str, instance: &str, script: &st
             return ended(&task, &status, region, instance);
         }
         if Instant::now() > until {
-            let what = format!("the agent of {instance} did not end the script within {} s", PATIENCE.as_secs());
+            let what = format!("the agent of {instance} did not end the script within {} s", patience.as_secs());
             return Err(Trouble::Lost(Fault::new(what).why(format!("it is {status}"))));
         }
         std::thread::sleep(PAUSE);

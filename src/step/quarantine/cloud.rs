@@ -6,7 +6,7 @@ use crate::cloud::{Fence, Permit, Shape};
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::Fault;
 use crate::step::net::span::Span;
-use crate::step::security_group::{only, plain};
+use crate::step::wall::{lets_in, only, plain};
 use crate::step::words::place;
 use crate::step::{Claim, Many, Object, Order, Row};
 use crate::yaml::Node;
@@ -101,7 +101,7 @@ impl Cloud {
             return Err(Gap::Impossible(format!("{group} lets out: {}; {hint}", rule.words())));
         }
         let Ok(Some(login)) = found.login() else { return Ok(()) };
-        if crate::step::security_group::lets_in(ingress, login.from, login.port) {
+        if lets_in(ingress, login.from, login.port) {
             return Ok(());
         }
         let why = format!("{group} does not let in {} to port {}, by which this run comes", login.from, login.port);

@@ -42,7 +42,7 @@ pub fn rules(
 }
 
 /// One thing that is let through: each port or range with each network.
-fn open(protocols: &[&str], ports: Option<&[Span]>, whom: &Sources, sets: &Sets, rules: &mut Vec<Rule>) {
+pub fn open(protocols: &[&str], ports: Option<&[Span]>, whom: &Sources, sets: &Sets, rules: &mut Vec<Rule>) {
     let nets = if whom.is_everybody() { EVERYBODY.map(str::to_owned).to_vec() } else { networks(&whom.spans(sets)) };
     let ports: Vec<Option<String>> = match ports {
         None => vec![None],
@@ -58,7 +58,15 @@ fn open(protocols: &[&str], ports: Option<&[Span]>, whom: &Sources, sets: &Sets,
 /// What was said before says it all.
 fn once(rules: Vec<Rule>) -> Vec<Rule> {
     let mut seen = Vec::new();
-    rules.into_iter().filter(|rule| !seen.contains(&rule.words()) && { seen.push(rule.words()); true }).collect()
+    rules
+        .into_iter()
+        .filter(|rule| {
+            !seen.contains(&rule.words()) && {
+                seen.push(rule.words());
+                true
+            }
+        })
+        .collect()
 }
 
 /// As few networks as make up these spans: a cloud knows no ranges.
@@ -95,9 +103,7 @@ pub fn lets_in(rules: &[Rule], from: IpAddr, port: u16) -> bool {
             [_, protocol, ports, net] => (*protocol, Some(*ports), *net),
             _ => continue,
         };
-        let has = |ports: &str| {
-            ports.split(',').filter_map(Span::parse).any(|span| span.has(Of::Port, port.into()))
-        };
+        let has = |ports: &str| ports.split(',').filter_map(Span::parse).any(|span| span.has(Of::Port, port.into()));
         let whom = match net {
             "0.0.0.0/0" => of == Of::V4,
             "::/0" => of == Of::V6,
@@ -112,7 +118,9 @@ pub fn lets_in(rules: &[Rule], from: IpAddr, port: u16) -> bool {
 
 /// Why these rules let in others, or to other ports (tcp), than these; `None`: they do not.
 pub fn only(rules: &[Rule], admins: &[Span], ports: &[Span]) -> Option<String> {
-    let within = |all: &[Span], one: Span| merged(all.to_vec()).iter().any(|span| span.of == one.of && span.from <= one.from && one.to <= span.to);
+    let within = |all: &[Span], one: Span| {
+        merged(all.to_vec()).iter().any(|span| span.of == one.of && span.from <= one.from && one.to <= span.to)
+    };
     rules.iter().filter(|rule| rule.accepts()).map(Rule::words).find(|words| {
         let parts: Vec<&str> = words.split(' ').collect();
         let [_, "tcp", to, net] = parts.as_slice() else { return true };
