@@ -5,7 +5,7 @@ use crate::common::{Here, steadfast};
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
 use steadfast::event::Event;
-use steadfast::report::{FORMATS, Format, Past, Point, Report, line, render, schema};
+use steadfast::report::{FORMATS, Format, Past, Point, Report, Style, line, render, schema};
 
 const RECORDED: &str = include_str!("cases/report/all-outcomes.ndjson");
 
@@ -25,7 +25,7 @@ fn report() -> Report {
     report
 }
 
-fn told(format: Format) -> String {
+pub fn told(format: Format) -> String {
     render(format, &report(), &events()).unwrap()
 }
 
@@ -38,6 +38,28 @@ fn every_format_is_told_as_before() {
     for (name, format) in FORMATS {
         insta::assert_snapshot!(*name, told(*format));
     }
+}
+
+#[test]
+fn a_terminal_is_told_as_before() {
+    for width in [80, 200] {
+        let style = Style { color: false, width, diff: true, verbose: 0 };
+        let text = report().text(style);
+        let wide = text.lines().find(|line| unicode_width::UnicodeWidthStr::width(*line) > width);
+        assert_eq!(wide, None, "{width}");
+        insta::assert_snapshot!(format!("terminal-{width}"), text);
+        // Colours change nothing of what is told.
+        let painted = report().text(Style { color: true, ..style });
+        assert!(painted.contains("\u{1b}[33m") && painted.contains("\u{1b}[31m"), "{painted}");
+        assert_eq!(without_colours(&painted), text);
+    }
+}
+
+/// A text without the marks of colours.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| all + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 #[test]

@@ -129,4 +129,39 @@ fn drift_is_told_apart_from_a_newer_playbook() {
     assert!(newer.code == 2 && newer.out.contains("the step wants something else than in run"), "{}", newer.out);
     let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
     assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
+    what_a_run_moves_itself_is_nobody_elses_doing(&fleet);
+}
+
+/// A follow-up and a step that another one undoes differ in each run by that run's own doing.
+fn what_a_run_moves_itself_is_nobody_elses_doing(fleet: &Fleet) {
+    let steps = |text: &str| {
+        book(
+            fleet,
+            "own.yml",
+            &format!(
+                "  - {{id: conf, on_change: [again], file: {{path: /etc/ssh/own, content: \"{text}\\n\"}}}}\n\
+                 \x20 - {{id: again, sshd: {{MaxAuthTries: 4}}}}\n"
+            ),
+        )
+    };
+    let call = |what: &str, book: &str, more: &[&str]| {
+        let run = fleet.steadfast(&[&[what, book, "-i", &fleet.inventory(), "--json"], more].concat());
+        let ended = |step: &str| {
+            let line = format!("\"step\":\"{step}\"");
+            let mut all = run.out.lines().filter(|told| told.contains("task_done") && told.contains(&line));
+            serde_json::from_str::<serde_json::Value>(all.next_back().unwrap_or_else(|| panic!("{step}: {run:?}"))).unwrap()
+        };
+        ["conf", "again"].map(ended)
+    };
+    call("apply", &steps("a"), &["-y"]);
+    let [conf, again] = call("apply", &steps("b"), &["-y"]);
+    assert_eq!((&conf["outcome"], &conf["since"]["moved"]), (&"changed".into(), &"playbook".into()), "{conf}");
+    assert_eq!((&again["outcome"], &again["since"]), (&"changed".into(), &serde_json::Value::Null), "{again}");
+    // A run that broke off before the reload leaves it due: that is ours, and what somebody does to sshd besides is theirs.
+    fleet.inside("h1", "touch '/var/lib/steadfast/due/reloaded%3Asshd'");
+    let [_, again] = call("check", &steps("b"), &[]);
+    assert_eq!((&again["outcome"], &again["since"]), (&"drift".into(), &serde_json::Value::Null), "{again}");
+    fleet.inside("h1", "rm /etc/ssh/sshd_config.d/00-steadfast.conf; systemctl reload ssh");
+    let [_, again] = call("check", &steps("b"), &[]);
+    assert_eq!((&again["outcome"], &again["since"]["moved"]), (&"drift".into(), &"host".into()), "{again}");
 }

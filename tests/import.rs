@@ -111,3 +111,41 @@ fn parts_of_a_role_know_its_defaults_and_what_they_hold() {
     }
     assert!(left.ends_with("1 steps were translated, 3 were left to you\n"), "{left}");
 }
+
+#[test]
+fn what_only_an_inventory_can_give_is_listed() {
+    let here = Here::with(&[
+        (
+            "role/defaults/main.yml",
+            "rule_1: true\nshown: \"{{ site }}\"\nlater: 1\njinja: \"{{ a | default('b') }}\"\n",
+        ),
+        (
+            "role/tasks/main.yml",
+            "- name: One\n  sysctl: {name: kernel.sysrq, value: '{{ level }}'}\n  when: rule_1\n\
+             - name: Two\n  copy: {dest: /etc/y, content: '{{ shown }} {{ level }}'}\n  when: rule_1\n\
+             - name: Three\n  command: id\n  register: probe\n\
+             - name: Four\n  copy: {dest: /etc/z, content: '{{ probe.stdout }}'}\n  when: rule_1\n\
+             - name: Five\n  copy: {dest: /etc/z, content: '{{ ansible_hostname }}'}\n  when: rule_1\n\
+             - set_fact: {later: 2}\n\
+             - name: Six\n  sysctl: {name: kernel.x, value: '{{ later }}'}\n\
+             - name: Seven\n  sysctl: {name: kernel.y, value: '{{ jinja }}'}\n  when: rule_1\n",
+        ),
+    ]);
+    let run = here.call(&["import", "ansible", "role/tasks/main.yml", "-o", "ours.yml"]);
+    let (ours, left) = (std::fs::read_to_string(here.path("ours.yml")).unwrap(), run.err);
+    let valid = |more: &[&str]| here.call(&[&["validate", "ours.yml", "-i", "web,"], more].concat()).code;
+    assert_eq!((run.code, valid(&[]), valid(&["-e", "level=1 site=x"])), (2, 1, 0));
+    assert!(ours.contains("id: one") && ours.contains("id: two"), "{ours}");
+    for line in [
+        "role/tasks/main.yml:1, role/tasks/main.yml:4: the variable `level` is given by no file here: the inventory must",
+        "role/tasks/main.yml:4: the variable `site` is given by no file here: the inventory must",
+        "role/tasks/main.yml:10: `probe` is what another task sets",
+        "role/tasks/main.yml:13: copy: the template `{{ ansible_hostname }}` has no exact counterpart",
+        "role/tasks/main.yml:17: `later` is what another task sets",
+        "role/defaults/main.yml:4: the variable `jinja`: the template `{{ a | default('b') }}` has no exact counterpart",
+        "role/tasks/main.yml:19: `jinja` is a variable that could not be taken over",
+        "2 steps were translated, 7 were left to you; 2 variables are the inventory's to give",
+    ] {
+        assert!(left.contains(line), "{line} is not in\n{left}");
+    }
+}

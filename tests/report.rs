@@ -140,6 +140,31 @@ fn a_changed_text_is_told_by_its_lines() {
 }
 
 #[test]
+fn a_word_without_an_end_does_not_run_over_the_side() {
+    let ciphers = "aes128-gcm@openssh.com,".repeat(12);
+    let wide = "\u{6f22}".repeat(90);
+    let why = format!("{ciphers} {wide} \u{301}{}", "x".repeat(300));
+    for width in [80, 200] {
+        let row = Row::new("sshd", "Ciphers", ciphers.as_str(), wide.as_str());
+        let tasks = vec![
+            done("h1", "a", Outcome::Drift, vec![row]),
+            done("h1", "b", Outcome::Failed { why: why.clone() }, vec![]),
+        ];
+        let text = Report::of(&events(Mode::Check, &["h1"], tasks, None)).text(Style {
+            color: false,
+            width,
+            diff: false,
+            verbose: 0,
+        });
+        let over = text.lines().find(|line| unicode_width::UnicodeWidthStr::width(*line) > width);
+        assert_eq!(over, None, "{text}");
+        // What goes on is marked, and nothing of it is lost.
+        let whole: String = text.lines().map(|line| line.trim_start().trim_start_matches("| ")).collect();
+        assert!(whole.contains(&"x".repeat(300)) && whole.contains(&wide[..3 * 60]), "{text}");
+    }
+}
+
+#[test]
 fn five_hundred_hosts_stay_readable() {
     let names: Vec<String> = (1..=500).map(|n| format!("web{n}.eu-central.example.org")).collect();
     let mut tasks = Vec::new();

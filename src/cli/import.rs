@@ -3,10 +3,9 @@
 
 use super::{say, say_error};
 use crate::fault::{Fault, Faults, Source, read_text};
-use crate::playbook;
 use crate::report::safe_line;
 use crate::yaml::{self, Node, Value};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 mod conditions;
@@ -14,6 +13,7 @@ mod fields;
 mod modules;
 mod tasks;
 mod values;
+mod wants;
 mod write;
 
 use tasks::Reader;
@@ -61,6 +61,7 @@ impl Import {
     pub fn run(self) -> Result<u8, Faults> {
         let From::Ansible { playbook, out } = self.from;
         let (plays, left) = translate(&playbook)?;
+        let wanted = wants::wanted(&plays);
         let text = write::playbooks(&plays);
         match &out {
             None => say(&text)?,
@@ -70,7 +71,19 @@ impl Import {
         for (place, what) in &left {
             say_error(&format!("{}: {}", safe_line(place, 400), safe_line(what, 400)));
         }
-        say_error(&format!("{steps} steps were translated, {} were left to you", left.len()));
+        for (name, places) in &wanted {
+            let places = safe_line(&places.join(", "), 400);
+            say_error(&format!(
+                "{places}: the variable `{}` is given by no file here: the inventory must",
+                safe_line(name, 200)
+            ));
+        }
+        let more = if wanted.is_empty() {
+            String::new()
+        } else {
+            format!("; {} variables are the inventory's to give", wanted.len())
+        };
+        say_error(&format!("{steps} steps were translated, {} were left to you{more}", left.len()));
         Ok(if left.is_empty() { 0 } else { 2 })
     }
 }
@@ -107,15 +120,15 @@ pub fn translate(path: &Path) -> Result<(Vec<Play>, Vec<Left>), Faults> {
         plays.push(reader.role(entries));
     }
     let mut left = reader.left;
-    sift(&mut plays, &mut left);
+    sift(&mut plays, &mut left, &reader.unknown);
     plays.retain(|play| !play.steps.is_empty());
     Ok((plays, left))
 }
 
 /// Takes out what our own reader would refuse: what is given out is valid.
-fn sift(plays: &mut [Play], left: &mut Vec<Left>) {
+fn sift(plays: &mut [Play], left: &mut Vec<Left>, unknown: &wants::Unknown) {
     loop {
-        let faults = refused(plays);
+        let faults = wants::refused(plays, unknown);
         if faults.is_empty() {
             return;
         }
@@ -134,36 +147,6 @@ fn sift(plays: &mut [Play], left: &mut Vec<Left>) {
         if plays.iter().map(|play| play.steps.len()).sum::<usize>() == before {
             left.extend(faults);
             plays.iter_mut().for_each(|play| play.steps.clear());
-        }
-    }
-}
-
-/// What our own reader says of the playbooks: by the place in Ansible's file.
-fn refused(plays: &[Play]) -> Vec<Left> {
-    let whole = plays.iter().filter(|play| !play.steps.is_empty());
-    let text = write::playbooks(whole);
-    if text.is_empty() {
-        return vec![];
-    }
-    let place = |fault: &Fault| {
-        let line = fault.place().map_or(0, |place| place.line_column().0);
-        write::origin(&text, line).unwrap_or_else(|| "the playbook".to_owned())
-    };
-    let told = |fault: &Fault| {
-        (place(fault), format!("{}{}", fault.what(), fault.cause().map(|why| format!(": {why}")).unwrap_or_default()))
-    };
-    let Ok(directory) = tempfile::tempdir() else { return vec![] };
-    let file = directory.path().join("imported.yml");
-    if std::fs::write(&file, &text).is_err() {
-        return vec![];
-    }
-    match playbook::load(&[file]) {
-        Err(faults) => faults.iter().map(told).collect(),
-        Ok(books) => {
-            let steps = books.iter().flat_map(|book| &book.steps);
-            let strange =
-                steps.flat_map(|step| playbook::strangers(step, &BTreeSet::new(), &crate::expr::Scope::new()));
-            strange.map(|fault| told(&fault)).collect()
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Schema {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Of {
     Playbook,
+    /// A file of steps that playbooks include.
+    Included,
     Inventory,
     /// A file of waivers.
     Waivers,
@@ -26,6 +28,7 @@ impl Schema {
     pub fn run(self) -> Result<u8, Faults> {
         let schema = match self.of {
             Of::Playbook => playbook::schema(),
+            Of::Included => playbook::included_schema(),
             Of::Inventory => inventory::schema(),
             Of::Waivers => plan::waivers_schema(),
             Of::Report => report::schema(),

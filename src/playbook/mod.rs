@@ -30,8 +30,8 @@ mod title;
 mod vars;
 
 pub use load::{load, read};
-pub use names::strangers;
-pub use schema::schema;
+pub use names::{outside, strangers};
+pub use schema::{included_schema, schema};
 
 /// What should be true, and where.
 #[derive(Debug)]

@@ -17,6 +17,12 @@ static OS: LazyLock<Vec<String>> = LazyLock::new(|| match serde_json::to_value(O
     _ => vec![],
 });
 
+/// The names that a step may look up and that no file around it gives: what an inventory must say.
+pub fn outside(step: &Step) -> impl Iterator<Item = &str> {
+    let all = step.uses.iter().map(String::as_str);
+    all.filter(|name| !ALWAYS.contains(name) && step.within.get(name).is_none())
+}
+
 /// The faults of names that no host can give a meaning: `known` are the names of all hosts' variables, `extra` those of
 /// the command line. Only what is surely looked at counts: what stands behind a condition may be meant for others.
 pub fn strangers(step: &Step, known: &BTreeSet<&str>, extra: &Scope) -> Vec<Fault> {

@@ -26,7 +26,10 @@ pub fn schema() -> Value {
             }
         }
         let mut value = any_or_template(scoped(body, entry.name));
-        value["description"] = json!(entry.page().trim());
+        let page = entry.page();
+        let page = page.trim();
+        value["description"] = json!(page.split("\n\n").next().unwrap_or(page));
+        value["markdownDescription"] = json!(page);
         kinds.insert(entry.name.into(), value);
     }
     defs.insert("step".into(), step(kinds));
@@ -47,27 +50,54 @@ pub fn schema() -> Value {
     defs.insert(
         "included".into(),
         json!({
-            "title": "Included file of a playbook",
-            "anyOf": [
-                {"type": "array", "items": {"$ref": "#/$defs/step"}},
-                {
-                    "type": "object",
-                    "properties": {"defaults": {"$ref": "#/$defs/vars"}, "vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
-                    "required": ["steps"],
-                    "additionalProperties": false
-                }
-            ]
+            "description": "Steps that playbooks include.",
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/step"}},
+            "else": {
+                "type": "object",
+                "properties": {"defaults": {"$ref": "#/$defs/vars"}, "vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
+                "required": ["steps"],
+                "additionalProperties": false
+            }
         }),
     );
-    json!({
+    let mut whole = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "steadfast playbook",
         "description": "What should be true of which hosts.",
         "if": {"type": "array"},
         "then": {"items": {"$ref": "#/$defs/playbook"}},
         "else": {"$ref": "#/$defs/playbook"},
         "$defs": defs
-    })
+    });
+    marked_up(&mut whole);
+    whole
+}
+
+/// Editors show a `description` letter by letter; `markdownDescription` is their word for text with marks in it.
+fn marked_up(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::String(text)) = map.get("description")
+                && text.contains('`')
+                && !map.contains_key("markdownDescription")
+            {
+                map.insert("markdownDescription".into(), json!(text.clone()));
+            }
+            map.values_mut().for_each(marked_up);
+        }
+        Value::Array(all) => all.iter_mut().for_each(marked_up),
+        _ => {}
+    }
+}
+
+/// The JSON Schema of a file that playbooks include.
+pub fn included_schema() -> Value {
+    let mut whole = schema();
+    let (defs, dialect) = (whole["$defs"].take(), whole["$schema"].take());
+    let mut included = defs["included"].clone();
+    included["$schema"] = dialect;
+    included["$defs"] = defs;
+    included
 }
 
 fn playbook() -> Value {
@@ -281,109 +311,4 @@ fn any_or_template(mut schema: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::playbook::{raw::PLAY, raw_step::STEP};
-
-    #[derive(serde::Deserialize, schemars::JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read")]
-    struct Sample {
-        text: String,
-        #[serde(default)]
-        number: Option<u16>,
-        #[serde(default)]
-        truth: bool,
-        #[serde(default)]
-        state: State,
-        #[serde(default)]
-        states: Vec<State>,
-        #[serde(default)]
-        inner: Option<Inner>,
-        #[serde(default)]
-        map: std::collections::BTreeMap<String, u8>,
-        #[serde(default)]
-        way: Option<Way>,
-        #[serde(default)]
-        many: crate::step::Many,
-        #[serde(default)]
-        mode: Option<crate::step::Mode>,
-    }
-
-    #[derive(Default, serde::Deserialize, schemars::JsonSchema)]
-    #[serde(rename_all = "snake_case")]
-    enum State {
-        /// It is there.
-        #[default]
-        Present,
-        Absent,
-    }
-
-    #[derive(serde::Deserialize, schemars::JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read")]
-    struct Inner {
-        port: u16,
-    }
-
-    #[derive(serde::Deserialize, schemars::JsonSchema)]
-    #[serde(rename_all = "snake_case")]
-    #[expect(dead_code, reason = "only read")]
-    enum Way {
-        Whole,
-        Limit { to: u8 },
-    }
-
-    #[test]
-    fn kinds_schemas_are_as_wide_as_the_reader() {
-        let schema = scoped(schemars::schema_for!(Sample).to_value(), "sample");
-        // The definitions move into the whole, as `schema` does it.
-        let mut whole = schema.clone();
-        let defs = whole["$defs"].as_object().unwrap().clone();
-        let named = defs.into_iter().map(|(name, def)| (format!("sample.{name}"), scoped(def, "sample")));
-        whole["$defs"] = Value::Object(named.collect());
-        let validator = jsonschema::validator_for(&whole).unwrap();
-        let good = [
-            "{text: a}",
-            "{text: 0644, number: 22, truth: true, state: absent, states: [present, absent]}",
-            "{text: 1.5, number: '22', truth: 'true', inner: {port: 1}, map: {a: 1, b: '2'}, way: whole}",
-            "{text: true, number: null, inner: ~, way: {limit: {to: 3}}, many: [a, b], mode: 0600}",
-            "{text: a, many: a, mode: u=rw}",
-        ];
-        for text in good {
-            let tree = crate::yaml::parse(&crate::fault::Source::new("t", text)).unwrap();
-            let read = crate::yaml::from_node::<Sample>(&tree);
-            assert!(read.is_ok() || text.contains("u=rw"), "{text}: {:?}", read.err());
-            let wrong: Vec<_> = validator.iter_errors(&crate::yaml::to_json(&tree)).map(|e| e.to_string()).collect();
-            assert!(wrong.is_empty(), "{text}: {wrong:?}");
-        }
-        let open = "{text: '{{ a }}', number: '{{ a }}', truth: '{{ a }}', state: '{{ a }}', states: ['{{ a }}'], \
-                    inner: '{{ a }}', map: {a: '{{ a }}'}, way: '{{ a }}', many: ['{{ a }}'], mode: '{{ a }}'}";
-        let tree = crate::yaml::parse(&crate::fault::Source::new("t", open)).unwrap();
-        assert_eq!(crate::yaml::open_faults::<Sample>(&tree, super::super::pattern::is_open), []);
-        let wrong: Vec<_> = validator.iter_errors(&crate::yaml::to_json(&tree)).map(|e| e.to_string()).collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-        for text in [
-            "{}",
-            "{text: [a]}",
-            "{text: a, x: 1}",
-            "{text: a, truth: maybe}",
-            "{text: a, state: gone}",
-            "{text: a, inner: {prot: 1}}",
-            "{text: a, number: x}",
-        ] {
-            let tree = crate::yaml::parse(&crate::fault::Source::new("t", text)).unwrap();
-            assert!(crate::yaml::from_node::<Sample>(&tree).is_err(), "{text}");
-            assert!(!validator.is_valid(&crate::yaml::to_json(&tree)), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_field_has_its_schema() {
-        let defs = &schema()["$defs"];
-        for (of, fields) in [("playbook", PLAY), ("step", STEP)] {
-            let known = &defs[of]["properties"];
-            assert!(fields.iter().all(|field| known[field].is_object()), "{of}");
-        }
-    }
-}
+mod tests;

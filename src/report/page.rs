@@ -46,6 +46,30 @@ fn brief(val: &Seen) -> String {
     }
 }
 
+/// A word in pieces that have room: behind a comma or a slash where there is one in the second half.
+fn pieces(word: &str, room: usize) -> Vec<&str> {
+    let (mut all, mut rest) = (Vec::new(), word);
+    while wide(rest) > room {
+        let (mut cut, mut at_sign, mut columns) = (0, 0, 0);
+        for (at, character) in rest.char_indices() {
+            columns += unicode_width::UnicodeWidthChar::width(character).unwrap_or(0);
+            if columns > room {
+                break;
+            }
+            cut = at + character.len_utf8();
+            if matches!(character, ',' | '/' | ';' | ':') && columns > room / 2 {
+                at_sign = cut;
+            }
+        }
+        // A character is at most two columns wide, so something always has room.
+        let (piece, more) = rest.split_at(if at_sign > 0 { at_sign } else { cut });
+        all.push(piece);
+        rest = more;
+    }
+    all.push(rest);
+    all
+}
+
 /// What is told, as it grows.
 pub struct Page {
     pub out: String,
@@ -71,20 +95,23 @@ impl Page {
     /// Breaks at blanks so that nothing runs over the width; what goes on in a further line is marked, so that no text
     /// of a host passes for a row of ours.
     pub fn wrapped(&mut self, indent: usize, text: &str) {
+        let room = self.style.width.saturating_sub(indent + 2).max(30);
         for line in text.lines() {
             let mut rest = String::new();
             let mut mark = "";
             for word in line.split(' ') {
-                let room = self.style.width.saturating_sub(indent + mark.len()).max(30);
-                if !rest.is_empty() && wide(&rest) + 1 + wide(word) > room {
-                    self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
-                    rest.clear();
-                    mark = "| ";
+                for (n, piece) in pieces(word, room).into_iter().enumerate() {
+                    let full = wide(mark) + wide(&rest) + 1 + wide(piece) > room + 2;
+                    if n > 0 || (!rest.is_empty() && full) {
+                        self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
+                        rest.clear();
+                        mark = "| ";
+                    }
+                    if !rest.is_empty() {
+                        rest.push(' ');
+                    }
+                    rest.push_str(piece);
                 }
-                if !rest.is_empty() {
-                    rest.push(' ');
-                }
-                rest.push_str(word);
             }
             self.line(&format!("{}{mark}{rest}", " ".repeat(indent)));
         }

@@ -27,6 +27,7 @@ mod order;
 mod outside;
 mod proof;
 mod rotate;
+mod since;
 mod site;
 mod stage;
 mod voice;
@@ -155,6 +156,7 @@ impl Run {
             Ok(facts) => {
                 site.tell_guards(&facts);
                 let decisions = site.judge(&order, &facts);
+                site.met(&decisions);
                 decisions.iter().for_each(|(task, decision)| site.tell(*task, decision, &facts));
                 decisions
             }

@@ -2,14 +2,14 @@
 
 use super::Run;
 use crate::act::{Guard, Intent};
-use crate::event::{Differs, Moved, Outcome, Since, TaskDone, What};
+use crate::event::{Differs, Outcome, TaskDone, What};
 use crate::fact::{Facts, Query, Seen};
 use crate::host::{Loss, LossKind, PublicKey};
 use crate::plan::{Decision, decide_turn, judge};
 use crate::playbook::{Made, Turn, question};
 use crate::step::{Claim, Disruption, Object, Row, Undo};
 use crate::target::Target;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,7 +21,9 @@ pub struct Site {
     /// What each task turned out to be, or why it cannot be filled in.
     turns: HashMap<usize, Result<Turn, String>>,
     /// How many changes were begun on it.
-    changes: u32,
+    pub(super) changes: u32,
+    /// The tasks that differed before this run did anything to the host.
+    pub(super) differed: HashSet<usize>,
     /// Whether it was said what the host is.
     seen: bool,
     /// The task over whose line the host was taken.
@@ -58,6 +60,7 @@ impl Site {
             lines: BTreeMap::new(),
             turns: HashMap::new(),
             changes: 0,
+            differed: HashSet::new(),
             leased: None,
             door: None,
             proof: None,
@@ -273,12 +276,7 @@ impl Site {
         // What need not last is no promise that somebody could break.
         let passes = step.kind != "restore" && kinds().any(|kind| kind.passing());
         let meaning = if passes { String::new() } else { meaning };
-        let left = past.left.get(&(self.name(), step.id.clone())).filter(|_| !self.reborn);
-        let differs = step.kind != "restore" && matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed);
-        let since = left.filter(|_| differs).map(|(wanted, run)| Since {
-            moved: if *wanted == meaning { Moved::Host } else { Moved::Playbook },
-            run: run.clone(),
-        });
+        let since = self.since(task, (&outcome, &rows), &meaning);
         self.run.voice.say(What::TaskDone(Box::new(TaskDone {
             host: self.name(),
             step: step.id.clone(),

@@ -74,7 +74,9 @@ impl<'a> Work<'a> {
         }
         self.recall(site);
         self.end_way_back(site).await?;
-        let first: Arc<HashMap<usize, Decision>> = Arc::new(self.begin(site).await?.into_iter().collect());
+        let decisions = self.begin(site).await?;
+        site.met(&decisions);
+        let first: Arc<HashMap<usize, Decision>> = Arc::new(decisions.into_iter().collect());
         self.first = Arc::clone(&first);
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {

@@ -85,6 +85,11 @@ impl Row {
         Self { object: object.into(), field: field.into(), found: found.into(), wanted: wanted.into() }
     }
 
+    /// Whether it is a follow-up that an earlier change of ours left to be done.
+    pub fn is_due(&self) -> bool {
+        (self.found.as_text(), self.wanted.as_text()) == (Some("due"), Some("done"))
+    }
+
     /// As it may be shown: a value that holds a secret is not, nor is what stands across from it, which may be the one
     /// before.
     #[must_use]

@@ -2,6 +2,7 @@
 //! asks for would be lost without a word.
 
 use super::fields::{Fields, other};
+use super::values::filled;
 use super::write::Yaml;
 use crate::fault::read_text;
 use std::collections::BTreeMap;
@@ -120,24 +121,6 @@ fn template(arguments: &BTreeMap<String, Yaml>, directory: &Path, _: bool) -> Re
     fields.rights()?;
     fields.drop(&["backup", "follow"]);
     fields.end("file")
-}
-
-/// A text of Jinja that is one of handlebars as well: plain names between braces, and nothing else.
-fn filled(text: &str) -> Result<String, String> {
-    if text.contains("{%") || text.contains("{#") {
-        return Err("a template with statements of Jinja".into());
-    }
-    for part in text.split("{{").skip(1) {
-        let name = part.split("}}").next().unwrap_or_default().trim();
-        let plain = |name: &str| {
-            name.starts_with(|c: char| c.is_ascii_alphabetic())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        if !part.contains("}}") || !name.split('.').all(plain) || name.starts_with("ansible_") {
-            return Err(format!("the template `{{{{ {name} }}}}` has no exact counterpart"));
-        }
-    }
-    Ok(text.to_owned())
 }
 
 fn lineinfile(arguments: &BTreeMap<String, Yaml>, _: &Path, _: bool) -> Result<Made, String> {

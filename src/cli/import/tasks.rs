@@ -2,7 +2,8 @@
 
 use super::conditions::{Known, condition_of, forget, learn};
 use super::modules::{self, Made};
-use super::values::{arguments, boolean, is_sealed, items, items_or_one, texts, yaml};
+use super::values::{arguments, boolean, is_sealed, items, items_or_one, of_jinja, texts, yaml};
+use super::wants::Unknown;
 use super::write::Yaml;
 use super::{Left, Play, Step, tree};
 use crate::yaml::{Node, Value};
@@ -60,6 +61,8 @@ pub struct Reader {
     deep: usize,
     /// Variables whose types are written where they are given.
     known: Known,
+    /// Variables of which nobody here knows what they hold, and why.
+    pub unknown: Unknown,
 }
 
 impl Reader {
@@ -71,6 +74,7 @@ impl Reader {
             handlers: HashMap::new(),
             deep: 0,
             known: Known::new(),
+            unknown: Unknown::new(),
         }
     }
 
@@ -104,15 +108,9 @@ impl Reader {
             play.head.push(("serial".into(), yaml(serial)));
         }
         self.root(node, &mut play.head);
-        if let Some(Value::Map(entries)) = node.get("vars").map(|vars| &vars.value) {
-            let (sealed, open): (Vec<_>, Vec<_>) = entries.iter().partition(|(_, value)| is_sealed(&yaml(value)));
-            for (key, value) in sealed {
-                self.leave(value, format!("the variable `{}` is encrypted by Ansible Vault", key.text));
-            }
-            let vars: Vec<_> = open.into_iter().map(|(key, value)| (key.text.clone(), yaml(value))).collect();
-            if !vars.is_empty() {
-                play.head.push(("vars".into(), Yaml::Map(vars)));
-            }
+        let vars = self.given(node.get("vars"));
+        if !vars.is_empty() {
+            play.head.push(("vars".into(), Yaml::Map(vars)));
         }
         self.known = Known::new();
         learn(&mut self.known, node.get("vars"));
@@ -137,15 +135,33 @@ impl Reader {
         let defaults = tree(&role.join("defaults/main.yml")).ok();
         learn(&mut self.known, defaults.as_ref());
         forget(&mut self.known, tasks);
-        if let Some(defaults) =
-            defaults.filter(|node| matches!(&node.value, Value::Map(entries) if !entries.is_empty()))
-        {
-            play.head.push(("defaults".into(), yaml(&defaults)));
+        let defaults = self.given(defaults.as_ref());
+        if !defaults.is_empty() {
+            play.head.push(("defaults".into(), Yaml::Map(defaults)));
         }
         let handlers = tree(&role.join("handlers/main.yml")).ok();
         let handlers = items(handlers.as_ref());
         self.all(tasks, &handlers, &mut play);
         play
+    }
+
+    /// Variables as they are given; what Jinja alone can fill in is left, with the steps that need it.
+    fn given(&mut self, node: Option<&Node>) -> Vec<(String, Yaml)> {
+        let Some(Value::Map(entries)) = node.map(|node| &node.value) else { return vec![] };
+        let mut all = Vec::new();
+        for (key, node) in entries {
+            let value = yaml(node);
+            if is_sealed(&value) {
+                self.leave(node, format!("the variable `{}` is encrypted by Ansible Vault", key.text));
+                self.unknown.insert(key.text.clone(), "is encrypted");
+            } else if let Some(why) = of_jinja(&value) {
+                self.leave(node, format!("the variable `{}`: {why}", key.text));
+                self.unknown.insert(key.text.clone(), "is a variable that could not be taken over");
+            } else {
+                all.push((key.text.clone(), value));
+            }
+        }
+        all
     }
 
     fn root(&mut self, node: &Node, fields: &mut Vec<(String, Yaml)>) {
@@ -190,6 +206,8 @@ impl Reader {
 
     fn list(&mut self, tasks: &[Node], around: &Around, play: &mut Play) {
         for task in tasks {
+            let set = sets(task).into_iter();
+            self.unknown.extend(set.map(|name| (name, "is what another task sets (`register`, `set_fact`)")));
             if task.get("block").is_some() {
                 self.block(task, around, play);
             } else if let Some(file) = included(task) {
@@ -324,6 +342,14 @@ impl Reader {
         }
         id
     }
+}
+
+/// The variables that a task sets for those after it.
+fn sets(task: &Node) -> Vec<String> {
+    let facts = ["set_fact", "ansible.builtin.set_fact"].iter().find_map(|word| task.get(word));
+    let facts = facts.map(|facts| if let Value::Map(all) = &facts.value { all.as_slice() } else { &[] });
+    let facts = facts.unwrap_or_default().iter().map(|(name, _)| name.text.clone());
+    facts.chain(task.get("register").and_then(Node::text).map(ToOwned::to_owned)).collect()
 }
 
 /// The file that a task includes, where it says nothing else.

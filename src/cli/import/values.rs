@@ -71,3 +71,30 @@ pub fn boolean(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+/// A text of Jinja that is one of handlebars as well: plain names between braces, and nothing else.
+pub fn filled(text: &str) -> Result<String, String> {
+    if text.contains("{%") || text.contains("{#") {
+        return Err("a template with statements of Jinja".into());
+    }
+    for part in text.split("{{").skip(1) {
+        let name = part.split("}}").next().unwrap_or_default().trim();
+        let plain = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if !part.contains("}}") || !name.split('.').all(plain) || name.starts_with("ansible_") {
+            return Err(format!("the template `{{{{ {name} }}}}` has no exact counterpart"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+/// Why a value cannot be taken over, where a text in it is of Jinja's alone.
+pub fn of_jinja(value: &Yaml) -> Option<String> {
+    match value {
+        Yaml::Text(text) | Yaml::Word(text) => filled(text).err(),
+        Yaml::List(items) => items.iter().find_map(of_jinja),
+        Yaml::Map(entries) => entries.iter().find_map(|(_, value)| of_jinja(value)),
+    }
+}

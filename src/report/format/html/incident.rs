@@ -68,7 +68,7 @@ fn host(report: &Report, one: &Timeline<'_>) -> String {
 fn band(one: &Timeline<'_>) -> String {
     let phases = one.phases();
     let total = phases.iter().map(|phase| phase.ms).sum::<u64>().max(1);
-    let (mut at, mut state) = (0, "broken");
+    let (mut at, mut past, mut state) = (0, 0, "broken");
     let mut seen: Vec<&str> = vec![];
     let mut out = String::from(
         "<svg class=\"band\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"From when it was found until now\">",
@@ -85,7 +85,8 @@ fn band(one: &Timeline<'_>) -> String {
             seen.push(state);
         }
         // What took no time at all is seen as well.
-        let width = (phase.ms * 1000 / total).max(2);
+        past += phase.ms;
+        let width = (past * 1000 / total).saturating_sub(at).max(2);
         let told = format!("{} to {}: {}", phase.from.milestone.title(), phase.to.milestone.title(), spell(phase.ms));
         let _ = write!(
             out,

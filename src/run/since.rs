@@ -1,0 +1,32 @@
+//! Who moved, where something differs that an earlier run left true.
+
+use super::site::Site;
+use crate::event::{Moved, Outcome, Since};
+use crate::plan::Decision;
+use crate::step::Row;
+
+impl Site {
+    /// Keeps what differs by the first reading: what a later one finds may be this run's own doing.
+    pub fn met(&mut self, decisions: &[(usize, Decision)]) {
+        if self.changes > 0 {
+            return;
+        }
+        let differs = |decision: &Decision| matches!(decision, Decision::Drift(_) | Decision::Manual(_));
+        let met = decisions.iter().filter(|(_, decision)| differs(decision)).map(|(task, _)| *task);
+        self.differed.extend(met);
+    }
+
+    /// Somebody on the host, or the playbook; none where it was never true, is true now, or where we moved it ourselves: by
+    /// a change of this run, or by an earlier one that broke off before what follows from it.
+    pub(super) fn since(&self, task: usize, end: (&Outcome, &[Row]), meaning: &str) -> Option<Since> {
+        let (outcome, rows) = end;
+        let step = &self.run.plan.tasks[task].step;
+        let ours = step.kind == "restore" || !self.differed.contains(&task) || rows.iter().all(Row::is_due);
+        if self.reborn || ours || !matches!(outcome, Outcome::Drift | Outcome::Manual | Outcome::Changed) {
+            return None;
+        }
+        let (wanted, run) = self.run.settings.past.left.get(&(self.name(), step.id.clone()))?;
+        let moved = if wanted == meaning { Moved::Host } else { Moved::Playbook };
+        Some(Since { moved, run: run.clone() })
+    }
+}
