@@ -32,6 +32,7 @@ mod kind_cases;
 mod kind_laws;
 mod lab;
 mod laws;
+mod live;
 mod lockout;
 mod neglected;
 mod network;

@@ -2,7 +2,8 @@
 //! and what must follow. Facts that a case does not tell are those of a host that has nothing.
 //!
 //! Verdicts: `pass`, `drift`, `cannot-tell`, `missing`, `impossible`, `broken` (a mistake in the body). `rows` and `acts`
-//! (and `back`, the acts of the way back) are compared whole where a case tells them; `why` must be part of the reason.
+//! (and `back`, the acts of the way back, and `told`, what it tells beside) are compared whole where a case tells them; `why` must
+//! be part of the reason.
 
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -11,10 +12,10 @@ use steadfast::cloud::{Fence, Fenced, Malware, Rule, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
-    Accounts, Answer, AptConfig, Audit, Authorized, Content, DiskState, Effective, Entry, EntryKind, Facts, Gap, Group,
-    Hand, Hidden, Holder, HostKey, KeyFiles, Known, Listener, Listeners, Login, Module, Mount, Os, Password, Pending,
-    Private, Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid, Unit, UnitFile, UnitFiles,
-    Updates, User, WayBack,
+    Accounts, Answer, AptConfig, Audit, Authorized, Connection, Connections, Content, DiskState, Effective, Entry,
+    EntryKind, Facts, Gap, Group, Hand, Hidden, Holder, HostKey, KeyFiles, Known, Listener, Listeners, Login, Module,
+    Mount, Os, Password, Pending, Private, Query, Ring, Said, Server, Socket, Super, Swept, Tls, TlsFile, TlsSaid,
+    Unit, UnitFile, UnitFiles, Updates, User, WayBack,
 };
 use steadfast::fault::Source;
 use steadfast::host::{Offer, PublicKey, Version};
@@ -336,6 +337,10 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             };
             Answer::Sockets(list(&facts["sockets"]).iter().map(socket).collect())
         }
+        Query::Connections => {
+            family("connections")?;
+            Answer::Connections(connections(facts))
+        }
         Query::Listeners => {
             family("sockets")?;
             Answer::Listeners(listeners(facts))
@@ -461,6 +466,26 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
     })
 }
 
+/// `{port: 22, from: 10.0.0.2}` came in, `{port: 443, to: 10.0.0.2}` goes out.
+fn connections(facts: &Json) -> Connections {
+    let one = |told: &Json| {
+        let (incoming, port) = (!told["from"].is_null(), told["port"].as_u64().unwrap() as u16);
+        Connection {
+            incoming,
+            address: or(&told["address"], "10.0.0.1").parse().unwrap(),
+            port: if incoming { port } else { 40_000 },
+            peer: text(&told[if incoming { "from" } else { "to" }]).parse().unwrap(),
+            peer_port: if incoming { 50_000 } else { port },
+            process: told["process"].as_str().map(Into::into),
+        }
+    };
+    Connections {
+        all: facts["connections"].as_array().into_iter().flatten().map(one).collect(),
+        tracked: facts["tracked"] != false,
+        lack: facts["connections_lack"].as_str().map(Into::into),
+    }
+}
+
 fn listeners(facts: &Json) -> Listeners {
     let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
     let port = |told: &Json| told["port"].as_u64().unwrap() as u16;
@@ -545,6 +570,10 @@ fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
     let plan = made.plan(&facts);
     if plan != made.plan(&facts) {
         return Err("it wants something else the second time".into());
+    }
+    let told: Vec<String> = made.tells(&facts).iter().map(row).collect();
+    if !whole["told"].is_null() && whole["told"] != json!(told) {
+        return Err(format!("told is {told:#?}"));
     }
     match (plan, verdict) {
         (Ok(rows), "pass") if rows.is_empty() => Ok(()),

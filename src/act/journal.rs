@@ -94,10 +94,25 @@ impl Act {
             _ => None,
         }
     }
+
+    /// The act of such words in a journal; none where a later version wrote them.
+    pub fn of_poke(verb: &str, name: &str) -> Option<Self> {
+        match verb {
+            "daemon-reload" => Some(Self::ReloadUnits),
+            "audit-rules" => Some(Self::AuditRules { load: true }),
+            _ => {
+                let verb = POKES.into_iter().find(|known| *known == verb)?;
+                Some(Self::Unit { verb, name: name.into() })
+            }
+        }
+    }
 }
 
+/// What systemctl does so that a service reads again.
+const POKES: [&str; 3] = ["reload", "restart", "reload-or-restart"];
+
 fn is_poke(verb: &str) -> bool {
-    matches!(verb, "reload" | "restart" | "reload-or-restart")
+    POKES.contains(&verb)
 }
 
 /// The shell text of acts with their journal around them.
@@ -230,4 +245,20 @@ fn head(intent: &Intent, things: &[Thing], acts: &[Act]) -> String {
         let _ = write!(text, "\npoke {verb} {}", encode(name));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Act, POKES};
+
+    #[test]
+    fn what_a_journal_says_must_read_again_is_read_as_that_act() {
+        let units = POKES.map(|verb| Act::Unit { verb, name: "nginx.service".into() });
+        for act in units.into_iter().chain([Act::ReloadUnits, Act::AuditRules { load: true }]) {
+            let (verb, name) = act.poke().unwrap();
+            let read = Act::of_poke(verb, name);
+            assert_eq!(format!("{read:?}"), format!("{:?}", Some(act.clone())), "{verb}");
+        }
+        assert!(Act::of_poke("stop", "ssh.service").is_none());
+    }
 }

@@ -25,14 +25,15 @@ copy() (
 # empty DIRECTORY: only such a one can be taken away, so what is kept of it is all that belongs to it.
 empty() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do [ ! -e "$e" ] && [ ! -L "$e" ] || return 1; done; }
 # marks N PATH: what belongs to a file beside its content, owner and mode: access lists and capabilities, which a chown
-# takes away. On an empty file; where cp knows none of that, nothing is kept.
+# takes away. On an empty file, which is root's and has no more rights than that; where cp knows none of that, nothing is
+# kept.
 marks() (
   [ -f "$2" ] && [ ! -L "$2" ] || exit 0
   pin "$2" || exit 1
-  cp -P --attributes-only --preserve=mode,ownership,xattr -- "./$f" "$T.$1" 2>/dev/null && [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || rm -f "$T.$1"
+  cp -P --attributes-only --preserve=mode,xattr -- "./$f" "$T.$1" 2>/dev/null && [ -f "$T.$1" ] && [ ! -L "$T.$1" ] && chmod a-st,o-w "$T.$1" || rm -f "$T.$1"
 )
-# marked COPY FILE: the same, the other way.
-marked() { [ ! -f "$2" ] || cp -T --attributes-only --preserve=mode,ownership,xattr -- "$1" "$2" 2>/dev/null || :; }
+# marked COPY FILE: the same, the other way; the mode itself is set afterwards.
+marked() { [ ! -f "$2" ] || cp -T --attributes-only --preserve=mode,xattr -- "$1" "$2" 2>/dev/null || :; }
 # kept N PATH: the state of a path, of the copy where there is one: what will be put back is what was looked at.
 kept() {
   if [ -f "$T.$1" ]; then h=$(sha256sum <"$T.$1") && printf 'file:%s:%s\n' "$(stat -c %a:%u:%g -- "$T.$1")" "${h%% *}"
@@ -50,7 +51,7 @@ back() {
   case $1 in
   path) back_path "$2" "$3" "$4" ;;
   meta) [ "$3" != absent ] || { say "$2 was not there"; return 1; }
-    own "${3#*:}" "$2" && mode "${3%%:*}" "$2" && { [ ! -f "$4" ] || [ ! -f "$2" ] || upon "$2" marked "$4"; } ;;
+    own "${3#*:}" "$2" && { [ ! -f "$4" ] || [ ! -f "$2" ] || upon "$2" marked "$4"; } && mode "${3%%:*}" "$2" ;;
   live) [ "$3" != absent ] || { say "the kernel had no parameter $2"; return 1; }
     live "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   boot) back_boot "$2" "${3#=}" ;;

@@ -1,6 +1,6 @@
 //! What a host was like when nothing was wrong with it. It is no reading of the host: the controller keeps it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of things, each as a triage tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -16,4 +16,7 @@ pub struct Baseline {
     /// Start-up items that no package brought.
     pub items: BTreeSet<String>,
     pub modules: BTreeSet<String>,
+    /// The most connections (tcp) that one address had at a time, by the port that listens, in all runs that kept one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busiest: Option<BTreeMap<u16, u32>>,
 }

@@ -14,6 +14,7 @@ mod apt_config;
 mod audit;
 mod baseline;
 mod clock;
+mod connection;
 pub mod database;
 mod disk;
 pub mod due;
@@ -56,6 +57,7 @@ pub use accounts::{Accounts, Group, Password, User};
 pub use apt_config::AptConfig;
 pub use audit::Audit;
 pub use baseline::Baseline;
+pub use connection::{Connection, Connections};
 pub use database::{Engine, Server};
 pub use disk::{DiskState, Stage, WayBack};
 pub use due::mark;
@@ -116,6 +118,8 @@ pub enum Query {
     Login,
     /// Every listening socket.
     Sockets,
+    /// The connections that stand (tcp).
+    Connections,
     /// Servers that speak TLS: their files and, with the oldest version that they may take, handshakes.
     Tls { least: Option<crate::host::Version> },
     /// What a TLS server says to handshakes that come from the controller.
@@ -200,6 +204,7 @@ pub enum Answer {
     /// `None`: not by ssh.
     Login(Option<Login>),
     Sockets(Vec<Socket>),
+    Connections(Connections),
     Tls(Tls),
     Handshakes(Vec<(crate::host::Offer, TlsSaid)>),
     Accounts(Arc<Accounts>),
@@ -244,6 +249,16 @@ pub enum Gap {
     Impossible(String),
 }
 
+impl Gap {
+    /// The reason.
+    #[must_use]
+    pub fn why(self) -> String {
+        match self {
+            Self::Unknown(why) | Self::Missing(why) | Self::Impossible(why) => why,
+        }
+    }
+}
+
 /// All that was read of a host at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Facts(BTreeMap<Query, Result<Answer, String>>);
@@ -282,6 +297,7 @@ accessors! {
     tls(least: Option<crate::host::Version>) = Query::Tls { least } => Tls -> Tls;
     handshakes(door: &crate::host::Door) = Query::Handshakes(door.clone()) => Handshakes -> Vec<(crate::host::Offer, TlsSaid)>;
     sockets() = Query::Sockets => Sockets -> Vec<Socket>;
+    connections() = Query::Connections => Connections -> Connections;
     accounts() = Query::Accounts => Accounts -> Arc<Accounts>;
     mounts() = Query::Mounts => Mounts -> Vec<Mount>;
     updates() = Query::Updates => Updates -> Updates;

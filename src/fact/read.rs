@@ -12,9 +12,9 @@
 
 use super::{Answer, Facts, Query};
 use super::{
-    accounts, apt_config, audit, clock, database, due, element, file, guard, host_key, journal, key_file, leftover,
-    lines, listener, login, module, mount, nft, os, package, scan, shell, signs, socket, sshd, stat, state, sweep,
-    sysctl, tls, unit, unit_file, updates,
+    accounts, apt_config, audit, clock, connection, database, due, element, file, guard, host_key, journal, key_file,
+    leftover, lines, listener, login, module, mount, nft, os, package, scan, shell, signs, socket, sshd, stat, state,
+    sweep, sysctl, tls, unit, unit_file, updates,
 };
 use crate::host::Reply;
 use std::collections::BTreeMap;
@@ -97,6 +97,7 @@ const ASK: &[Ask] = &[
     module::ask,
     accounts::ask,
     socket::ask,
+    connection::ask,
     tls::ask,
     sshd::ask,
     nft::ask,
@@ -130,6 +131,7 @@ const ANSWER: &[Fill] = &[
     module::answer,
     accounts::answer,
     socket::answer,
+    connection::answer,
     tls::answer,
     sshd::answer,
     nft::answer,

@@ -22,6 +22,7 @@ impl Query {
             Self::Database(engine) => format!("the server of {}", engine.word()),
             Self::Login => "the login that we came in by".into(),
             Self::Sockets => "listening sockets".into(),
+            Self::Connections => "connections that stand".into(),
             Self::Handshakes(door) => format!("handshakes with {}", door.shown()),
             Self::Tls { .. } => "servers that speak TLS".into(),
             Self::Accounts => "users and groups".into(),
@@ -99,6 +100,7 @@ fn still(answer: &Answer) -> Answer {
         // Nothing is ever set by them.
         Answer::Signs(signs) => **signs = crate::fact::Signs::default(),
         Answer::Scan(scanned) => *scanned = crate::fact::Scanned::default(),
+        Answer::Connections(all) => *all = crate::fact::Connections::default(),
         Answer::Ring(ring) => ring.now = 0,
         Answer::Disk(disk) => disk.now = 0,
         Answer::Incident(incident) => (incident.now, incident.seen) = (0, None),

@@ -252,7 +252,7 @@ impl Site {
             },
             Decision::Skipped(left) => Outcome::left(left),
         };
-        let told = if decision.rows().is_empty() { self.tells(task, facts) } else { decision.rows() };
+        let told = [self.tells(task, facts), decision.rows()].concat();
         self.done(task, outcome, told);
     }
 

@@ -31,7 +31,9 @@ impl Work<'_> {
         if made.iter().any(|one| one.kind.rotates()) {
             return self.rotate(site, task, made, planned).await;
         }
-        let (rows, door) = (planned.rows(), made.iter().find_map(|one| one.kind.door()));
+        // What is told of its consequences stands with what it changes.
+        let rows = [site.tells(task, &self.facts), planned.rows()].concat();
+        let door = made.iter().find_map(|one| one.kind.door());
         let (mut now, mut stood) = (planned, false);
         loop {
             let (stage, more) = now.stage(made);

@@ -12,7 +12,7 @@
 //! meanwhile: so a feed that nobody fetches any more does not block for ever.
 //!
 //! Each list is a table of its own, `inet steadfast_NAME`, that drops before all other tables, in both directions, forwarded
-//! packets as well, and cuts connections that stand. For the next start it stands in `/etc/nftables-steadfast-NAME.conf`,
+//! packets as well, and cuts connections that stand, which are told with the change. For the next start it stands in `/etc/nftables-steadfast-NAME.conf`,
 //! as with `firewall`; after a restart all times begin anew. `state: absent` takes all of it away.
 //!
 //! Drift is told for the `rules`, the `addresses` (with `--diff` line by line), the `content` of the file, and the `renewal` when
@@ -28,8 +28,8 @@
 //! - A feed with private networks in it (bogons) cuts your own: `except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]`.
 //! - At most 65536 networks. Fetching the feed is not done here.
 
-use super::net::Sources;
 use super::net::boot::Kept;
+use super::net::{Sources, live};
 use super::net::span::{Of, Span, address, merged};
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
@@ -39,6 +39,7 @@ use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use feed::{MOST, Timeout, without};
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -193,7 +194,7 @@ fn unlisted(val: &Val) -> Vec<Span> {
 
 impl Kind for Blocklist {
     fn facts(&self) -> Vec<Query> {
-        let own = [Query::Nft(self.table()), Query::Elements(self.table()), Query::Login];
+        let own = [Query::Nft(self.table()), Query::Elements(self.table()), Query::Login, live::fact()];
         own.into_iter().chain(self.kept().facts()).collect()
     }
 
@@ -259,6 +260,20 @@ impl Kind for Blocklist {
         let table = Object::Other("packet filter", self.shown());
         let own = [Claim::owns(table, "rules", value.clone()), Claim::owns(Object::Path(self.kept().file), "content", value)];
         own.into_iter().chain(self.kept().claims(present)).collect()
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let shown = self.shown();
+        if self.plan(found).is_ok_and(|rows| rows.iter().any(|row| row.object == shown && row.wanted != Val::Absent)) {
+            let bad = |peer: IpAddr| {
+                let (of, number) = address(peer);
+                // They are in order, and may be very many.
+                let behind = self.spans().partition_point(|span| (span.of, span.from) <= (of, number));
+                self.spans()[..behind].last().is_some_and(|span| span.has(of, number))
+            };
+            return live::rows(found, |one| bad(one.peer).then(|| live::CUT.to_owned()));
+        }
+        vec![]
     }
 
     fn access(&self) -> bool {

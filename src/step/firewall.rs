@@ -35,7 +35,9 @@
 //! | `limit.connections` | connections to the whole host at a time |
 //!
 //! A rate is `10/second` (minute, hour, day), or a multiple of what is usual: `1.5 x 400/second`, where the number may be a
-//! variable. What is over is dropped. What is usual is not measured here: take the peak from your monitoring.
+//! variable. What is over is dropped. How many begin is not measured here: take the peak from your monitoring. How many one address has
+//! at a time is: `connections: 3 x usual` is so many times what the busiest address had at these ports in all the runs that kept the
+//! host's baseline (`triage: {baseline: keep}`), and never fewer than 32. Where no earlier run kept one the step fails; a new peak that is kept is drift.
 //!
 //! `block` drops protocols both ways, before all else, connections that stand as well: `tftp`, `telnet`, `ftp`, `rsh`, `rlogin`,
 //! `rexec`, `finger`, `echo`, `discard`, `chargen`, `qotd`, `rpcbind`, `netbios`, `smb`, `snmp`, `ssdp`, `mdns`, `llmnr`,
@@ -57,8 +59,13 @@
 //! same playbook with the place of the `sshd` step, else as impossible on that host. `allow_lockout: true` lets it try;
 //! the guard takes it back when no new login gets in.
 //!
-//! Way back: exact, but for elements that others put into sets of this table. It touches the way in; connections that
-//! stand are not cut, but by `block`.
+//! Where new rules are to be loaded, the connections that stand (tcp) and that they would not let begin are told with the
+//! change, by port, with addresses and programs: `no new ones; these go on` where the kernel already remembers connections; where
+//! it begins to do so only with these rules, what the other end says first on an old connection is taken for something new and is
+//! dropped. What `block` names is `cut`. Addresses with more connections than `connections` lets them have are told as well;
+//! those that stand when the rules are loaded are not counted.
+//!
+//! Way back: exact, but for elements that others put into sets of this table. It touches the way in.
 //!
 //! Traps:
 //! - A packet must pass all tables: what Docker, ufw or firewalld drop stays dropped. What is forwarded (to containers) passes
@@ -81,9 +88,11 @@ use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
 use std::net::IpAddr;
-use words::{Block, Egress, Forward, Limit, Policy, Rate};
+use words::{Block, Count, Egress, Forward, Limit, Policy, Rate};
 
+mod live;
 mod table;
+mod usual;
 pub(super) mod words;
 
 pub(super) use table::canonical;
@@ -142,7 +151,19 @@ pub struct Allow {
     /// How many new connections all addresses together may begin.
     total: Option<Rate>,
     /// How many connections one address may have at a time.
-    connections: Option<u32>,
+    connections: Option<Count>,
+}
+
+impl Allow {
+    /// Whether it lets a connection (tcp) to this port in: from there, or from anywhere at all.
+    fn admits(&self, sets: &Sets, port: u16, from: Option<IpAddr>) -> bool {
+        let to = self.port.0.iter().any(|span| span.has(Of::Port, port.into()));
+        let whom = |from: IpAddr| {
+            let (of, number) = address(from);
+            self.from.is_everybody() || self.from.spans(sets).iter().any(|span| span.has(of, number))
+        };
+        to && self.protocol != Protocol::Udp && from.is_none_or(whom)
+    }
 }
 
 /// One thing that may go out.
@@ -217,8 +238,8 @@ impl Check for Firewall {
         if self.allow.iter().any(blocked) {
             faults.push(Fault::new("this blocks what `allow` lets in").at(place(body, "block")));
         }
-        let zero = self.allow.iter().map(|one| one.connections).chain([self.limit.as_ref().and_then(|l| l.connections)]);
-        if zero.into_iter().any(|count| count == Some(0)) {
+        let none = |one: &Allow| one.connections == Some(Count::Number(0));
+        if self.allow.iter().any(none) || self.limit.as_ref().is_some_and(|limit| limit.connections == Some(0)) {
             faults.push(Fault::new("no connection at all is no limit: leave the rule out").at(&body.place));
         }
         Faults::some(faults).map_or(Ok(()), Err)
@@ -245,14 +266,7 @@ impl Firewall {
 
     /// Whether a new connection to this port gets in: from there, or from anywhere at all.
     fn opens(&self, port: u16, from: Option<IpAddr>) -> bool {
-        self.allow.iter().any(|allow| {
-            let to = allow.port.0.iter().any(|span| span.has(Of::Port, port.into()));
-            let whom = |from: IpAddr| {
-                let (of, number) = address(from);
-                allow.from.is_everybody() || allow.from.spans(&self.sets).iter().any(|span| span.has(of, number))
-            };
-            to && allow.protocol != Protocol::Udp && from.is_none_or(whom)
-        })
+        self.allow.iter().any(|allow| allow.admits(&self.sets, port, from))
     }
 
     /// Whether it closes the way in that this host has.
@@ -291,9 +305,10 @@ pub(super) fn listening(sshd: &Effective) -> impl Iterator<Item = u16> {
 
 impl Kind for Firewall {
     fn facts(&self) -> Vec<Query> {
-        let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login];
+        let rest = [Query::Nft(TABLE.into()), Query::Sshd { user: None }, Query::Login, super::net::live::fact()];
         let routes = ROUTES.iter().filter(|_| self.denies_forwarding()).map(|key| Query::Sysctl((*key).into()));
-        Self::kept().facts().into_iter().chain(rest).chain(routes).collect()
+        let usual = self.asks_what_is_usual().then_some(Query::Baseline);
+        Self::kept().facts().into_iter().chain(rest).chain(routes).chain(usual).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -302,7 +317,7 @@ impl Kind for Firewall {
         let mut rows = Vec::new();
         let data = |text: &str| Val::Data(text.as_bytes().into());
         let now = live.as_deref().map_or(Val::Absent, data);
-        let text = self.text(self.routes(found)?);
+        let text = self.text(self.routes(found)?, &self.usual(found)?);
         if self.state == Presence::Absent {
             rows.extend(live.as_ref().map(|_| Row::new(SHOWN, "rules", now, Val::Absent)));
         } else if live.as_deref().map(table::canonical) != Some(table::canonical(&text)) {
@@ -331,7 +346,7 @@ impl Kind for Firewall {
 
     fn claims(&self) -> Vec<Claim> {
         let present = self.state == Presence::Present;
-        let value = if present { self.text(false) } else { "absent".into() };
+        let value = if present { self.wish() } else { "absent".into() };
         let mut claims = vec![
             Claim::owns(Object::Other("packet filter", SHOWN.into()), "rules", value.clone()),
             Claim::owns(Object::Path(FILE.into()), "content", value),
@@ -345,6 +360,10 @@ impl Kind for Firewall {
             claims.push(Claim::Shuts { but: ports.map(|span| (port(span.from), port(span.to))).collect() });
         }
         claims
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        self.live(found)
     }
 
     fn access(&self) -> bool {

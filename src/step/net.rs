@@ -6,6 +6,7 @@ use span::{Of, Span};
 use std::collections::BTreeMap;
 
 pub mod boot;
+pub mod live;
 pub mod span;
 
 /// Ports: at least one.

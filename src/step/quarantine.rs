@@ -28,7 +28,7 @@
 //! What is allowed is: sshd from `admins`, and its answers to them; the loopback interface; finding neighbours and routers
 //! (IPv6); renewing the address by DHCP within the own network. All else is dropped in, refused out, and not handed on for
 //! containers. There is no rule for connections that stand: those of others are cut at once, and a program that sends on one is told
-//! that it is closed. Whoever works on the host by ssh from one of `admins` stays in, this run first of all: it is refused
+//! that it is closed. With the change they are told, by port, address and program. Whoever works on the host by ssh from one of `admins` stays in, this run first of all: it is refused
 //! where the address that it comes from is not among them, and guarded: no new login, and all goes back by itself.
 //!
 //! The rules are one table of their own, `inet steadfast_quarantine`, before all others, so no rule of anybody else's can let
@@ -63,13 +63,13 @@
 
 use super::file::{own_file, set_files};
 use super::net::span::{Of, Span, address, merged};
-use super::net::{Ports, Sources};
+use super::net::{Ports, Sources, live};
 use super::user::fields::days;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Mode, Object, Order, Row, Setting, Val};
 use crate::act::Act;
 use crate::cloud::Permit;
-use crate::fact::{Facts, Gap, Milestone, Query};
+use crate::fact::{Connection, Facts, Gap, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::yaml::Node;
 use serde::Deserialize;
@@ -219,7 +219,7 @@ impl Kind for Quarantine {
         let stats = paths.iter().chain(&[DIR, NFT]).map(|path| Query::Stat((*path).into()));
         let files = paths.iter().map(|path| Query::File((*path).into()));
         let own = [Query::Nft(TABLE.into()), Query::Os, Query::Clock, Query::Stat(format!("{DIR}/*"))];
-        let way_in = [Query::Login, Query::Sshd { user: None }];
+        let way_in = [Query::Login, Query::Sshd { user: None }, live::fact()];
         let cloud = self.cloud.iter().flat_map(|cloud| cloud.facts(self.contains()));
         let here = stats.chain(files).chain(own).chain(way_in.into_iter().filter(|_| self.contains()));
         here.chain(cloud).collect()
@@ -334,6 +334,17 @@ impl Kind for Quarantine {
             claims.push(Claim::Shuts { but: ports.0.iter().map(|span| (port(span.from), port(span.to))).collect() });
         }
         claims
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let begins = self.plan(found).is_ok_and(|rows| rows.iter().any(|row| row.object == SHOWN));
+        let Some(ports) = self.ports(found).ok().filter(|_| begins && self.contains()) else { return vec![] };
+        let admins = self.admins.spans(&Default::default());
+        let stays = |one: &Connection| {
+            let (of, number) = address(one.peer);
+            ports.iter().any(|span| span.has(Of::Port, one.port.into())) && admins.iter().any(|span| span.has(of, number))
+        };
+        live::rows(found, |one| (!stays(one)).then(|| live::CUT.to_owned()))
     }
 
     fn access(&self) -> bool {

@@ -133,13 +133,7 @@ impl Kind for Restore {
         if acts.is_empty() {
             return acts;
         }
-        acts.extend(self.pokes.iter().filter_map(|(verb, name)| match verb.as_str() {
-            "daemon-reload" => Some(Act::ReloadUnits),
-            "audit-rules" => Some(Act::AuditRules { load: true }),
-            "reload" => Some(Act::Unit { verb: "reload", name: name.clone() }),
-            "restart" => Some(Act::Unit { verb: "restart", name: name.clone() }),
-            _ => None,
-        }));
+        acts.extend(self.pokes.iter().filter_map(|(verb, name)| Act::of_poke(verb, name)));
         acts
     }
 

@@ -215,12 +215,6 @@ impl Scene<'_> {
 /// More findings than these are no help to anybody.
 const MOST: usize = 300;
 
-fn lack(gap: Gap) -> String {
-    match gap {
-        Gap::Unknown(why) | Gap::Missing(why) | Gap::Impossible(why) => why,
-    }
-}
-
 fn spans(many: &Many) -> Option<Vec<Span>> {
     many.iter().map(|text| Span::parse(text).filter(|span| span.of != Of::Port)).collect()
 }
@@ -287,23 +281,23 @@ impl Triage {
         all.extend(files::judge(&scene));
         match found.accounts() {
             Ok(accounts) => all.extend(access::accounts(&scene, accounts)),
-            Err(gap) => lacks.push(lack(gap)),
+            Err(gap) => lacks.push(gap.why()),
         }
         match found.key_files() {
             Ok(keys) => all.extend(access::keys(&scene, keys, found)),
-            Err(gap) => lacks.push(lack(gap)),
+            Err(gap) => lacks.push(gap.why()),
         }
         if self.outside {
             match found.outside(&BTreeSet::new()) {
                 Ok(seen) => all.extend(network::outside(&scene, seen)),
-                Err(gap) => lacks.push(lack(gap)),
+                Err(gap) => lacks.push(gap.why()),
             }
         }
         if self.baseline != Use::Without {
             match found.baseline() {
                 Ok(Some(then)) => all = baseline::held_against(then, &baseline::now(&scene, found), all),
                 Ok(None) => {}
-                Err(gap) => lacks.push(lack(gap)),
+                Err(gap) => lacks.push(gap.why()),
             }
         }
         all.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
@@ -371,7 +365,7 @@ impl Kind for Triage {
         }
         let (findings, lacks) = match self.findings(found) {
             Ok(found) => found,
-            Err(gap) => (vec![], vec![lack(gap)]),
+            Err(gap) => (vec![], vec![gap.why()]),
         };
         let told: Vec<&Finding> = findings.iter().filter(|one| one.level >= self.level).collect();
         let first = told.iter().filter_map(|one| Some((one.at?, *one))).min();

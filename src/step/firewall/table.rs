@@ -1,5 +1,6 @@
 //! The table as text: what is loaded, and what two texts have in common that were printed by different versions of nft.
 
+use super::usual::Usual;
 use super::words::Rate;
 use super::{Allow, AllowOut, Egress, Firewall};
 use crate::step::net::Sets;
@@ -24,13 +25,13 @@ const DHCP_OUT: &str = "\t\tudp sport 68 udp dport 67 accept
 const FAMILIES: [(Of, &str, &str); 2] = [(Of::V4, "ip", "ipv4_addr"), (Of::V6, "ip6", "ipv6_addr")];
 
 impl Firewall {
-    /// The whole table; `routes` says that the host hands on packets for others.
-    pub fn text(&self, routes: bool) -> String {
+    /// The whole table; `routes` says that the host hands on packets for others, `usual` how many connections are.
+    pub fn text(&self, routes: bool, usual: &Usual) -> String {
         let (mut memory, mut close, mut open) = (String::new(), String::new(), String::new());
         for (n, one) in self.allow.iter().enumerate() {
             // A flood must not shut out those who are named: the limit of the whole host comes after them.
             let rules = if self.limit.is_some() && one.from.is_everybody() { &mut open } else { &mut close };
-            one.rules(n, &self.sets, &mut memory, rules);
+            one.rules((n, usual.most(one)), &self.sets, &mut memory, rules);
         }
         let mut limits = String::new();
         if let Some(limit) = &self.limit {
@@ -95,7 +96,7 @@ fn over(rate: &Rate) -> String {
 }
 
 impl Allow {
-    fn rules(&self, n: usize, sets: &Sets, memory: &mut String, rules: &mut String) {
+    fn rules(&self, (n, most): (usize, Option<u32>), sets: &Sets, memory: &mut String, rules: &mut String) {
         let ports = set(&merged(self.port.0.clone()));
         let from = merged(self.from.spans(sets));
         for protocol in self.protocol.words() {
@@ -113,7 +114,7 @@ impl Allow {
                         "\t\t{whom}{to} add @rate-{n}-{protocol}-{word} {{ {word} saddr limit rate over {rate} }} drop"
                     );
                 }
-                if let Some(count) = self.connections {
+                if let Some(count) = most {
                     let _ = write!(
                         memory,
                         "\tset conn-{n}-{protocol}-{word} {{\n\t\ttype {kind}\n\t\tsize 65535\n\t\tflags dynamic\n\t}}\n\n"

@@ -67,6 +67,49 @@ impl fmt::Display for Rate {
     }
 }
 
+/// `100`, or `3 x usual`: connections that one address may have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "CountSchema")]
+pub enum Count {
+    Number(u32),
+    /// So many times what the busiest address had.
+    Usual(f64),
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum CountSchema {
+    Number(u32),
+    Usual(String),
+}
+
+/// What is usual on a quiet day must not shut out a browser.
+pub const FEWEST: u32 = 32;
+
+impl Count {
+    /// The number, where the busiest address had so many.
+    pub fn of(self, busiest: u32) -> u32 {
+        let times = |times: f64| (times * f64::from(busiest)).ceil().clamp(f64::from(FEWEST), MOST);
+        match self {
+            Self::Number(number) => number,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 32 and a million")]
+            Self::Usual(factor) => times(factor) as u32,
+        }
+    }
+}
+
+impl TryFrom<String> for Count {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let usual = text.strip_suffix(" x usual").and_then(|times| times.trim().parse::<f64>().ok());
+        let usual = usual.filter(|times| (1.0..=1000.0).contains(times)).map(Self::Usual);
+        let number = || text.parse().ok().map(Self::Number);
+        usual.or_else(number).ok_or_else(|| format!("`{text}` is no number of connections: write 100, or 3 x usual"))
+    }
+}
+
 /// What happens to all that no rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +203,16 @@ impl TryFrom<Many> for Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_may_be_a_multiple_of_what_is_usual() {
+        let of = |text: &str| Count::try_from(text.to_owned()).map(|count| count.of(41));
+        assert_eq!((of("100"), of("1.5 x usual"), of("1 x usual")), (Ok(100), Ok(62), Ok(41)));
+        assert_eq!(Count::Usual(2.0).of(3), FEWEST);
+        for bad in ["", "x usual", "0.5 x usual", "2xusual", "-1", "1.5", "9999 x usual", "NaN x usual"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_rate_may_be_a_multiple_of_what_is_usual() {

@@ -1,8 +1,10 @@
 //! What the host was like when nothing was wrong with it.
 
 use super::{Finding, Level, Scene};
-use crate::fact::signs::shown;
-use crate::fact::{Baseline, Facts};
+use crate::fact::signs::{Line, shown};
+use crate::fact::{Baseline, Facts, Signs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What would be kept of the host as it is.
 pub fn now(scene: &Scene<'_>, found: &Facts) -> Baseline {
@@ -16,9 +18,28 @@ pub fn now(scene: &Scene<'_>, found: &Facts) -> Baseline {
         all.keys = files.authorized.iter().flat_map(|file| file.keys.iter().map(|one| key(&file.path, one))).collect();
     }
     all.listeners = signs.sockets.iter().filter(|line| line.listens).map(shown).collect();
+    all.busiest = Some(busiest(signs, found));
     let packages = &signs.packages;
     let own = signs.items.iter().filter(|item| packages.owner(&item.path).is_none() || item.target.is_some());
     all.items = own.map(|item| item.path.clone()).collect();
+    all
+}
+
+/// How many connections one address had at most by each port that listens: now, and whenever it was kept before.
+fn busiest(signs: &Signs, found: &Facts) -> BTreeMap<u16, u32> {
+    let before = found.baseline().ok().and_then(|then| then.as_ref()?.busiest.clone());
+    let tcp = || signs.sockets.iter().filter(|line| line.protocol == "tcp");
+    let listening: BTreeSet<u16> = tcp().filter(|line| line.listens).map(|line| line.port).collect();
+    let mut each: BTreeMap<(u16, &str), u32> = BTreeMap::new();
+    let inside = |line: &Line| line.peer == line.address || line.peer.parse::<IpAddr>().is_ok_and(|peer| peer.is_loopback());
+    for line in tcp().filter(|line| !line.listens && listening.contains(&line.port) && !inside(line)) {
+        *each.entry((line.port, &line.peer)).or_default() += 1;
+    }
+    let mut all = before.unwrap_or_default();
+    for ((port, _), count) in each {
+        let most = all.entry(port).or_default();
+        *most = count.max(*most);
+    }
     all
 }
 
@@ -40,7 +61,7 @@ fn weighed(then: &Baseline, now: &Baseline, mut one: Finding) -> Finding {
     let was = match one.sign {
         // A key of that file that was not there makes all of it new.
         "foreign-key" => {
-            let of = |keys: &std::collections::BTreeSet<String>| -> Vec<String> {
+            let of = |keys: &BTreeSet<String>| -> Vec<String> {
                 keys.iter().filter(|key| key.starts_with(&format!("{} ", one.object))).cloned().collect()
             };
             of(&now.keys).iter().all(|key| then.keys.contains(key))

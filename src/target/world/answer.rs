@@ -32,6 +32,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Database(engine) => Answer::Database(super::database::servers(state, engine)),
         Query::Login => Answer::Login(None),
         Query::Sockets => Answer::Sockets(state.sockets.clone()),
+        Query::Connections => Answer::Connections(crate::fact::Connections::default()),
         Query::Handshakes(_) => return Err("nobody calls this world from outside".into()),
         Query::Tls { .. } => Answer::Tls(tls(state)),
         Query::Accounts => Answer::Accounts(Arc::new(state.accounts())),
