@@ -13,6 +13,7 @@ mod fake;
 mod fence;
 mod groups;
 mod rescue;
+mod scanner;
 
 /// A directory with `tencent.yml`, and a server.
 struct Scene {

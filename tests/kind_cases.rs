@@ -8,7 +8,7 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-use steadfast::cloud::{Fence, Fenced, Rule, Shape};
+use steadfast::cloud::{Fence, Fenced, Malware, Rule, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
@@ -393,6 +393,15 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             };
             let before = found["before"].as_array().map(|_| Shape::Groups(texts(&found["before"])));
             Answer::Fence(Fenced { version: "7".into(), shape, before })
+        }
+        Query::HostScan(_) => {
+            family("host_scan")?;
+            let one = |one: &Json| Malware {
+                path: text(&one["path"]),
+                name: text(&one["name"]),
+                level: one["level"].as_u64().unwrap_or(0),
+            };
+            Answer::HostScan(list(&facts["host_scan"]).iter().map(one).collect())
         }
         Query::Ring(user) => {
             family("ring")?;

@@ -3,8 +3,10 @@
 mod fence;
 mod permit;
 mod rule;
+mod scan;
 pub mod tencent;
 
 pub use fence::{Fence, Fenced, Miss, Shape};
 pub use permit::{Permit, policy};
 pub use rule::Rule;
+pub use scan::{HostScan, Malware};

@@ -162,6 +162,8 @@ pub enum Query {
     Disk(crate::disk::Disk),
     /// What a cloud lets through to the host.
     Fence(crate::cloud::Fence),
+    /// What a cloud's own scanner finds on the host.
+    HostScan(crate::cloud::HostScan),
     /// Every key that may log in, and every private half, of all accounts.
     KeyFiles,
     /// What may be a sign of an intrusion, with what changed in so many days.
@@ -225,6 +227,7 @@ pub enum Answer {
     Ring(Ring),
     Disk(DiskState),
     Fence(crate::cloud::Fenced),
+    HostScan(Vec<crate::cloud::Malware>),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
@@ -314,6 +317,7 @@ accessors! {
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
+    host_scan(scan: &crate::cloud::HostScan) = Query::HostScan(scan.clone()) => HostScan -> Vec<crate::cloud::Malware>;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     incident() = Query::Incident => Incident -> Incident;
     host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;

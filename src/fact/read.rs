@@ -177,8 +177,11 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     all.dedup();
     // What is seen from outside, and what the controller knows, is not the host's to tell.
     all.retain(|query| {
-        use Query::{Baseline, Disk, Fence, Handshakes, Incident, KnownHosts, Outside, Ring};
-        !matches!(query, Outside(_) | Handshakes(_) | Ring(_) | Disk(_) | Fence(_) | Baseline | Incident | KnownHosts)
+        use Query::{Baseline, Disk, Fence, Handshakes, HostScan, Incident, KnownHosts, Outside, Ring};
+        !matches!(
+            query,
+            Outside(_) | Handshakes(_) | Ring(_) | Disk(_) | Fence(_) | HostScan(_) | Baseline | Incident | KnownHosts
+        )
     });
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));
     // A walk over all file systems takes its time: it must not hold up, or cut, the answers of the others.

@@ -43,6 +43,7 @@ impl Query {
             Self::Ring(user) => format!("the ledger of {user}'s keys"),
             Self::Disk(disk) => format!("the snapshots of {}", disk.name()),
             Self::Fence(fence) => fence.name(),
+            Self::HostScan(scan) => format!("the cloud's scan of {}", scan.machine),
             Self::KeyFiles => "keys and who may log in by them".into(),
             Self::Baseline => "the baseline".into(),
             Self::Incident => "what is known of an intrusion".into(),

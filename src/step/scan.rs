@@ -14,6 +14,9 @@
 //!   scan:
 //!     tools: debsums
 //!     known: ["/usr/share/doc/**"]
+//! - id: by-the-cloud
+//!   scan:
+//!     cloud: {provider: tencent, region: ap-guangzhou, machine: 8a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9, pattern: full}
 //! ```
 //!
 //! | field | is |
@@ -27,6 +30,7 @@
 //! | `level` | the lowest level that is told |
 //! | `timer` | `daily` or `weekly`: the host scans by itself, at night |
 //! | `report` | the last report of that timer is judged, and may be so old |
+//! | `cloud` | the cloud's own scanner looks, instead of tools of the host |
 //!
 //! The tools come by a step of their own, `package: {name: [debsums, clamav, clamav-freshclam, rkhunter]}`, which is done first.
 //!
@@ -34,6 +38,12 @@
 //! `timer` a script, a unit and a timer of systemd are kept on the host (`steadfast-scan`), which scan at night and keep their
 //! last report; setting it scans once, so it takes as long as the tools do. With `report` that report is read: this costs
 //! nothing, and is right for every night's check. Its tools must be those of the timer.
+//!
+//! With `cloud` nothing of the host is used: Tencent's host security (CWP) scans the instance for malware by its own agent, now, in a check as
+//! in an apply, and what it has found and nobody has trusted, isolated or deleted is told. It works where the host lies, as far as that agent does. An
+//! account scans once at a time, so hosts come one after the other, and a scan that somebody began is waited for; all of it
+//! may take `limit`. It needs an edition that was bought for the host, and `cwp:` actions (`steadfast cloud policy`). Levels are theirs: serious and high are
+//! `high`.
 //!
 //! Each finding is a line: the file, the tool, and what it says, which begins with the level. `high`: ClamAV knows it, a
 //! program or a library is not its package's, or rkhunter speaks of a rootkit. `medium`: another file of a package is not as it
@@ -62,6 +72,7 @@ use super::triage::Level;
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Object, Row, Setting, Undo};
 use crate::act::Act;
+use crate::cloud::{HostScan, Permit};
 use crate::fact::{Content, Facts, Gap, Look, Query, Scanned, Scanner};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length};
@@ -69,6 +80,7 @@ use crate::yaml::Node;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
+mod cloud;
 mod judge;
 mod timer;
 
@@ -94,6 +106,8 @@ pub struct Scan {
     timer: Option<timer::Often>,
     /// How old the last report of the timer may be: `36h`.
     report: Option<String>,
+    /// The cloud's own scanner.
+    cloud: Option<cloud::Cloud>,
 }
 
 const PATHS: [&str; 9] =
@@ -114,6 +128,7 @@ impl Default for Scan {
             level: Level::Medium,
             timer: None,
             report: None,
+            cloud: None,
         }
     }
 }
@@ -124,6 +139,8 @@ fn scanner(word: &str) -> Option<Scanner> {
 
 impl Check for Scan {
     fn check(&self, body: &Node) -> Result<(), Faults> {
+        let mut of_cloud = Vec::new();
+        self.cloud.iter().for_each(|cloud| cloud.check(body, &mut of_cloud));
         let absolute = |path: &str| path.starts_with('/') && !path.contains('\n');
         let glob = |text: &str| text.starts_with(['/', '*']) && Glob::new(text).is_ok();
         let mut faults = self.tools.faults(body, "tools", |word| scanner(word).is_some());
@@ -154,6 +171,7 @@ impl Check for Scan {
         for field in judged.iter().filter(|field| self.timer.is_some() && body.get(field).is_some()) {
             faults.push(Fault::new(format!("a timer judges nothing: `{field}` belongs to its report")).at(place(body, field)));
         }
+        faults.extend(of_cloud);
         Faults::some(faults).map_or(Ok(()), Err)
     }
 }
@@ -195,8 +213,21 @@ impl Scan {
     }
 }
 
+/// As many findings as help anybody.
+fn bounded(mut rows: Vec<Row>) -> Vec<Row> {
+    if rows.len() > MOST {
+        let more = format!("and {} more", rows.len() - MOST);
+        rows.truncate(MOST);
+        rows.push(Row::new("findings", "known", more, "yes"));
+    }
+    rows
+}
+
 impl Kind for Scan {
     fn facts(&self) -> Vec<Query> {
+        if let Some(cloud) = &self.cloud {
+            return vec![Query::HostScan(cloud.scan(self.look().seconds))];
+        }
         match (self.timer, &self.report) {
             (Some(_), _) => timer::facts(),
             (_, Some(_)) => vec![Query::File(timer::REPORT.into()), Query::Clock],
@@ -205,6 +236,10 @@ impl Kind for Scan {
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        if let Some(cloud) = &self.cloud {
+            let found = found.host_scan(&cloud.scan(self.look().seconds))?;
+            return Ok(bounded(cloud::rows(found, &self.globs(), self.level)));
+        }
         if let Some(often) = self.timer {
             return timer::rows(often, &self.look(), found);
         }
@@ -217,12 +252,8 @@ impl Kind for Scan {
                 None => judge.lacks.push(format!("{} is not among what was run", scanner.word())),
             }
         }
-        let (mut rows, lacks) = judge.rows(self.level);
-        if rows.len() > MOST {
-            let more = format!("and {} more", rows.len() - MOST);
-            rows.truncate(MOST);
-            rows.push(Row::new("findings", "known", more, "yes"));
-        }
+        let (rows, lacks) = judge.rows(self.level);
+        let mut rows = bounded(rows);
         match (rows.is_empty(), lacks.is_empty()) {
             (true, false) => return Err(Gap::Unknown(lacks.join("; "))),
             // What could not be looked at hides nothing of what could.
@@ -238,6 +269,9 @@ impl Kind for Scan {
 
     fn claims(&self) -> Vec<Claim> {
         let package = |one: Scanner| Claim::Reads(Object::Package(one.word().into()));
+        if self.cloud.is_some() {
+            return vec![];
+        }
         match (self.timer, &self.report) {
             (Some(often), _) => {
                 let tools = self.look().scanners.into_iter().map(package);
@@ -255,6 +289,10 @@ impl Kind for Scan {
     // The tools look at everything, and what they say before earlier steps have acted is not what they say after.
     fn opaque(&self) -> bool {
         self.timer.is_none()
+    }
+
+    fn permits(&self) -> Vec<Permit> {
+        self.cloud.iter().flat_map(|_| HostScan::permits()).collect()
     }
 
     fn undo(&self) -> Undo {

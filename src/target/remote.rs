@@ -121,6 +121,15 @@ impl Remote {
         }
     }
 
+    /// What clouds find on the host by scanners of their own.
+    async fn look_by_scans(&self, queries: &[Query], facts: &mut Facts) {
+        for query in queries {
+            let Query::HostScan(scan) = query else { continue };
+            let found = scan.look().await.map(Answer::HostScan);
+            facts.put(query.clone(), found.map_err(|fault| super::disk::told(&fault)));
+        }
+    }
+
     /// What the controller knows, and what is seen from outside: all that is not the host's to tell.
     async fn look_elsewhere(&self, queries: &[Query], facts: &mut Facts) {
         super::handshake::shake(self.outside.as_ref(), queries, facts).await;
@@ -129,6 +138,7 @@ impl Remote {
         self.look_up_known_hosts(queries, facts).await;
         self.look_at_disks(queries, facts).await;
         self.look_at_fences(queries, facts).await;
+        self.look_by_scans(queries, facts).await;
         self.look_up_baseline(queries, facts);
     }
 

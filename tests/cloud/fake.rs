@@ -3,6 +3,7 @@
 
 use super::acls::Acl;
 use super::groups::{Group, OF_NETWORKS};
+use super::scanner::OF_SCANS;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct State {
     /// The host of a lab (its lab and its name) that is an instance: its agent really runs what it is told.
     pub machines: BTreeMap<String, (String, String)>,
     pub invocations: Vec<super::agent::Invocation>,
+    /// The scanner of the account.
+    pub scanner: super::scanner::Scanner,
     /// So many changes are carried out, and their answers lost.
     pub lose: usize,
     /// Where the groups of an instance are made real: the network namespace of a host; and whether they take everybody there for
@@ -153,6 +156,7 @@ impl State {
                     _ if of_networks.is_some() => of_networks.unwrap_or_default(),
                     "DescribeInstances" if body["InstanceIds"].is_array() => self.one_instance(&body["InstanceIds"]),
                     "RunCommand" | "DescribeInvocationTasks" => self.agent(&action, &body),
+                    action if OF_SCANS.contains(&action) => self.scanner.answer(action, &body),
                     "DescribeInstances" => self.instances(&request.headers["x-tc-region"], &body),
                     _ => self.disk(&action, &body),
                 }
@@ -170,7 +174,11 @@ impl State {
         if self.now().abs_diff(time) > 300 {
             return Err(("AuthFailure.SignatureExpire", "the timestamp is more than five minutes off".into()));
         }
-        let version = if OF_AGENTS.contains(&header("x-tc-action")) { "2020-10-28" } else { "2017-03-12" };
+        let version = match header("x-tc-action") {
+            action if OF_AGENTS.contains(&action) => "2020-10-28",
+            action if OF_SCANS.contains(&action) => "2018-02-28",
+            _ => "2017-03-12",
+        };
         if header("x-tc-version") != version {
             return Err(("UnsupportedProtocol", header("x-tc-version").to_owned()));
         }
@@ -190,6 +198,7 @@ impl State {
             action if OF_DISKS.contains(&action) => "cbs",
             action if OF_NETWORKS.contains(&action) => "vpc",
             action if OF_AGENTS.contains(&action) => "tat",
+            action if OF_SCANS.contains(&action) => "cwp",
             _ => "cvm",
         };
         if scope != format!("{date}/{service}/tc3_request") {

@@ -61,6 +61,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Scan(look) => Answer::Scan(quiet(look)),
         Query::KeyFiles => Answer::KeyFiles(crate::fact::KeyFiles::default()),
         Query::Disk(_) => Answer::Disk(state.disk.clone()),
+        Query::HostScan(_) => return Err("no cloud scans this world".into()),
         Query::Fence(fence) => Answer::Fence(state.fences.get(fence).cloned().ok_or("no cloud knows this world")?),
     })
 }
