@@ -149,7 +149,8 @@ fn what_a_run_moves_itself_is_nobody_elses_doing(fleet: &Fleet) {
         let ended = |step: &str| {
             let line = format!("\"step\":\"{step}\"");
             let mut all = run.out.lines().filter(|told| told.contains("task_done") && told.contains(&line));
-            serde_json::from_str::<serde_json::Value>(all.next_back().unwrap_or_else(|| panic!("{step}: {run:?}"))).unwrap()
+            serde_json::from_str::<serde_json::Value>(all.next_back().unwrap_or_else(|| panic!("{step}: {run:?}")))
+                .unwrap()
         };
         ["conf", "again"].map(ended)
     };
