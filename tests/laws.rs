@@ -467,8 +467,8 @@ fn timeless(facts: Facts) -> Vec<String> {
     facts
         .iter()
         .filter(|(query, _)| {
-            use Query::{Clock, Due, Listeners, Os, Outside, Signs};
-            !matches!(query, Os | Clock | Due(_) | Listeners | Outside(_) | Signs(_))
+            use Query::{Clock, Connections, Due, Listeners, Os, Outside, Signs};
+            !matches!(query, Os | Clock | Connections | Due(_) | Listeners | Outside(_) | Signs(_))
         })
         .map(|(query, reading)| match reading {
             Ok(Answer::Stat(entries)) => format!("{query:?} {:?}", entries.iter().map(entry).collect::<Vec<_>>()),

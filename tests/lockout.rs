@@ -241,3 +241,58 @@ fn a_way_back_that_was_broken_off_is_taken_up_again() {
         });
     });
 }
+
+#[test]
+fn a_change_that_takes_longer_than_its_guard_is_waited_for() {
+    let fleet = Fleet::up(2);
+    let slow = |file: &str| {
+        format!(
+            "command: {{access: true, check: \"test -e {file}\", undo: \"rm -f {file}\",\n    run: \"touch /run/began; sleep 25; echo closed >{file}\"}}"
+        )
+    };
+    let book = |host: &str, file: &str| {
+        let book = fleet.0.dir().join(format!("{host}.yml"));
+        std::fs::write(&book, format!("hosts: {host}\nsteps:\n- id: slow\n  {}\n", slow(file))).unwrap();
+        book.display().to_string()
+    };
+    std::thread::scope(|scope| {
+        // Nobody is there any more when it ends: it goes back after it, not beside it.
+        scope.spawn(|| {
+            let words = ["apply", &book("h1", "/etc/nologin"), "-y", "-i", &fleet.inventory(), "--guard-timeout", "10"]
+                .map(str::to_owned);
+            let mut run = fleet.call(&words.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap();
+            awaited(&fleet, "h1", "test -e /run/began");
+            run.kill().unwrap();
+            run.wait().unwrap();
+            awaited(&fleet, "h1", "grep -qx reverted /var/lib/steadfast/guard/*/end");
+            let left = fleet.inside("h1", "test ! -e /etc/nologin");
+            assert_eq!(left.code, 0, "it was overtaken by what it took back: {}{}", left.out, left.err);
+        });
+        // The run is there, and proves the way in once it is done.
+        scope.spawn(|| {
+            let words = ["apply", &book("h2", "/etc/slow"), "-y", "-i", &fleet.inventory(), "--guard-timeout", "10"]
+                .map(str::to_owned);
+            let done = fleet.steadfast(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+            assert_eq!(fleet.inside("h2", "cat /etc/slow").out, "closed\n");
+        });
+    });
+}
+
+#[test]
+fn what_nothing_runs_without_is_not_taken_away() {
+    let fleet = Fleet::up(1);
+    for (step, why) in [
+        ("package: {name: openssh-client, state: absent}", "would go openssh-server"),
+        ("file: {path: /usr/bin/dash, mode: \"0600\"}", "nobody could run"),
+        ("file: {path: /usr/bin/sha256sum, state: absent}", "nothing runs"),
+    ] {
+        let book = fleet.0.dir().join("needed.yml");
+        std::fs::write(&book, format!("hosts: all\nsteps:\n- {step}\n")).unwrap();
+        let run = fleet.steadfast(&["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory()]);
+        assert_ne!(run.code, 0, "{step}: {}{}", run.out, run.err);
+        assert!(run.flat().contains(why), "{step}: {}{}", run.out, run.err);
+    }
+    let left = fleet.inside("h1", "systemctl is-active ssh && test -x /bin/sh && sha256sum </dev/null");
+    assert_eq!(left.code, 0, "{}{}", left.out, left.err);
+}

@@ -193,3 +193,31 @@ fn what_belongs_to_a_file_beside_its_content_comes_back_too() {
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);
     assert_eq!(look(), before);
 }
+
+#[test]
+fn packages_and_settings_that_are_not_of_the_run_stay() {
+    let fleet = Fleet::up(1);
+    let prepare = r#"mkdir -p /repo /b; for p in ours kept theirs; do
+  mkdir -p /b/$p/DEBIAN /b/$p/etc; printf 'Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: m <m@x>\nDescription: d\n' $p >/b/$p/DEBIAN/control
+  echo theirs >/b/$p/etc/$p.conf; echo /etc/$p.conf >/b/$p/DEBIAN/conffiles; dpkg-deb -b /b/$p /repo/$p.deb
+  { dpkg-deb -f /repo/$p.deb; printf 'Filename: ./%s.deb\nSize: %s\nSHA256: %s\n\n' $p $(stat -c %s /repo/$p.deb) $(sha256sum /repo/$p.deb | cut -d' ' -f1); } >>/repo/Packages
+done >/dev/null
+rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] file:/repo ./' >/etc/apt/sources.list; apt-get -q update
+apt-get -q -y install kept && echo '# mine' >>/etc/kept.conf && apt-get -q -y remove kept && grep -c mine /etc/kept.conf"#;
+    let made = fleet.inside("h1", prepare);
+    assert!(made.out.ends_with("\n1\n"), "{}{}", made.out, made.err);
+    let applied = apply(&fleet, "- {id: both, package: {name: [ours, kept]}}\n");
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    let theirs = fleet.inside(
+        "h1",
+        "apt-get -q -y install theirs >/dev/null; ls /etc/ours.conf /etc/kept.conf /etc/theirs.conf | wc -l",
+    );
+    assert_eq!(theirs.out.trim(), "3", "{}", theirs.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y", "--force"]);
+    let left = fleet.inside("h1", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' ours kept theirs 2>/dev/null; cd /etc; ls ours.conf theirs.conf 2>/dev/null; cat kept.conf");
+    assert_eq!(
+        left.out, "config-files kept\ninstalled theirs\ntheirs.conf\ntheirs\n# mine\n",
+        "{}{}",
+        back.out, back.err
+    );
+}

@@ -7,7 +7,7 @@ arm() {
   G=$B/guard/$1
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
   { printf '%s\n' "$WAY" "B=$B; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
-    && printf '%s\n' "$T" >"$G/list" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
+    && printf '%s\n' "$T" >"$G/list" && self >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
     && durable "$G/undo.sh" "$G/list" "$G/room" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
   if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
     boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" keep 2>&1) && return 0
@@ -21,7 +21,7 @@ arm() {
 # join TOKEN: one more change for a guard that is armed.
 join() {
   G=$B/guard/$1
-  printf '%s\n' "$T" >>"$G/list" && durable "$G/list" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
+  printf '%s\n' "$T" >>"$G/list" && self >"$G/act" && durable "$G/list" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
 }
 U=/etc/systemd/system/steadfast-guard.service
 L=/etc/systemd/system/sysinit.target.wants/steadfast-guard.service
@@ -60,6 +60,16 @@ confirm() {
 self() { echo "$$:$(age $$) $(cat /proc/sys/kernel/random/boot_id)"; }
 # lives FILE: whether the process that it names is there.
 lives() { read -r p b <"$1" && [ "$b" = "$(cat /proc/sys/kernel/random/boot_id)" ] && runs "$p"; } 2>/dev/null
+# acting: whether a change that this guard is for is still being made. What went back beside it would be overtaken by it.
+acting() { [ -s "$G/act" ] && lives "$G/act"; }
+# patience: a change that takes longer than the guard is waited for, and from its end on the whole time counts once more:
+# only now can anybody prove the way in.
+patience() {
+  acting || return 0
+  while acting; do sleep 1; done
+  n=0; read -r z <"$G/armed" || return 0
+  while [ -e "$G/armed" ] && [ "$n" -lt "$z" ]; do sleep 1; n=$((n+1)); done
+} 2>/dev/null
 # begin_back TOKEN: takes the way back upon this process: one that fired now, failed before, or was broken off.
 begin_back() {
   if mv "$G/armed" "$G/fired" 2>/dev/null; then :
@@ -74,6 +84,7 @@ begin_back() {
 # background until it succeeds, for a full disk may be cleaned.
 fire() {
   G=$B/guard/$1
+  if [ -n "$KEEP" ]; then patience; else while acting; do sleep 1; done; fi
   begin_back || return 0
   z=1
   until go_back; do

@@ -153,6 +153,10 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let mut tokens = String::from("tokens() {\n");
     for (n, thing) in things.iter().enumerate() {
         let state = format!("states {} {}", thing.family.word(), quote(&thing.name));
+        if thing.family == Family::Packages {
+            let list = format!("\"$T.{}.after\"", n + 1);
+            let _ = writeln!(tokens, "packages >{list} && durable {list}");
+        }
         let _ = writeln!(tokens, "{state}");
         let _ = match thing.family {
             Family::Path => writeln!(before, "kept {} {}", n + 1, quote(&thing.name)),

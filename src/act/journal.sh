@@ -99,10 +99,28 @@ back_table() {
 }
 back_packages() {
   h=$(sha256sum <"$2") && [ "${h%% *}" = "$1" ] || { say "the list of packages in the journal is damaged"; return 1; }
+  LC_ALL=C; export LC_ALL
   n=$(mktemp "$D/.now.XXXXXX") && packages >"$n" || return 1
-  new=$(comm -13 "$2" "$n"); gone=$(comm -23 "$2" "$n"); rm -f "$n"
+  new=$(comm -13 "$2" "$n" | grep -v ^- | ours_of "$2"); gone=$(comm -23 "$2" "$n" | grep -v ^-); rm -f "$n"
   [ -z "$gone" ] || install $gone || return 1
+  # What had left its settings and data here before keeps them.
+  kept=$(for p in $new; do ! grep -qxF -- "-$p" "$2" || echo "$p"; done)
+  new=$(for p in $new; do grep -qxF -- "-$p" "$2" || echo "$p"; done)
+  [ -z "$kept" ] || uninstall $kept || return 1
   [ -z "$new" ] || purge $new
+}
+# ours_of LIST: of new packages those that the change itself brought, which the list made after it tells; where the host
+# died meanwhile, those that came within an hour of its beginning.
+ours_of() {
+  if [ -s "$1.after" ]; then comm -12 - "$1.after"
+  elif [ -d /var/lib/dpkg/info ]; then
+    b=$(stat -c %Y -- "$1")
+    while read -r p; do
+      for i in "/var/lib/dpkg/info/$p.list" "/var/lib/dpkg/info/$p":*.list; do
+        [ ! -e "$i" ] || { e=$(($(stat -c %Y -- "$i") - b)); [ "$e" -lt -2 ] || [ "$e" -gt 3600 ] || printf '%s\n' "$p"; break; }
+      done
+    done
+  else cat; fi
 }
 purge() {
   if command -v apt-get >/dev/null 2>&1; then w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 purge -- "$@" 2>&1) || say "apt-get purge: $(printf %s "$w" | tail -n 5)"
@@ -129,7 +147,9 @@ undo() {
   done <"$1"
   while [ "$k" -gt 0 ]; do
     eval "fam=\$f$k; nam=\$n$k; old=\$w$k"
-    back "$fam" "$(printf %b "$nam")" "$old" "$1.$k" || bad=1
+    # A name may end with the end of a line, which is of another file without it.
+    nam=$(printf '%bx' "$nam")
+    back "$fam" "${nam%x}" "$old" "$1.$k" || bad=1
     k=$((k-1))
   done
   k=0

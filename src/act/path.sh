@@ -48,8 +48,17 @@ upon() (
   else stage && hold && "$@" "$WAS"; fi
 )
 own() { upon "$2" chown -h -- "$1"; }
+# needed PATH: whether nothing can run without it, no way back either.
+needed() {
+  for x in /lib/ld-* /lib64/ld-* /lib/*/ld-* /bin/sh; do [ ! "$1" -ef "$x" ] || return 0; done
+  for x in systemctl base64 cat chmod chown cp cut ln mkdir mktemp mv readlink rm sed sha256sum stat sync; do [ ! "$1" -ef "/bin/$x" ] || return 0; done
+  return 1
+}
 # More than four digits also take the set-group-ID of a directory away.
-mode() { upon "$2" chmod -- "00$1"; }
+mode() {
+  case 00$1 in *[1357]?[1357]) ;; *) [ ! -f "$2" ] || ! needed "$2" || { say "with mode $1 nobody could run $2, without which nothing runs and no way back does"; return 1; } ;; esac
+  upon "$2" chmod -- "00$1"
+}
 # put: what was made in the stage takes the place, whatever is there but a directory.
 put() { mv -f -- "./$f" .. 2>/dev/null || { say "cannot replace $r/$f (immutable, a mount of its own, or a directory?)"; return 1; }; }
 # keep: mode, owner, access lists, labels and attributes of the former file for the new one.
@@ -91,6 +100,7 @@ remove() (
   [ -d "${1%/*}/" ] || exit 0
   pin "$1" || exit
   [ ! -d "./$f" ] || [ -L "./$f" ] || { say "$1 is a directory"; exit 1; }
+  ! needed "./$f" || { say "without $1 nothing runs, and no way back does"; exit 1; }
   rm -f -- "./$f" && durable .
 )
 remove_dir() ( pin "$1" && rmdir -- "./$f" )

@@ -57,8 +57,18 @@ install() {
   elif command -v apk >/dev/null 2>&1; then w=$(apk add -q "$@" 2>&1) || say "apk add: $w"
   else say "no package manager that is known"; fi
 }
+# along NAME…: what would go with these and is a way in, which nobody asked for.
+along() {
+  for p in $(LC_ALL=C apt-get -q -s -o Debug::NoLocking=1 remove -- "$@" 2>/dev/null | sed -n 's/^Remv \([^ :]*\).*/\1/p'); do
+    case " $* " in *" $p "*) continue ;; esac
+    case $p in openssh-server | openssh-server-* | openssh-sftp-server | dropbear* | sudo | sudo-ldap | login | passwd | bash | dash | libpam-* | libnss-* | sssd | sssd-* | systemd | systemd-sysv \
+      | ifupdown | network-manager | netplan.io | nftables | iptables | ufw | firewalld) printf '%s\n' "$p" ;; esac
+  done
+}
 uninstall() {
-  if command -v apt-get >/dev/null 2>&1; then w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 remove -- "$@" 2>&1) || say "apt-get remove: $(printf %s "$w" | tail -n 5)"
+  if command -v apt-get >/dev/null 2>&1; then
+    w=$(along "$@"); [ -z "$w" ] || { say "with $* would go $(echo $w), by which one gets in: name it in the step if it is meant to"; return 1; }
+    w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 remove -- "$@" 2>&1) || say "apt-get remove: $(printf %s "$w" | tail -n 5)"
   elif command -v dnf >/dev/null 2>&1; then w=$(dnf -q -y remove "$@" 2>&1) || say "dnf remove: $w"
   elif command -v apk >/dev/null 2>&1; then w=$(apk del -q "$@" 2>&1) || say "apk del: $w"
   else say "no package manager that is known"; fi

@@ -40,9 +40,9 @@ states() {
 }
 # The table as text that can be loaded again, without what goes on by itself.
 table() { nft -s -t list table inet "$1" 2>/dev/null; }
-# The names of all installed packages, sorted.
+# The names of all installed packages, sorted; with a `-` before it, of one that went and left its settings here.
 packages() {
-  if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p'
+  if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n -e 's/^installed //p' -e 's/^config-files /-/p'
   elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}\n'
   elif command -v apk >/dev/null 2>&1; then apk info -q
   fi | sort -u

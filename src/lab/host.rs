@@ -23,12 +23,7 @@ pub fn raise(lab: &Lab, host: &LabHost) -> Result<String> {
     mount(lab, host)?;
     let root = lab.root(host);
     write(&root, "etc/hostname", &format!("{}\n", host.name), 0o644)?;
-    write(
-        &root,
-        "etc/hosts",
-        &format!("127.0.0.1 localhost\n127.0.1.1 {}\n::1 localhost ip6-localhost ip6-loopback\n", host.name),
-        0o644,
-    )?;
+    write(&root, "etc/hosts", &format!("127.0.0.1 localhost\n127.0.1.1 {}\n", host.name), 0o644)?;
     let public = lab.dir().join("id_ed25519.pub");
     let public = fs::read_to_string(&public).map_err(|e| cannot("read", &public, &e))?;
     authorize(&root, "root", "root", &public)?;

@@ -175,11 +175,13 @@ fn with_mode(state: &str, mode: &str) -> Option<String> {
     }
 }
 
-/// The last run after this one that touched the same thing.
+/// The last run after this one that touched the same thing, but for those that took something back.
 fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String> {
-    let touching = journal
-        .iter()
-        .filter(|entry| entry.run > what.run && entry.touched.iter().any(|touched| touched.thing.name == thing.name));
+    let touching = journal.iter().filter(|entry| {
+        entry.run > what.run
+            && entry.kind != "restore"
+            && entry.touched.iter().any(|touched| touched.thing.name == thing.name)
+    });
     touching.map(|entry| entry.run.clone()).max()
 }
 

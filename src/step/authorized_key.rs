@@ -9,7 +9,8 @@
 //!   authorized_key: {user: root, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x deploy@ci", options: "from=\"10.0.0.0/8\""}
 //! ```
 //!
-//! With `exclusive: true` every other key goes away: an unknown key is drift. Lines that are comments stay.
+//! With `exclusive: true` every other key goes away: an unknown key is drift. Lines that are comments stay. sshd looks into
+//! `.ssh/authorized_keys2` as well, so no key but these stays there either.
 //!
 //! Drift is told for the file: `content`, `mode`, `owner`. Way back: exact, file and directory as they were.
 //! Disruption: none for those who are logged in. It touches the way in.
@@ -110,6 +111,31 @@ impl AuthorizedKey {
         self.path.clone().unwrap_or_else(|| format!("{home}/.ssh/authorized_keys"))
     }
 
+    /// The other file that sshd looks into by itself, where no other key may be left.
+    pub(super) fn second(&self) -> Option<String> {
+        let path = self.path();
+        (self.exclusive && path.ends_with("/.ssh/authorized_keys")).then(|| format!("{path}2"))
+    }
+
+    /// What differs of that file: lines with keys that nobody keeps.
+    fn second_rows(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
+        let Some(path) = self.second() else { return Ok(vec![]) };
+        if found.stat(&path)?.first().is_some_and(|entry| entry.kind != EntryKind::File) {
+            return Err(Gap::Impossible(format!("{path} is no regular file; it may lead anywhere")));
+        }
+        let content = found.file(&path)?;
+        if matches!(content, Content::Absent) {
+            return Ok(vec![]);
+        }
+        let text = content.text().ok_or_else(|| Gap::Impossible(format!("{path} is no text")))?;
+        let ours = |line: &str| identity(line).is_some_and(|key| self.key.0.iter().any(|own| identity(own) == Some(key)));
+        let stays = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#') || ours(line);
+        let wanted: String = text.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+        let same = text.lines().all(|line| stays(&line));
+        let row = || Row::new(&path, "content", Val::Data(text.as_bytes().into()), Val::Data(wanted.as_bytes().into()));
+        Ok(if same { vec![] } else { vec![row()] })
+    }
+
     fn directory(&self) -> String {
         let path = self.path();
         path.rsplit_once('/').map_or(path.clone(), |(directory, _)| directory.to_owned())
@@ -148,12 +174,11 @@ impl AuthorizedKey {
 
 impl Kind for AuthorizedKey {
     fn facts(&self) -> Vec<Query> {
-        vec![
-            Query::Accounts,
-            Query::Stat(self.directory()),
-            Query::Stat(self.path()),
-            Query::File(self.path()),
-        ]
+        let mut facts = vec![Query::Accounts, Query::Stat(self.directory())];
+        for path in std::iter::once(self.path()).chain(self.second()) {
+            facts.extend([Query::Stat(path.clone()), Query::File(path)]);
+        }
+        facts
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
@@ -196,6 +221,7 @@ impl Kind for AuthorizedKey {
             rows.push(Row::new(&path, "content", was, Val::Data(wanted.as_bytes().into())));
         }
         held(&path, entry, Some(Mode(0o600)), Some(&self.user), Some(&group), &mut rows);
+        rows.extend(self.second_rows(found)?);
         Ok(rows)
     }
 
@@ -216,6 +242,7 @@ impl Kind for AuthorizedKey {
             Claim::owns(object(), format!("key {kind} {data}"), state)
         };
         let mut claims: Vec<Claim> = self.key.0.iter().map(key).collect();
+        claims.extend(self.second().map(|path| Claim::owns(Object::Path(path), "other keys", "absent")));
         claims.push(Claim::Reads(Object::User(self.user.clone())));
         claims
     }

@@ -20,7 +20,7 @@
 //!
 //! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
-use super::way_in::{is_plain, is_way_in};
+use super::way_in::{is_plain, is_way_in, may_be_home};
 use super::file::{doubt, excluded, held, is_glob};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
@@ -162,7 +162,7 @@ impl Kind for Directory {
     }
 
     fn access(&self) -> bool {
-        self.path.0.iter().any(|path| is_way_in(path))
+        self.path.0.iter().any(|path| is_way_in(path) || may_be_home(path))
     }
 
     fn claims(&self) -> Vec<Claim> {

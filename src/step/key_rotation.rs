@@ -191,6 +191,14 @@ impl KeyRotation {
         AuthorizedKey::of(&self.user, lines, self.path.as_deref(), self.options.as_deref(), state)
     }
 
+    /// The same of the other file that sshd looks into by itself: with `exclusive` nobody's key stays there either.
+    fn second(&self, keys: &[PublicKey]) -> Option<AuthorizedKey> {
+        let path = self.keys(&[], Presence::Present).path();
+        let lines = keys.iter().map(PublicKey::line).collect();
+        let of = || AuthorizedKey::of(&self.user, lines, Some(&format!("{path}2")), None, Presence::Absent);
+        (self.exclusive && path.ends_with("/.ssh/authorized_keys")).then(of)
+    }
+
     fn object(&self) -> String {
         format!("keys of {}", self.user)
     }
@@ -224,12 +232,15 @@ impl KeyRotation {
         old.then(|| format!("{told}; older than {}", self.max_age))
     }
 
-    /// The keys in the file.
+    /// The keys in the file, and in the other one where nobody's may be.
     fn present(&self, found: &Facts) -> Result<Vec<PublicKey>, Gap> {
-        let path = self.keys(&[], Presence::Present).path();
-        let text = found.file(&path)?.text().unwrap_or_default();
         let bare = |line: &&str| !line.trim_start().starts_with('#');
-        Ok(text.lines().filter(bare).filter_map(PublicKey::of_line).collect())
+        let mut keys = Vec::new();
+        for file in std::iter::once(self.keys(&[], Presence::Present)).chain(self.second(&[])) {
+            let text = found.file(&file.path())?.text().unwrap_or_default();
+            keys.extend(text.lines().filter(bare).filter_map(PublicKey::of_line));
+        }
+        Ok(keys)
     }
 
     /// What differs, and what is next.
@@ -283,7 +294,9 @@ impl KeyRotation {
             rows.extend(old.iter().map(&going));
             return Ok((rows, KeyTurn::Add(stays)));
         }
-        rows.extend(self.keys(&old, Presence::Absent).plan(found)?);
+        for file in std::iter::once(self.keys(&old, Presence::Absent)).chain(self.second(&old)) {
+            rows.extend(file.plan(found)?);
+        }
         let removes = !rows.is_empty();
         rows.extend(old.iter().map(|key| Row::new(key.fingerprint(), REFUSED, "not proven", "proven")));
         let turn = match () {
@@ -321,6 +334,7 @@ fn of_controller(row: &Row) -> bool {
 impl Kind for KeyRotation {
     fn facts(&self) -> Vec<Query> {
         let mut facts = self.keys(&[], Presence::Present).facts();
+        facts.extend(self.second(&[]).iter().flat_map(AuthorizedKey::facts));
         facts.push(Query::Ring(self.user.clone()));
         if self.made_since.as_deref() == Some(INCIDENT) {
             facts.push(Query::Incident);

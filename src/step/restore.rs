@@ -75,8 +75,13 @@ impl Before {
             let why = "the script of this step was taken back: applying its playbook runs it again, a rollback cannot";
             return Err(Gap::Impossible(why.into()));
         }
-        if !force && !self.left.is_empty() && !self.left.iter().any(|left| self.same(left, now)) {
-            let left = self.left.last().map(|left| told(&self.thing, left)).unwrap_or_default();
+        let astray = match self.left.is_empty() {
+            // The run was broken off here, and nobody knows how it left it; but a later one began from there.
+            true => self.later.is_some(),
+            false => !self.left.iter().any(|left| self.same(left, now)),
+        };
+        if !force && astray {
+            let left = self.left.last().map_or("nobody knows what".to_owned(), |left| told(&self.thing, left));
             let by = self.later.as_ref().map_or_else(
                 || "it was changed since".to_owned(),
                 |run| format!("run {run} changed it later: roll that back first"),

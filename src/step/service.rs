@@ -65,7 +65,7 @@ const SUFFIXES: [&str; 8] = [".service", ".socket", ".path", ".timer", ".target"
 const TRIGGERS: [&str; 3] = [".socket", ".path", ".timer"];
 
 /// What one comes in by: stopping or restarting it can cut the way in.
-pub(super) const DOORS: [&str; 13] = [
+pub(super) const DOORS: [&str; 15] = [
     "ssh",
     "sshd",
     "dropbear",
@@ -78,6 +78,8 @@ pub(super) const DOORS: [&str; 13] = [
     "ufw",
     "sssd",
     "tailscaled",
+    "systemd-user-sessions",
+    "systemd-logind",
     "openvpn",
 ];
 

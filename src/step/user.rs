@@ -108,7 +108,7 @@ impl User {
     /// It may shut somebody out.
     fn shuts_out(&self) -> bool {
         let changes = self.locked == Some(true) || self.expires.as_deref().is_some_and(|day| day != "never");
-        let belongs = self.uid.is_some() || self.groups.is_some() || self.exclusive_groups;
+        let belongs = self.uid.is_some() || self.group.is_some() || self.groups.is_some() || self.exclusive_groups;
         changes || belongs || self.state == Presence::Absent || self.shell.is_some() || self.home.is_some()
     }
 }

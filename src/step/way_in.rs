@@ -5,6 +5,9 @@ const WAYS_IN: &[&str] = &[
     "/etc/ssh",
     "/etc/sudoers",
     "/etc/sudoers.d",
+    "/etc/sudo.conf",
+    "/etc/doas.conf",
+    "/etc/login.access",
     "/etc/pam.d",
     "/etc/security",
     "/etc/nologin",
@@ -31,12 +34,26 @@ const WAYS_IN: &[&str] = &[
     "/etc/systemd/network",
     "/etc/systemd/system",
     "/etc/netplan",
+    "/etc/NetworkManager",
+    "/etc/dhcp",
+    "/etc/iptables",
+    "/etc/ufw",
+    "/etc/firewalld",
+    "/run/systemd/system",
     "/etc/hosts.allow",
     "/etc/hosts.deny",
     "/etc/environment",
     "/etc/profile",
     "/etc/profile.d",
     "/etc/bash.bashrc",
+    "/etc/zsh",
+    "/etc/csh.cshrc",
+    "/etc/csh.login",
+    "/etc/sssd",
+    "/etc/nslcd.conf",
+    "/etc/krb5.conf",
+    "/etc/crypto-policies",
+    "/etc/authselect",
     "/etc/fstab",
     "/etc/ld.so.preload",
     "/etc/ld.so.conf",
@@ -49,6 +66,8 @@ const WAYS_IN: &[&str] = &[
     "/usr/sbin",
     "/usr/lib",
     "/usr/lib64",
+    "/usr/libexec",
+    "/usr/etc",
     "/usr/local/bin",
     "/usr/local/sbin",
     "/usr/local/lib",
@@ -89,7 +108,7 @@ pub fn is_way_in(path: &str) -> bool {
 }
 
 /// Directories of homes: where users have theirs, and where accounts of services that people log in to do.
-const HOMES: &[&str] = &["/home", "/var/lib", "/opt", "/mnt", "/media"];
+const HOMES: &[&str] = &["/home", "/var/home", "/var/www", "/var/lib", "/opt", "/mnt", "/media"];
 
 /// Of a home only what a login itself looks at: the directory, and what begins with a dot.
 fn is_of_home(path: &str) -> bool {
@@ -105,6 +124,12 @@ fn is_of_home(path: &str) -> bool {
     name.is_empty() || name.starts_with(['.', '*', '?', '['])
 }
 
+/// Whether a directory may be somebody's home: some stand one deeper than the others (`/home/staff/alice`).
+pub fn may_be_home(path: &str) -> bool {
+    let below = HOMES.iter().filter_map(|dir| path.strip_prefix(dir)?.strip_prefix('/'));
+    below.map(|rest| rest.trim_end_matches('/').split('/').count()).any(|depth| depth <= 2)
+}
+
 /// Whether a place is in this directory, or in one that this glob may mean.
 fn holds(path: &str, place: &str) -> bool {
     match path.find(['*', '?', '[']) {
@@ -115,7 +140,7 @@ fn holds(path: &str, place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_plain, is_way_in};
+    use super::{is_plain, is_way_in, may_be_home};
 
     #[test]
     fn what_a_login_looks_at_is_a_way_in() {
@@ -161,6 +186,16 @@ mod tests {
             "/run/x",
         ] {
             assert!(!is_way_in(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_home_may_stand_one_deeper() {
+        for path in ["/home/staff/alice", "/opt/apps/deploy/", "/var/www/shop"] {
+            assert!(may_be_home(path), "{path}");
+        }
+        for path in ["/home/a/b/c", "/var/log/x", "/etc/x"] {
+            assert!(!may_be_home(path), "{path}");
         }
     }
 
