@@ -75,7 +75,7 @@ pub struct KeyRotation {
     /// Further keys that go: public keys or fingerprints.
     #[serde(default)]
     replaces: Many,
-    /// Every other key goes.
+    /// Every other key goes, from `authorized_keys2` beside the file as well.
     #[serde(default)]
     exclusive: bool,
     /// Keys that stay in spite of `exclusive`: public keys or fingerprints.
