@@ -221,3 +221,26 @@ apt-get -q -y install kept && echo '# mine' >>/etc/kept.conf && apt-get -q -y re
         back.out, back.err
     );
 }
+
+#[test]
+fn a_newer_run_blocks_even_where_it_came_to_the_same() {
+    let fleet = Fleet::up(1);
+    for text in ["one", "two", "one"] {
+        let done = apply(&fleet, &format!("- file: {{path: /etc/thing, content: \"{text}\\n\"}}\n"));
+        assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    }
+    let all = fleet.steadfast(&["runs"]);
+    let mut runs: Vec<&str> = all.out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    runs.reverse();
+    let thing = || fleet.inside("h1", "cat /etc/thing").out;
+    let first = fleet.steadfast(&["rollback", runs[0], "-y"]);
+    assert_ne!(first.code, 0, "{}{}", first.out, first.err);
+    assert!(first.flat().contains(&format!("run {} changed it later", runs[2])), "{}{}", first.out, first.err);
+    assert_eq!(thing(), "one\n");
+    // The other way round each goes.
+    for (run, left) in [(runs[2], "two\n"), (runs[1], "one\n"), (runs[0], "")] {
+        let back = fleet.steadfast(&["rollback", run, "-y"]);
+        assert_eq!(back.code, 0, "{run}: {}{}", back.out, back.err);
+        assert_eq!(thing(), left, "{run}");
+    }
+}

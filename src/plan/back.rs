@@ -175,14 +175,22 @@ fn with_mode(state: &str, mode: &str) -> Option<String> {
     }
 }
 
-/// The last run after this one that touched the same thing, but for those that took something back.
+/// The last run after this one that touched the same thing, and was neither taken back since nor went back by itself.
 fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String> {
-    let touching = journal.iter().filter(|entry| {
-        entry.run > what.run
-            && entry.kind != "restore"
-            && entry.touched.iter().any(|touched| touched.thing.name == thing.name)
-    });
-    touching.map(|entry| entry.run.clone()).max()
+    let touched = |entry: &&JournalEntry| entry.touched.iter().any(|touched| touched.thing.name == thing.name);
+    let gone = |entry: &&JournalEntry| entry.end.as_deref() == Some("reverted");
+    let after = journal.iter().filter(|entry| entry.run > what.run && !gone(entry));
+    let mut after: Vec<&JournalEntry> = after.filter(touched).collect();
+    after.sort_by(|a, b| (&a.run, a.seq).cmp(&(&b.run, b.seq)));
+    let mut standing: Vec<&str> = Vec::new();
+    for entry in after {
+        if entry.kind == "restore" {
+            standing.pop();
+        } else if standing.last() != Some(&entry.run.as_str()) {
+            standing.push(&entry.run);
+        }
+    }
+    standing.pop().map(str::to_owned)
 }
 
 #[cfg(test)]

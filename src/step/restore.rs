@@ -75,11 +75,10 @@ impl Before {
             let why = "the script of this step was taken back: applying its playbook runs it again, a rollback cannot";
             return Err(Gap::Impossible(why.into()));
         }
-        let astray = match self.left.is_empty() {
-            // The run was broken off here, and nobody knows how it left it; but a later one began from there.
-            true => self.later.is_some(),
-            false => !self.left.iter().any(|left| self.same(left, now)),
-        };
+        // A later run began from there, even where it came to the same; and of a run that was broken off here nobody knows how
+        // it left it.
+        let moved = !self.left.is_empty() && !self.left.iter().any(|left| self.same(left, now));
+        let astray = self.later.is_some() || moved;
         if !force && astray {
             let left = self.left.last().map_or("nobody knows what".to_owned(), |left| told(&self.thing, left));
             let by = self.later.as_ref().map_or_else(
