@@ -14,8 +14,25 @@ pub use render::{Failure, failure, render};
 
 use crate::fact::Thing;
 
+/// Packages that one comes in by, a pattern a line: installing or removing one can cut the way in, and none goes along with
+/// another unasked.
+const DOORS: &str = include_str!("doors.txt");
+
+/// Whether a package is one of them.
+pub fn at_the_door(package: &str) -> bool {
+    let is = |door: &str| door.strip_suffix('*').map_or(package == door, |start| package.starts_with(start));
+    DOORS.lines().any(is)
+}
+
 /// The shell functions behind acts.
-const PRELUDE: &str = concat!(include_str!("prelude.sh"), include_str!("../fact/pin.sh"), include_str!("path.sh"));
+const PRELUDE: &str = concat!(
+    "DOORS='",
+    include_str!("doors.txt"),
+    "'\n",
+    include_str!("prelude.sh"),
+    include_str!("../fact/pin.sh"),
+    include_str!("path.sh")
+);
 
 /// One effect on a host.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

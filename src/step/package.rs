@@ -23,7 +23,7 @@
 //!   installs the package again.
 
 use super::{Check, Claim, Disruption, Kind, Many, Object, Row, Setting, Undo, Val};
-use crate::act::Act;
+use crate::act::{Act, at_the_door};
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::Faults;
 use crate::yaml::Node;
@@ -48,39 +48,6 @@ enum State {
     Present,
     /// Not installed; configuration files may be left.
     Absent,
-}
-
-/// What one may come in by: installing or removing it can cut the way in.
-const DOORS: [&str; 23] = [
-    "openssh-server",
-    "openssh",
-    "dropbear",
-    "sudo",
-    "doas",
-    "network-manager",
-    "NetworkManager",
-    "ifupdown",
-    "netplan.io",
-    "systemd",
-    "systemd-resolved",
-    "nftables",
-    "iptables",
-    "iptables-persistent",
-    "netfilter-persistent",
-    "firewalld",
-    "ufw",
-    "shorewall",
-    "fail2ban",
-    "sshguard",
-    "sssd",
-    "pam",
-    "tcpd",
-];
-/// Beginnings of names that all stand at the door: what asks for a login, and where names come from.
-const DOOR_FAMILIES: [&str; 4] = ["libpam-", "libnss-", "sssd-", "openssh-server-"];
-
-fn at_the_door(name: &str) -> bool {
-    DOORS.contains(&name) || DOOR_FAMILIES.iter().any(|start| name.starts_with(start))
 }
 
 pub(super) fn plain(name: &str) -> bool {

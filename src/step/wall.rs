@@ -21,6 +21,13 @@ mod rules;
 
 pub use rules::{lets_in, only, open};
 
+/// Whose cloud it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    Tencent,
+}
+
 /// Bad addresses.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use crate::cloud::{Fence, Permit, Shape};
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::Fault;
 use crate::step::net::span::Span;
-use crate::step::wall::{lets_in, only, plain};
+use crate::step::wall::{Provider, lets_in, only, plain};
 use crate::step::words::place;
 use crate::step::{Claim, Many, Object, Order, Row};
 use crate::yaml::Node;
@@ -30,12 +30,6 @@ pub struct Cloud {
     /// Where the key comes from.
     #[serde(default)]
     access: Access,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Provider {
-    Tencent,
 }
 
 impl Cloud {

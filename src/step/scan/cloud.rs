@@ -5,7 +5,7 @@ use crate::cloud::{HostScan, Malware};
 use crate::fault::Fault;
 use crate::step::Row;
 use crate::step::triage::Level;
-use crate::step::wall::plain;
+use crate::step::wall::{Provider, plain};
 use crate::step::words::place;
 use crate::yaml::Node;
 use globset::GlobSet;
@@ -26,12 +26,6 @@ pub struct Cloud {
     /// Where the key comes from.
     #[serde(default)]
     access: Access,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Provider {
-    Tencent,
 }
 
 /// How much is looked at.
