@@ -2,7 +2,7 @@
 
 use super::{Body, Host, Plan, Play, Task};
 use crate::expr::Scope;
-use crate::fact::{Family, JournalEntry, Thing};
+use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
 use crate::host::Loss;
 use crate::playbook::{Budget, Made, Mode, Step};
@@ -175,22 +175,33 @@ fn with_mode(state: &str, mode: &str) -> Option<String> {
     }
 }
 
-/// The last run after this one that touched the same thing, and was neither taken back since nor went back by itself.
+/// The last run after this one that moved the same thing, and was neither taken back since nor went back by itself.
 fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String> {
-    let touched = |entry: &&JournalEntry| entry.touched.iter().any(|touched| touched.thing.name == thing.name);
-    let gone = |entry: &&JournalEntry| entry.end.as_deref() == Some("reverted");
-    let after = journal.iter().filter(|entry| entry.run > what.run && !gone(entry));
-    let mut after: Vec<&JournalEntry> = after.filter(touched).collect();
-    after.sort_by(|a, b| (&a.run, a.seq).cmp(&(&b.run, b.seq)));
+    let mut runs: BTreeMap<&str, Vec<(&JournalEntry, &Touched)>> = BTreeMap::new();
+    for entry in journal.iter().filter(|entry| entry.run > what.run && entry.end.as_deref() != Some("reverted")) {
+        let same = entry.touched.iter().filter(|touched| touched.thing.name == thing.name);
+        runs.entry(&entry.run).or_default().extend(same.map(|touched| (entry, touched)));
+    }
     let mut standing: Vec<&str> = Vec::new();
-    for entry in after {
-        if entry.kind == "restore" {
+    for (run, mut touches) in runs {
+        touches.sort_by_key(|(entry, _)| entry.seq);
+        if touches.iter().any(|(entry, _)| entry.kind == "restore") {
             standing.pop();
-        } else if standing.last() != Some(&entry.run.as_str()) {
-            standing.push(&entry.run);
+        } else if moved(&touches) {
+            standing.push(run);
         }
     }
     standing.pop().map(str::to_owned)
+}
+
+/// Whether the touches of one run are known to have left anything otherwise than it was: what was only looked after needs no
+/// way back, and gets none.
+fn moved(touches: &[(&JournalEntry, &Touched)]) -> bool {
+    let mut ends: HashMap<&Thing, (&Option<String>, &Option<String>)> = HashMap::new();
+    for (_, touched) in touches {
+        ends.entry(&touched.thing).or_insert((&touched.was, &touched.now)).1 = &touched.now;
+    }
+    ends.values().any(|(was, now)| now.is_some() && was != now)
 }
 
 #[cfg(test)]
