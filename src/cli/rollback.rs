@@ -5,8 +5,9 @@ use super::terminal;
 use super::way::{Guarding, Way};
 use super::{Told, complete, load};
 use crate::event::Mode;
+use crate::expr::Scope;
 use crate::fault::{Fault, Faults};
-use crate::plan::{Back, back, hosts_of};
+use crate::plan::{Back, back, hosts_of, neighbours};
 use crate::store::{Call, Store, TakesBack};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -107,7 +108,9 @@ impl Rollback {
                 force: self.force,
                 become_root: as_root,
             };
-            let plan = Arc::new(back(hosts, &journals, &what));
+            let mut plan = back(hosts, &journals, &what);
+            plan.neighbours = neighbours(&inventory, &Scope::default());
+            let plan = Arc::new(plan);
             match (self.check, self.yes) {
                 (true, _) => Ok(session.look(&plan, Mode::Plan).await?.1),
                 (_, true) => session.apply(&plan, Mode::Rollback, None).await,

@@ -130,10 +130,12 @@ impl<'a> Session<'a> {
         let journals = self.journals(&hosts, first, become_root).await?;
         let runs = work.clone();
         let what = Back { run, work, steps: vec![], force: false, become_root };
-        let back = Arc::new(back(hosts, &journals, &what));
+        let mut back = back(hosts, &journals, &what);
         if back.tasks.is_empty() {
             return Ok(exit);
         }
+        back.neighbours = plan.neighbours.clone();
+        let back = Arc::new(back);
         let work = async |run: &Arc<Run>| {
             run.apply(None).await;
             Decisions::new()

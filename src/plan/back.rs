@@ -27,7 +27,9 @@ pub struct Back {
 /// The plan that takes a run back on these hosts, each with its journal from that run on; a host whose journal could not
 /// be read has one task that is unknown, for nobody can say that there is nothing to take back.
 pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what: &Back) -> Plan {
-    let mut plan = Plan { hosts, plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], notes: vec![] };
+    let graph = Graph::new(0);
+    let mut plan =
+        Plan { hosts, plays: vec![], tasks: vec![], graph, order: vec![], neighbours: vec![], notes: vec![] };
     let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
     for (host, journal) in journals.iter().enumerate() {
         let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
