@@ -18,7 +18,7 @@ fits() {
   w="move $4 away yourself, then there is nothing of it to take back"
   [ "$2" -gt 8 ] || return 0
   [ "$3" -lt 1024 ] || { say "$4 holds $3 MiB, and the journal keeps 1024 MiB of a file at most: $w"; return 1; }
-  [ "$2" -le 8192 ] || { say "$4 is $2 MiB long, though it holds $3 MiB, and the journal reads 8192 MiB of a file at most: $w"; return 1; }
+  [ "$2" -le 4096 ] || { say "$4 is $2 MiB long, though it holds $3 MiB, and the journal reads 4096 MiB of a file at most: $w"; return 1; }
   if cp --help 2>&1 | grep -q sparse; then set -- "$1" "$3" "$4"; else set -- "$1" "$2" "$4"; fi
   l=$(stat -f -c '%a %S' -- "$D" 2>/dev/null) && l=$((${l% *} * ${l#* } / 2097152)) || return 0
   [ "$2" -le "$l" ] || { say "$3 takes $2 MiB of the journal, which is more than half of what is free in $B: $w"; return 1; }
