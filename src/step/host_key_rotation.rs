@@ -21,7 +21,8 @@
 //!
 //! With `overlap` the run ends once sshd has the new key beside the old ones and known_hosts have it: sshd goes on to show the old ones, and
 //! OpenSSH's clients with `UpdateHostKeys` learn the new one at a login. A run after that time does the rest; every check tells until when it is. It is
-//! for keys that are old, not for keys that somebody may have: with `made_since` it is refused.
+//! for keys that are old, not for keys that somebody may have: with `made_since` it is refused, and where a play answers an intrusion a plan warns
+//! of it; there the time line tells a new key beside the old one, and `keys rotated` only when that is gone.
 //!
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
 //!
@@ -44,7 +45,7 @@ use super::file::set_files;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val, sshd};
 use crate::act::Act;
-use crate::fact::{Content, Facts, Gap, HostKey, KeyEvent, Known, Query, Ring};
+use crate::fact::{Content, Facts, Gap, HostKey, KeyEvent, Known, Milestone, Query, Ring};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
 use crate::moment::{day, length, moment};
@@ -381,8 +382,21 @@ impl Kind for HostKeyRotation {
         self.told(found)
     }
 
+    fn milestone(&self) -> Option<Milestone> {
+        Some(Milestone::Rotated)
+    }
+
     fn rotates(&self) -> bool {
         true
+    }
+
+    fn trusts_until(&self, found: &Facts) -> Option<u64> {
+        self.until(found)
+    }
+
+    fn doubt(&self) -> Option<&'static str> {
+        let doubt = "with `overlap` the old key is trusted for that time, also by whoever may have taken it";
+        self.overlap.as_ref().map(|_| doubt)
     }
 
     fn host_key_turn(&self, found: &Facts) -> Option<HostKeyTurn> {
