@@ -97,8 +97,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// Who runs it, for others who want a host.
     pub who: String,
-    /// A run that is over, whose hosts may be taken over.
-    pub over: Option<String>,
+    /// Runs that are over, whose hosts may be taken over.
+    pub over: Vec<String>,
     pub past: Past,
     /// Where evidence is kept.
     pub evidence: Option<PathBuf>,
