@@ -67,17 +67,36 @@ fn with_an_overlap_others_learn_the_new_key_before_the_old_one_goes() {
         let (strange, theirs, before) = (copy("strange"), copy("theirs"), known(&fleet, "h1"));
         let call = |words: &[&str], overlap: &str| {
             let path = fleet.0.dir().join("overlap.yml");
-            let body = format!("{{max_age: 730d, overlap: {overlap}}}");
-            std::fs::write(
-                &path,
-                format!("hosts: all\nbecome: true\nsteps:\n- id: key\n  host_key_rotation: {body}\n"),
-            )
-            .unwrap();
+            let admins = format!("{}.1", fleet.0.subnet);
+            let contain =
+                format!("- id: contain\n  quarantine: {{admins: [{admins}], owner: alice, until: \"2999-01-31\"}}\n");
+            let key = format!("- id: key\n  host_key_rotation: {{max_age: 730d, overlap: {overlap}}}\n");
+            std::fs::write(&path, format!("hosts: all\nbecome: true\nsteps:\n{contain}{key}")).unwrap();
             on(&fleet, "one", &[words, &[&path.display().to_string(), "-i", &inventory]].concat(), None)
         };
+        // The turns of the incident that the last run told, the containment aside.
+        let turns = || -> Vec<(String, String)> {
+            let report = on(&fleet, "one", &["report", "last", "--report", "json:-"], None);
+            let report: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+            let all = report["incidents"][0]["turns"].as_array().cloned().unwrap_or_default();
+            let word = |turn: &serde_json::Value, name: &str| turn[name].as_str().unwrap().to_owned();
+            let turns = all.iter().map(|turn| (word(turn, "milestone"), word(turn, "told")));
+            turns.filter(|(milestone, _)| milestone != "contained").collect()
+        };
         let plan = call(&["check"], "12h");
+        let doubt = "`key` answers an intrusion: with `overlap` the old key is trusted for that time";
+        assert!(plan.err.contains(doubt), "{}", plan.err);
         assert_eq!((plan.code, plan.flat().contains("goes: present → absent after 12h")), (2, true), "{}", plan.out);
-        ends(&call(&["apply", "-y"], "12h"), 0);
+        let first = call(&["apply", "-y"], "12h");
+        ends(&first, 0);
+        assert!(first.flat().contains("host key overlap: the old ones are shown, and SHA256:"), "{}", first.out);
+        let offered = turns();
+        assert!(
+            offered.len() == 1
+                && offered[0].0 == "offered"
+                && offered[0].1.contains("the old key is trusted beside it until 2"),
+            "{release}: {offered:?}"
+        );
         assert_eq!((files(&fleet, "h1").len(), known(&fleet, "h1").len()), (2, 2), "{release}");
         // Nothing more is done in this time, and it is told.
         let check = call(&["check"], "12h");
@@ -103,6 +122,8 @@ fn with_an_overlap_others_learn_the_new_key_before_the_old_one_goes() {
         // When it is over the rest is done.
         assert_eq!(call(&["check"], "1s").code, 2, "{release}");
         ends(&call(&["apply", "-y"], "1s"), 0);
+        let told: Vec<String> = turns().into_iter().map(|(milestone, _)| milestone).collect();
+        assert_eq!(told, ["offered", "rotated"], "{release}");
         let now = known(&fleet, "h1");
         assert!(now.len() == 1 && !now[0].is(&before[0]) && files(&fleet, "h1").len() == 1, "{release}: {now:?}");
         assert!(believes(&fleet, "h1", &theirs) && !believes(&fleet, "h1", &strange), "{release}");

@@ -183,14 +183,28 @@ time.sleep(3600)\" {one}; for n in 1 2 3 4 5 6 7 8 9; do [ $(ss -Htn state estab
     );
     assert_eq!(fleet.inside("h2", &crowd).code, 0);
     let keep = "baseline: keep, listen: [22, 8001, 68/udp, 546/udp], known: [\"/run/systemd/transient/**\"]";
-    let kept = apply(&fleet, "triage", keep);
-    assert_eq!(kept.code, 0, "{}{}", kept.out, kept.err);
+    // Behind a first look of the same playbook it is measured at its turn, also where the plan was approved before.
+    let (both, plan) = (fleet.0.dir().join("both.yml"), fleet.0.dir().join("both.plan"));
+    let steps = format!("  - {{id: look, triage: {{{keep}}}}}\n  - {{id: wall, firewall: {{{limit}}}}}\n");
+    std::fs::write(&both, format!("hosts: h1\nbecome: true\nsteps:\n{steps}")).unwrap();
+    let (both, plan, inventory) = (both.display().to_string(), plan.display().to_string(), fleet.inventory());
+    let planned = fleet.steadfast(&["plan", &both, "-i", &inventory, "-o", &plan]);
+    let said = planned.flat();
+    let words = ["after h1/look", "never kept → known after `triage` has kept the host's baseline"];
+    assert!(planned.code == 2 && words.iter().all(|word| said.contains(word)), "{}{}", planned.out, planned.err);
+    let counts = |fleet: &Fleet| {
+        fleet.inside("h1", "nft -s list table inet steadfast | grep -o 'ct count over [0-9]*' | sort -u").out
+    };
+    let applied = fleet.steadfast(&["apply", &plan]);
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    assert_eq!(counts(&fleet), "ct count over 60\n");
+    let again = fleet.steadfast(&["apply", &both, "-i", &inventory, "-y"]);
+    assert!(again.code == 0 && again.flat().contains("ok=2"), "{}{}", again.out, again.err);
     let loaded = |fleet: &Fleet| {
         let run = apply(fleet, "firewall", limit);
         assert_eq!(run.code, 0, "{}{}", run.out, run.err);
-        fleet.inside("h1", "nft -s list table inet steadfast | grep -o 'ct count over [0-9]*' | sort -u").out
+        counts(fleet)
     };
-    assert_eq!(loaded(&fleet), "ct count over 60\n");
     // The peak stays when the crowd is gone.
     assert_eq!(fleet.inside("h2", "systemctl stop crowd").code, 0);
     let kept = apply(&fleet, "triage", &format!("{keep}, level: high"));

@@ -19,6 +19,8 @@ pub enum Milestone {
     RolledBack,
     /// All that is written behind that holds.
     Hardened,
+    /// A new key is shown, and those it is to replace are still trusted beside it.
+    Offered,
     /// A key that was not there in the intrusion lets in, and no older one does.
     Rotated,
     /// It is let go, and the incident is over.
@@ -26,13 +28,14 @@ pub enum Milestone {
 }
 
 impl Milestone {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FirstEvidence,
         Self::Detected,
         Self::Sealed,
         Self::Contained,
         Self::RolledBack,
         Self::Hardened,
+        Self::Offered,
         Self::Rotated,
         Self::Released,
     ];
@@ -46,6 +49,7 @@ impl Milestone {
             Self::Contained => "contained",
             Self::RolledBack => "rolled_back",
             Self::Hardened => "hardened",
+            Self::Offered => "offered",
             Self::Rotated => "rotated",
             Self::Released => "released",
         }
@@ -60,6 +64,7 @@ impl Milestone {
             Self::Contained => "contained",
             Self::RolledBack => "rolled back",
             Self::Hardened => "hardened",
+            Self::Offered => "new key beside the old one",
             Self::Rotated => "keys rotated",
             Self::Released => "released",
         }

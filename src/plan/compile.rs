@@ -2,7 +2,7 @@
 
 use super::scope::HostScope;
 use super::waive::{Waived, Word};
-use super::{Body, Day, Host, Plan, Play, Task, Waiver, Why, edges};
+use super::{Body, Day, Host, Plan, Play, Task, Waiver, Why, edges, night};
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
@@ -109,6 +109,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
         return Err(faults);
     }
     plan.notes = waived.notes(playbooks);
+    plan.notes.extend(night::doubts(&plan));
     plan.tasks.sort_by_key(|task| (task.host, task.play));
     plan.graph = edges::find(&plan, inventory)?;
     plan.order = plan.graph.order().map_err(|circle| cycle(&plan, &circle))?;

@@ -2,7 +2,7 @@
 
 use super::{Plan, Why};
 use crate::act::Act;
-use crate::fact::{Facts, Gap};
+use crate::fact::{Answer, Baseline, Facts, Gap, Query};
 use crate::graph::Graph;
 use crate::playbook::{Left, Made, Turn};
 use crate::step::{Claim, Object, Row, Setting, is_known_way_in};
@@ -193,6 +193,22 @@ pub fn decide_turn(turn: &Turn, facts: &Facts, tainted_by: Option<usize>) -> Dec
     }
 }
 
+/// What a task comes to that asks for the host's baseline while an earlier task of this run has one kept: it is measured at its
+/// turn, unless that would say the same or could not be done.
+fn measured(turn: &Turn, facts: &Facts, now: Decision, (after, baseline): &(usize, Baseline)) -> Decision {
+    let asks = |made: &[Made]| made.iter().any(|one| one.kind.facts().contains(&Query::Baseline));
+    if !matches!(turn, Turn::Made(made) if asks(made)) {
+        return now;
+    }
+    let mut then = facts.clone();
+    then.put(Query::Baseline, Ok(Answer::Baseline(Some(Box::new(baseline.clone())))));
+    match decide_turn(turn, &then, None) {
+        same if same == now => now,
+        Decision::InSync | Decision::Drift(_) => Decision::Pending { after: *after },
+        other => other,
+    }
+}
+
 /// Decides all tasks of a host from one reading, in order. `turn` gives what each task is, or why it cannot be filled in;
 /// with `true`, while what its conditions ask is in doubt.
 pub fn judge(
@@ -203,6 +219,7 @@ pub fn judge(
 ) -> Vec<(usize, Decision)> {
     let graph = &plan.graph;
     let mut taint = Taint::default();
+    let mut kept: Option<(usize, Baseline)> = None;
     let one = |task: &usize| {
         let doubts = taint.doubts(graph, *task).filter(|_| plan.tasks[*task].step.asks_host());
         let decision = match (turn(*task, doubts.is_some()), doubts, taint.follows(graph, *task)) {
@@ -210,7 +227,15 @@ pub fn judge(
             (Ok(Turn::Open { .. }), Some(after), _) | (Ok(Turn::Made(_)), _, Some(after)) => {
                 Decision::Pending { after }
             }
-            (Ok(turn), ..) => decide_turn(&turn, facts, taint.of(graph, *task)),
+            (Ok(turn), ..) => {
+                let now = decide_turn(&turn, facts, taint.of(graph, *task));
+                let now = kept.as_ref().map_or(now.clone(), |kept| measured(&turn, facts, now, kept));
+                let will = |one: &Made| Some((*task, one.kind.keeps(facts)?));
+                if let (Turn::Made(made), Decision::InSync) = (&turn, &now) {
+                    kept = made.iter().find_map(will).or(kept.take());
+                }
+                now
+            }
         };
         taint.pass(graph, *task, decision.will_change());
         (*task, decision)

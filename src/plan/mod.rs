@@ -18,6 +18,7 @@ mod decide;
 mod doors;
 mod draw;
 mod edges;
+mod night;
 mod saved;
 mod scope;
 mod waive;

@@ -131,10 +131,18 @@ impl Work<'_> {
         }
     }
 
-    /// All stages of a change of keys are done.
+    /// All stages of a change of keys are done, or all but those that wait while the old one is trusted as well.
     pub(super) fn rotated(&self, site: &Site, task: usize) {
-        if self.answers() {
-            site.turned(Milestone::Rotated, now(), &site.run.plan.title(task));
+        if !self.answers() {
+            return;
+        }
+        let title = site.run.plan.title(task);
+        match site.made(task).iter().find_map(|one| one.kind.trusts_until(&self.facts)) {
+            Some(until) => {
+                let told = format!("{title}: the old key is trusted beside it until {}", written(until));
+                site.turned(Milestone::Offered, now(), &told);
+            }
+            None => site.turned(Milestone::Rotated, now(), &title),
         }
     }
 

@@ -91,7 +91,8 @@ impl Work<'_> {
                 other => return Ok((other, rows)),
             }
         }
-        Ok((Outcome::Changed, rows))
+        // What is still to come is told with what was done.
+        Ok((Outcome::Changed, [rows, site.tells(task, &self.facts)].concat()))
     }
 
     async fn one_user(

@@ -7,7 +7,7 @@ use super::guard::Open;
 use super::site::Site;
 use super::voice::is_good;
 use crate::event::Outcome;
-use crate::fact::Facts;
+use crate::fact::{Answer, Baseline, Facts, Query};
 use crate::host::Loss;
 use crate::plan::{Decision, Taint, decide};
 use crate::playbook::Made;
@@ -229,9 +229,14 @@ impl<'a> Work<'a> {
         }
         match planned {
             Decision::InSync => {
-                for baseline in made.iter().filter_map(|one| one.kind.keeps(&self.facts)) {
+                let kept: Vec<Baseline> = made.iter().filter_map(|one| one.kind.keeps(&self.facts)).collect();
+                for baseline in kept {
                     if let Err(why) = site.line(task).await?.keep(&baseline) {
                         return Ok((Outcome::Failed { why }, vec![]));
+                    }
+                    // What comes later is measured by it.
+                    if self.facts.has(&Query::Baseline) {
+                        self.facts.put(Query::Baseline, Ok(Answer::Baseline(Some(Box::new(baseline)))));
                     }
                 }
                 Ok((Outcome::Unchanged, site.tells(task, &self.facts)))

@@ -37,7 +37,8 @@
 //! A rate is `10/second` (minute, hour, day), or a multiple of what is usual: `1.5 x 400/second`, where the number may be a
 //! variable. What is over is dropped. How many begin is not measured here: take the peak from your monitoring. How many one address has
 //! at a time is: `connections: 3 x usual` is so many times what the busiest address had at these ports in all the runs that kept the
-//! host's baseline (`triage: {baseline: keep}`), and never fewer than 32. Where no earlier run kept one the step fails; a new peak that is kept is drift.
+//! host's baseline (`triage: {baseline: keep}`), and never fewer than 32. Behind a `triage: {baseline: keep}` of the same playbook it is measured at its turn; where nobody kept one
+//! the step fails. A new peak that is kept is drift.
 //!
 //! `block` drops protocols both ways, before all else, connections that stand as well: `tftp`, `telnet`, `ftp`, `rsh`, `rlogin`,
 //! `rexec`, `finger`, `echo`, `discard`, `chargen`, `qotd`, `rpcbind`, `netbios`, `smb`, `snmp`, `ssdp`, `mdns`, `llmnr`,
@@ -363,7 +364,7 @@ impl Kind for Firewall {
     }
 
     fn tells(&self, found: &Facts) -> Vec<Row> {
-        self.live(found)
+        self.unmeasured(found).into_iter().chain(self.live(found)).collect()
     }
 
     fn access(&self) -> bool {

@@ -21,7 +21,8 @@
 //!
 //! With `overlap` the run ends once sshd has the new key beside the old ones and known_hosts have it: sshd goes on to show the old ones, and
 //! OpenSSH's clients with `UpdateHostKeys` learn the new one at a login. A run after that time does the rest; every check tells until when it is. It is
-//! for keys that are old, not for keys that somebody may have: with `made_since` it is refused.
+//! for keys that are old, not for keys that somebody may have: with `made_since` it is refused, and where a play answers an intrusion a plan warns
+//! of it; there the time line tells a new key beside the old one, and `keys rotated` only when that is gone.
 //!
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
 //!
@@ -44,15 +45,17 @@ use super::file::set_files;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val, sshd};
 use crate::act::Act;
-use crate::fact::{Content, Facts, Gap, HostKey, KeyEvent, Known, Query, Ring};
+use crate::fact::{Facts, Gap, HostKey, KeyEvent, Known, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
 use crate::moment::{day, length, moment};
 use crate::yaml::Node;
+use scene::{Scene, new_path};
 use serde::Deserialize;
 pub use turn::HostKeyTurn;
 
 mod overlap;
+mod scene;
 mod turn;
 
 /// The host's own key.
@@ -116,71 +119,6 @@ impl Check for HostKeyRotation {
             faults.push(fault.hint("`overlap` is for `max_age`: leave it out where there is `made_since`"));
         }
         Faults::some(faults).map_or(Ok(()), Err)
-    }
-}
-
-/// What is known of the host, put together.
-struct Scene<'a> {
-    ring: &'a Ring,
-    keys: &'a [HostKey],
-    /// The files that sshd has keys from, in its order.
-    shown: Vec<String>,
-    known: &'a [PublicKey],
-    drop_in: Option<&'a str>,
-}
-
-impl<'a> Scene<'a> {
-    fn of(found: &'a Facts) -> Result<Self, Gap> {
-        let told = found.sshd(None).map_err(|gap| match gap {
-            Gap::Unknown(why) if why.ends_with("is not installed") => Gap::Missing(why),
-            gap => gap,
-        })?;
-        let keys = found.host_keys()?;
-        let drop_in = match found.file(DROP_IN)? {
-            Content::Absent => None,
-            content => Some(content.text().ok_or_else(|| Gap::Impossible(format!("{DROP_IN} is no text")))?),
-        };
-        let configured = told.0.get("hostkey").cloned().unwrap_or_default();
-        let ours: Vec<&str> = drop_in.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("HostKey ")).collect();
-        let meant = |path: &String| if drop_in.is_some() { ours.contains(&path.as_str()) } else { DEFAULTS.contains(&path.as_str()) };
-        if let Some(other) = configured.iter().find(|path| !meant(path)) {
-            return Err(Gap::Impossible(format!("another file of sshd sets HostKey {other}: take it out there first")));
-        }
-        if found.stat(DIRECTORY)?.is_empty() {
-            return Err(Gap::Impossible(format!("there is no {DIRECTORY}, which sshd would read")));
-        }
-        // Defaults that are not there are passed over by sshd.
-        let shown: Vec<String> = configured.into_iter().filter(|path| keys.iter().any(|key| key.path == *path)).collect();
-        if shown.is_empty() {
-            return Err(Gap::Impossible("no key of the host can be read: has it a passphrase, or an agent?".into()));
-        }
-        let known = found.known_hosts()?;
-        Ok(Self { ring: found.ring(OWNER)?, keys, shown, known, drop_in })
-    }
-
-    fn key(&self, path: &str) -> Option<&HostKey> {
-        self.keys.iter().find(|key| key.path == path)
-    }
-
-    /// The pair behind a word of the ledger, if it is on the host as it was written down.
-    fn there(&self, known: &Known) -> Option<&HostKey> {
-        self.key(known.lock.strip_prefix(AT)?).filter(|key| key.public.is(&known.public))
-    }
-
-    /// The keys that sshd has, but for one.
-    fn others(&self, but: &HostKey) -> Vec<&HostKey> {
-        self.shown.iter().filter(|path| **path != but.path).filter_map(|path| self.key(path)).collect()
-    }
-
-    fn is_known(&self, key: &PublicKey) -> bool {
-        self.known.iter().any(|known| known.is(key))
-    }
-
-    /// The row that makes sshd have these files, in this order.
-    fn drop_in(&self, paths: &[&str]) -> Row {
-        let lines: String = paths.iter().map(|path| format!("HostKey {path}\n")).collect();
-        let data = |text: &str| Val::Data(text.as_bytes().into());
-        Row::new(DROP_IN, "content", self.drop_in.map_or(Val::Absent, data), data(&format!("{HEAD}{lines}")))
     }
 }
 
@@ -311,15 +249,6 @@ fn of_controller(row: &Row) -> bool {
     matches!(row.field.as_str(), LEDGER | LINE | LOGIN | GOES | REFUSED)
 }
 
-/// Where the next pair will lie: a name that tells its day, and that nobody has.
-fn new_path(scene: &Scene<'_>) -> String {
-    let day = day(scene.ring.now).replace('-', "");
-    let name = |more: &str| format!("/etc/ssh/ssh_host_ed25519_{day}{more}_key");
-    let free = |path: &String| scene.key(path).is_none();
-    let mut names = std::iter::once(name("")).chain((2..100).map(|n| name(&format!("-{n}"))));
-    names.find(free).unwrap_or_else(|| name("-x"))
-}
-
 impl Kind for HostKeyRotation {
     fn facts(&self) -> Vec<Query> {
         let files = [DROP_IN, sshd::MAIN].map(|path| Query::File(path.into()));
@@ -381,8 +310,21 @@ impl Kind for HostKeyRotation {
         self.told(found)
     }
 
+    fn milestone(&self) -> Option<Milestone> {
+        Some(Milestone::Rotated)
+    }
+
     fn rotates(&self) -> bool {
         true
+    }
+
+    fn trusts_until(&self, found: &Facts) -> Option<u64> {
+        self.until(found)
+    }
+
+    fn doubt(&self) -> Option<&'static str> {
+        let doubt = "with `overlap` the old key is trusted for that time, also by whoever may have taken it";
+        self.overlap.as_ref().map(|_| doubt)
     }
 
     fn host_key_turn(&self, found: &Facts) -> Option<HostKeyTurn> {

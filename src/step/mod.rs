@@ -132,6 +132,16 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// Until when what it replaces is trusted beside the new one, in milliseconds since 1970, where that is not over.
+    fn trusts_until(&self, _: &Facts) -> Option<u64> {
+        None
+    }
+
+    /// What a person should know who has it done in the night of an intrusion.
+    fn doubt(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The question that must be answered before what follows, where it is a gate.
     fn gate(&self) -> Option<&str> {
         None

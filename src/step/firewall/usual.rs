@@ -3,6 +3,7 @@
 use super::words::Count;
 use super::{Allow, Firewall};
 use crate::fact::{Facts, Gap};
+use crate::step::Row;
 use crate::step::net::span::Of;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,13 @@ impl Firewall {
         let kept = found.baseline()?.as_ref().and_then(|kept| kept.busiest.clone());
         let why = "what is usual here was never kept: `triage: {baseline: keep}` does it";
         kept.map(Usual).ok_or_else(|| Gap::Missing(why.into()))
+    }
+
+    /// That it is not known yet, where that matters.
+    pub(super) fn unmeasured(&self, found: &Facts) -> Option<Row> {
+        const KNOWN: &str = "known after `triage` has kept the host's baseline";
+        let lacks = matches!(self.usual(found), Err(Gap::Missing(_)));
+        lacks.then(|| Row::new("connections of one address", "usual", "never kept", KNOWN))
     }
 
     /// What it wants of any host, whatever is usual there.

@@ -19,14 +19,26 @@ impl HostKeyRotation {
         (beside && known.word == KeyEvent::Adding && scene.ring.now < until).then_some(until)
     }
 
+    /// The new key and until when others are shown beside it, where that is not over.
+    fn beside<'a>(&self, scene: &'a Scene<'_>) -> Option<(&'a HostKey, u64)> {
+        let known = scene.ring.pending()?;
+        let key = scene.there(known)?;
+        Some((key, self.overlaps(scene, known, key)?))
+    }
+
+    /// Until when the old keys are trusted, where that is not over.
+    pub(super) fn until(&self, found: &Facts) -> Option<u64> {
+        let scene = Scene::of(found).ok()?;
+        self.beside(&scene).map(|(_, until)| until)
+    }
+
     /// That it is this time, and until when.
     pub(super) fn told(&self, found: &Facts) -> Vec<Row> {
         let Ok(scene) = Scene::of(found) else { return vec![] };
-        let pending = scene.ring.pending().and_then(|known| Some((known, scene.there(known)?)));
-        let until = pending.and_then(|(known, key)| Some((key, self.overlaps(&scene, known, key)?)));
         let row = |(key, until): (&HostKey, u64)| {
-            Row::new(KEY, "overlap", format!("the old ones are shown, and {} beside them", key.public.fingerprint()), format!("it alone from {}", day(until)))
+            let now = format!("the old ones are shown, and {} beside them", key.public.fingerprint());
+            Row::new(KEY, "overlap", now, format!("it alone from {}", day(until)))
         };
-        until.map(row).into_iter().collect()
+        self.beside(&scene).map(row).into_iter().collect()
     }
 }

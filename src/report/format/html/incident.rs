@@ -14,7 +14,7 @@ fn class(milestone: Milestone) -> &'static str {
     match milestone {
         Milestone::FirstEvidence | Milestone::Detected => "broken",
         Milestone::Sealed => "open",
-        Milestone::Contained => "differs",
+        Milestone::Contained | Milestone::Offered => "differs",
         Milestone::RolledBack | Milestone::Hardened | Milestone::Rotated => "changed",
         Milestone::Released => "good",
     }
