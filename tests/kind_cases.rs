@@ -471,9 +471,10 @@ fn connections(facts: &Json) -> Connections {
     let one = |told: &Json| {
         let (incoming, port) = (!told["from"].is_null(), told["port"].as_u64().unwrap() as u16);
         Connection {
+            udp: told["protocol"] == "udp",
             incoming,
             address: or(&told["address"], "10.0.0.1").parse().unwrap(),
-            port: if incoming { port } else { 40_000 },
+            port: if incoming { port } else { told["local"].as_u64().unwrap_or(40_000) as u16 },
             peer: text(&told[if incoming { "from" } else { "to" }]).parse().unwrap(),
             peer_port: if incoming { 50_000 } else { port },
             process: told["process"].as_str().map(Into::into),
