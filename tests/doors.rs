@@ -94,8 +94,11 @@ fn all_three_are_set_once_and_taken_back_to_the_byte() {
     ends(&call(&fleet, "apply", DOORS), 0);
     let runs = fleet.steadfast(&["runs"]).out;
     let first = runs.lines().last().unwrap().split_whitespace().next().unwrap().to_owned();
-    // All is as the first run left it, whatever was in between.
-    ends(&fleet.steadfast(&["rollback", &first, "-y"]), 0);
+    // The table is as the first run left it, but a later run made it so: who goes back past that says so.
+    let held = fleet.steadfast(&["rollback", &first, "-y"]);
+    ends(&held, 3);
+    assert!(held.out.contains("changed it later"), "{}", held.out);
+    ends(&fleet.steadfast(&["rollback", &first, "-y", "--force"]), 0);
     let after = picture();
     assert_eq!(differences(&before.0, &after.0), Vec::<String>::new());
     assert_eq!(after.1, before.1);

@@ -327,5 +327,6 @@ fn a_second_interrupt_ends_the_run_at_once_and_says_which_it_was() {
     let out = child.wait_with_output().unwrap();
     assert_eq!(out.status.code(), Some(130), "{text}");
     let out = String::from_utf8_lossy(&out.stdout);
-    assert!(out.contains("interrupted"), "{out}");
+    assert!(out.contains("interrupted in "), "{out}");
+    assert!(out.contains(": 1 step was left running and ends on its host by itself"), "{out}");
 }

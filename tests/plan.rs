@@ -90,6 +90,20 @@ fn two_owners_of_one_field_are_shown_side_by_side() {
 }
 
 #[test]
+fn what_a_step_leaves_out_is_not_its_own() {
+    let step = |exclude: &str| {
+        format!(
+            "  - id: all\n    file: {{path: \"/etc/ssh/*\", exclude: [{exclude}], mode: \"0644\"}}\n  - id: key\n    file: {{path: /etc/ssh/host_key, mode: \"0600\"}}\n"
+        )
+    };
+    for left_out in ["\"*_key\"", "/etc/ssh/host_key"] {
+        assert_eq!(case(&step(left_out)).edges(), Vec::<String>::new());
+    }
+    let fault = case(&step("\"*.pub\"")).fault();
+    assert!(fault.contains("different values for mode of /etc/ssh/host_key"), "{fault}");
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let later = case_with("hosts: all\nserial: 1\n", "  - id: a\n    hosts: db1\n    sysctl: {key: k.a, value: 1}\n  - id: b\n    hosts: web1\n    needs: {step: a, hosts: db1}\n    sysctl: {key: k.b, value: 1}\n", "web1,db1,").fault();
     assert!(later.contains("comes in a later batch"), "{later}");

@@ -5,7 +5,7 @@ use crate::fault::{Fault, Faults, Result};
 use crate::graph::Graph;
 use crate::inventory::Inventory;
 use crate::playbook::{Mode, question};
-use crate::step::{Claim, Object};
+use crate::step::{Claim, Many, Object};
 use globset::{Glob, GlobMatcher};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -231,6 +231,19 @@ struct Owner<'a> {
     object: &'a Object,
     field: &'a str,
     value: &'a str,
+    but: &'a Many,
+}
+
+/// A step's claim on all paths that a glob covers.
+struct Glade<'a> {
+    glob: GlobMatcher,
+    owner: &'a Owner<'a>,
+}
+
+impl Glade<'_> {
+    fn covers(&self, path: &str) -> bool {
+        self.glob.is_match(path) && !self.owner.but.covers(path)
+    }
 }
 
 /// Edges between owners and readers of the same object on one host, as offsets in the range; two owners that disagree
@@ -242,16 +255,16 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
     let owners: Vec<Owner> = claims
         .iter()
         .filter_map(|(task, claim)| match claim {
-            Claim::Owns { object, field, value } => Some(Owner { task: *task, object, field, value }),
+            Claim::Owns { object, field, value, but } => Some(Owner { task: *task, object, field, value, but }),
             _ => None,
         })
         .collect();
     let mut exact: HashMap<&Object, Vec<&Owner>> = HashMap::new();
-    let mut globs: Vec<(GlobMatcher, &Owner)> = Vec::new();
+    let mut globs: Vec<Glade> = Vec::new();
     for owner in &owners {
         match owner.object {
             Object::Path(path) if is_glob(path) => {
-                globs.extend(Glob::new(path).ok().map(|glob| (glob.compile_matcher(), owner)));
+                globs.extend(Glob::new(path).ok().map(|glob| Glade { glob: glob.compile_matcher(), owner }));
             }
             object => exact.entry(object).or_default().push(owner),
         }
@@ -269,8 +282,8 @@ fn claimed(plan: &Plan, range: Range<usize>, faults: &mut Vec<Fault>) -> Vec<(us
         if let Claim::Reads(object) = claim {
             exact.get(object).into_iter().flatten().for_each(|owner| edge(owner.task, *task, object));
             if let Object::Path(path) = object {
-                let matching = globs.iter().filter(|(glob, _)| glob.is_match(path));
-                matching.for_each(|(_, owner)| edge(owner.task, *task, object));
+                let matching = globs.iter().filter(|glade| glade.covers(path));
+                matching.for_each(|glade| edge(glade.owner.task, *task, object));
             }
         }
     }
@@ -297,7 +310,7 @@ fn asked(
     plan: &Plan,
     range: Range<usize>,
     exact: &HashMap<&Object, Vec<&Owner>>,
-    globs: &[(GlobMatcher, &Owner)],
+    globs: &[Glade],
     owners: &[Owner],
 ) -> Vec<(usize, usize, Why)> {
     let mut edges = Vec::new();
@@ -305,7 +318,7 @@ fn asked(
         for object in plan.tasks[task].asks().iter().filter_map(question::object) {
             let mut first: Vec<usize> = exact.get(&object).into_iter().flatten().map(|owner| owner.task).collect();
             if let Object::Path(path) = &object {
-                first.extend(globs.iter().filter(|(glob, _)| glob.is_match(path)).map(|(_, owner)| owner.task));
+                first.extend(globs.iter().filter(|glade| glade.covers(path)).map(|glade| glade.owner.task));
                 let asked = Glob::new(path).ok().filter(|_| is_glob(path)).map(|glob| glob.compile_matcher());
                 let inside = |owner: &&Owner| match (owner.object, &asked) {
                     (Object::Path(owned), Some(asked)) => asked.is_match(owned),
@@ -322,17 +335,12 @@ fn asked(
     edges
 }
 
-fn disagreements(
-    plan: &Plan,
-    exact: &HashMap<&Object, Vec<&Owner>>,
-    globs: &[(GlobMatcher, &Owner)],
-    faults: &mut Vec<Fault>,
-) {
+fn disagreements(plan: &Plan, exact: &HashMap<&Object, Vec<&Owner>>, globs: &[Glade], faults: &mut Vec<Fault>) {
     let mut objects: Vec<_> = exact.iter().collect();
     objects.sort_by_key(|(object, _)| *object);
     for (object, owners) in objects {
-        let matching = globs.iter().filter(|(glob, _)| matches!(object, Object::Path(path) if glob.is_match(path)));
-        let all: Vec<&Owner> = owners.iter().copied().chain(matching.map(|(_, owner)| *owner)).collect();
+        let matching = globs.iter().filter(|glade| matches!(object, Object::Path(path) if glade.covers(path)));
+        let all: Vec<&Owner> = owners.iter().copied().chain(matching.map(|glade| glade.owner)).collect();
         for (n, second) in all.iter().enumerate() {
             // Of two that wait for what the host is, perhaps only one will be there.
             let late = |owner: &Owner| plan.tasks[owner.task].is_late();

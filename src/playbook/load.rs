@@ -1,7 +1,7 @@
 //! Files: playbooks, what they include, and the variables beside them.
 
 use super::raw::{Fields, INCLUDED, RawPlay, Text, told};
-use super::raw_step::{self, Around, Draft, RawStep};
+use super::raw_step::{self, Around, Draft, Names, RawStep};
 use super::vars::Vars;
 use super::{Playbook, resolve};
 use crate::fault::{Fault, Faults, Place, Source};
@@ -20,8 +20,8 @@ pub(super) struct Play {
     pub raw: RawPlay,
     pub file: PathBuf,
     pub steps: Vec<(Box<Draft>, Around)>,
-    /// The ids of steps of which nothing else is known.
-    pub lost: Vec<Text>,
+    /// Steps of which no more than the names is known.
+    pub lost: Vec<Names>,
     /// Its variables could be read, so that a name that is not among them is none.
     pub whole: bool,
     pub digest: String,
@@ -58,7 +58,7 @@ struct Reader {
     open: Vec<(PathBuf, String, Option<Place>)>,
     files: usize,
     steps: usize,
-    lost: Vec<Text>,
+    lost: Vec<Names>,
     digest: Sha256,
     faults: Vec<Fault>,
 }
@@ -121,7 +121,7 @@ impl Reader {
                 Some(RawStep::Include(include)) => {
                     self.include(&include.file, file, &around.with(&include.around), steps);
                 }
-                Some(RawStep::Lost(id)) => self.lost.push(id),
+                Some(RawStep::Lost(names)) => self.lost.push(names),
                 None => {}
             }
         }

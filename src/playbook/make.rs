@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The variable of a loop.
 pub(super) const ITEM: &str = "item";
 /// The most items of a loop.
-const MAX_ITEMS: usize = 10_000;
+pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// What a step goes through.
 #[derive(Debug, Clone)]
@@ -42,17 +42,18 @@ impl Each {
             Self::Items(items) => items.iter().map(|item| item.json(scope)).collect(),
             Self::List(template, place) => match template.value(scope)? {
                 Json::Array(items) if items.len() <= MAX_ITEMS => Ok(items),
-                Json::Array(items) => {
-                    Err(Fault::new(format!("a loop over {} items, more than {MAX_ITEMS}", items.len()))
-                        .at(place)
-                        .into())
-                }
+                Json::Array(items) => Err(too_many(items.len(), place).into()),
                 other => Err(Fault::new(format!("a loop needs a list, this is {}", as_node(&other, place).what()))
                     .at(place)
                     .into()),
             },
         }
     }
+}
+
+/// More than a loop may go over: each item is a thing to be looked at on every host.
+pub(super) fn too_many(items: usize, place: &Place) -> Fault {
+    Fault::new(format!("a loop over {items} items, more than {MAX_ITEMS}")).at(place)
 }
 
 /// What keeps a step's conditions from being told.

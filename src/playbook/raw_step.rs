@@ -1,7 +1,7 @@
 //! Steps as written.
 
 use super::habits::with_habit;
-use super::make::{Each, ITEM};
+use super::make::{Each, ITEM, MAX_ITEMS, too_many};
 use super::pattern::{Pattern, closed_faults, is_open};
 use super::question;
 use super::raw::{Fields, KINDS_HINT, Text, head, named, told};
@@ -36,8 +36,15 @@ pub(super) const INCLUDE: &[&str] = &["include", "title", "when", "left_because"
 pub(super) enum RawStep {
     Step(Box<Draft>),
     Include(Box<Include>),
-    /// One without a kind that is known: others may name it all the same.
-    Lost(Text),
+    /// One without a kind that is known.
+    Lost(Names),
+}
+
+/// What a step is called, and which others it names.
+pub(super) struct Names {
+    pub id: Option<Text>,
+    pub needs: Vec<Need>,
+    pub on_change: Vec<Reference>,
 }
 
 /// A file that is put in the place of a step.
@@ -73,13 +80,11 @@ impl Around {
 
 /// A step whose references have not been looked up yet.
 pub(super) struct Draft {
-    pub id: Option<Text>,
+    pub names: Names,
     pub title: Option<Text>,
     pub headline: Option<Template>,
     pub own: Around,
     pub hosts: Option<String>,
-    pub needs: Vec<Need>,
-    pub on_change: Vec<Reference>,
     pub each: Option<Node>,
     pub looped: Option<Each>,
     pub control: Option<Control>,
@@ -109,13 +114,14 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
             let fault = Fault::new("a step without a kind").at(&head(node));
             fields.tell(fault.hint(KINDS_HINT));
         }
-        return fields.text("id").filter(|id| fields.fits_id(id)).map(RawStep::Lost);
+        fields.around();
+        return Some(RawStep::Lost(fields.names()));
     };
     for (other, ..) in words {
         let fault = Fault::new(format!("a step has one kind, this has `{}` and `{}`", key.text, other.text));
         fields.tell(fault.at(&other.place).also(&key.place, "the first").hint("make two steps of it"));
     }
-    let id = fields.text("id").filter(|id| fields.fits_id(id));
+    let names = fields.names();
     let title = fields.text("title");
     let headline = title.as_ref().filter(|title| Template::is_one(&title.text));
     let headline = headline.and_then(|title| fields.keep(Template::parse(&title.text, &title.place)));
@@ -139,19 +145,17 @@ pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<RawStep> {
         let fault = Fault::new(format!("`health` is for `expect`, not for `{}`", entry.name)).at(&health.place);
         fields.tell(fault.hint("a step that only looks can judge a host; make one of its own"));
     }
-    let place = id.as_ref().map_or_else(|| key.place.clone(), |id| id.place.clone());
+    let place = names.id.as_ref().map_or_else(|| key.place.clone(), |id| id.place.clone());
     Some(RawStep::Step(Box::new(Draft {
         own: fields.around(),
         hosts: Some(fields.texts("hosts").into_iter().map(|host| host.text).collect::<Vec<_>>().join(","))
             .filter(|hosts| !hosts.is_empty()),
-        needs: fields.needs(),
-        on_change: fields.texts("on_change").into_iter().map(reference).collect(),
         control: fields.value("control"),
         health: fields.value("health"),
         each: each.cloned(),
         kind: entry.name,
         body: body.clone(),
-        id,
+        names,
         title,
         headline,
         looped,
@@ -211,6 +215,14 @@ impl Fields<'_> {
         read.map_err(|fault| self.faults.push(fault)).ok()
     }
 
+    fn names(&mut self) -> Names {
+        Names {
+            id: self.text("id").filter(|id| self.fits_id(id)),
+            needs: self.needs(),
+            on_change: self.texts("on_change").into_iter().map(reference).collect(),
+        }
+    }
+
     fn fits_id(&mut self, id: &Text) -> bool {
         let fits = id.text.len() <= 80 && id.text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         if !fits {
@@ -248,6 +260,10 @@ impl Fields<'_> {
 
     fn each(&mut self, node: &Node) -> Option<Each> {
         match &node.value {
+            Value::List(items) if items.len() > MAX_ITEMS => {
+                self.tell(too_many(items.len(), &node.place));
+                None
+            }
             Value::List(items) => {
                 let items: Vec<Pattern> = items.iter().map(|item| Pattern::parse(item, self.faults)).collect();
                 let each = Each::Items(items);

@@ -2,7 +2,7 @@
 
 use super::load::Play;
 use super::make::ITEM;
-use super::raw_step::{Around, Draft};
+use super::raw_step::{Around, Draft, Names};
 use super::title::{slug, title};
 use super::vars::Vars;
 use super::{Playbook, Reference, Step};
@@ -18,14 +18,15 @@ pub(super) fn resolve(plays: Vec<Play>, mut faults: Vec<Fault>) -> (Vec<Playbook
     let known: HashMap<String, (usize, Place)> = known.into_iter().map(|(id, at)| (id.to_owned(), at)).collect();
     let mut playbooks = Vec::new();
     for (n, play) in plays.into_iter().enumerate() {
-        let Play { raw, file, steps: drafts, whole, digest, .. } = play;
+        let Play { raw, file, steps: drafts, lost, whole, digest } = play;
+        lost.iter().for_each(|names| references(names, n, &known, &mut faults));
         let mut told: HashSet<Spot> = HashSet::new();
         let circle = raw.vars.circle();
         told.extend(circle.iter().filter_map(Fault::place).map(spot));
         faults.extend(circle);
         let mut steps = Vec::with_capacity(drafts.len());
         for (draft, around) in drafts {
-            references(&draft, n, &known, &mut faults);
+            references(&draft.names, n, &known, &mut faults);
             let around = Around { defaults: around.defaults.with(&raw.defaults), ..around };
             let own = !around.vars.is_empty() || !around.defaults.is_empty();
             let step = step(*draft, around, &raw.vars, &mut taken, &mut faults);
@@ -81,7 +82,8 @@ fn spot(place: &Place) -> Spot {
 fn ids<'p>(plays: &'p [Play], faults: &mut Vec<Fault>) -> HashMap<&'p str, (usize, Place)> {
     let mut known: HashMap<&str, (usize, Place)> = HashMap::new();
     for (n, play) in plays.iter().enumerate() {
-        for id in play.steps.iter().filter_map(|(draft, _)| draft.id.as_ref()).chain(&play.lost) {
+        let names = play.steps.iter().map(|(draft, _)| &draft.names).chain(&play.lost);
+        for id in names.filter_map(|names| names.id.as_ref()) {
             match known.get(id.text.as_str()) {
                 Some((_, first)) if *first == id.place => {
                     let fault = Fault::new(format!("the step `{}` comes twice: its file is included twice", id.text));
@@ -100,8 +102,8 @@ fn ids<'p>(plays: &'p [Play], faults: &mut Vec<Fault>) -> HashMap<&'p str, (usiz
     known
 }
 
-fn references(draft: &Draft, play: usize, known: &HashMap<String, (usize, Place)>, faults: &mut Vec<Fault>) {
-    let own = draft.id.as_ref().map(|id| id.text.as_str());
+fn references(names: &Names, play: usize, known: &HashMap<String, (usize, Place)>, faults: &mut Vec<Fault>) {
+    let own = names.id.as_ref().map(|id| id.text.as_str());
     let mut look = |reference: &Reference, word: &str, anywhere: bool| {
         let name = &reference.step;
         let fault = match known.get(name) {
@@ -122,10 +124,10 @@ fn references(draft: &Draft, play: usize, known: &HashMap<String, (usize, Place)
         };
         faults.push(fault.at(&reference.place));
     };
-    for need in &draft.needs {
+    for need in &names.needs {
         look(&need.step, "needs", need.hosts.is_some());
     }
-    for follow in &draft.on_change {
+    for follow in &names.on_change {
         look(follow, "on_change", false);
     }
 }
@@ -153,14 +155,14 @@ fn step(
     uses.retain(|name| draft.each.is_none() || name != ITEM);
     let title = draft.title.map_or_else(|| title(draft.kind, &draft.body), |title| title.text);
     Step {
-        id: draft.id.map_or_else(|| fresh(&slug(&title), taken), |id| id.text),
+        id: draft.names.id.map_or_else(|| fresh(&slug(&title), taken), |id| id.text),
         title,
         place: draft.place,
         hosts: draft.hosts,
         when: around.when,
         tags: around.tags,
-        needs: draft.needs,
-        on_change: draft.on_change,
+        needs: draft.names.needs,
+        on_change: draft.names.on_change,
         each: draft.each,
         control: draft.control,
         health: draft.health,

@@ -22,6 +22,8 @@ pub struct Report {
     pub hosts: Vec<String>,
     pub steps: usize,
     tasks: Vec<TaskDone>,
+    /// Begun and without an end so far, by host and step.
+    open: HashSet<(String, String)>,
     /// Where the word on a step of a host stands in `tasks`.
     at: HashMap<(String, String), usize>,
     pub lost: Vec<(String, LossKind, String)>,
@@ -105,7 +107,11 @@ impl Report {
                 let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
                 self.seen.insert(host.clone(), words.join(" "));
             }
+            What::TaskStarted { host, step } => {
+                self.open.insert((host.clone(), step.clone()));
+            }
             What::TaskDone(done) => {
+                self.open.remove(&(done.host.clone(), done.step.clone()));
                 let at = *self.at.entry((done.host.clone(), done.step.clone())).or_insert(self.tasks.len());
                 match self.tasks.get_mut(at) {
                     Some(former) => *former = (**done).clone(),
@@ -123,7 +129,7 @@ impl Report {
                 let (summary, exit, interrupted, ms) = (summary.clone(), *exit, *interrupted, *ms);
                 self.end = Some(End { summary, exit, interrupted, ms });
             }
-            What::BatchStarted { .. } | What::HostConnected { .. } | What::TaskStarted { .. } => {}
+            What::BatchStarted { .. } | What::HostConnected { .. } => {}
         }
     }
 
@@ -133,6 +139,11 @@ impl Report {
         let mut tasks: Vec<&TaskDone> = self.tasks.iter().collect();
         tasks.sort_by_key(|task| place.get(task.host.as_str()).copied());
         tasks
+    }
+
+    /// How many were begun and have no end.
+    pub fn running(&self) -> usize {
+        self.open.len()
     }
 
     /// How many of each; of a run without an end as far as it came.

@@ -6,7 +6,7 @@ use super::left::left;
 use super::page::{BOLD, GREEN, Page, RED, YELLOW, wide};
 use super::safe;
 use super::timeline::{Timeline, clock, spell, timelines};
-use super::verdict::{counts, verdict};
+use super::verdict::counts;
 use crate::event::{Mode, Outcome, Summary};
 use std::collections::{BTreeMap, HashMap};
 
@@ -158,11 +158,12 @@ impl Report {
         if left > 0 {
             page.line(&format!("  and {left} more hosts in {} other ways (-v shows them)", alike.len() - most));
         }
-        let Some(End { summary, exit, interrupted, ms }) = &self.end else {
+        let Some(end) = &self.end else {
             page.line("");
             let line = page.paint(RED, "not ended");
             return page.line(&format!("{line}: it goes on, or was broken off; this is what is known of it"));
         };
+        let End { summary, exit, interrupted, ms } = end;
         page.line("");
         if let Some(next) = self.next(summary, *interrupted) {
             page.wrapped(2, &next);
@@ -170,7 +171,7 @@ impl Report {
         }
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
         let seconds = *ms as f64 / 1000.0;
-        let (word, next) = verdict(self.mode, summary, *exit, *interrupted);
+        let (word, next) = self.verdict(end);
         let color = match exit {
             0 => GREEN,
             2 => YELLOW,

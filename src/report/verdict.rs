@@ -1,14 +1,27 @@
 //! What a run came to, in one line and in numbers.
 
+use super::fold::{End, Report};
 use crate::event::{Mode, Summary};
 
-/// The last line: what came of it, and what follows from that.
-pub fn verdict(mode: Option<Mode>, summary: &Summary, exit: u8, interrupted: bool) -> (String, String) {
-    let apply = matches!(mode, Some(Mode::Apply | Mode::Rollback));
-    let drift = summary.drift + summary.manual + summary.pending;
-    if interrupted {
-        return ("interrupted".into(), ": running steps were finished, no further ones were started".into());
+impl Report {
+    /// The last line: what came of it, and what follows from that.
+    pub fn verdict(&self, end: &End) -> (String, String) {
+        let apply = matches!(self.mode, Some(Mode::Apply | Mode::Rollback));
+        if !end.interrupted {
+            return ended(self.mode, &end.summary, end.exit, apply);
+        }
+        let next = match self.running() {
+            _ if !apply => ": the rest was not looked at".to_owned(),
+            0 => ": running steps were finished, no further ones were started".to_owned(),
+            1 => ": 1 step was left running and ends on its host by itself".to_owned(),
+            n => format!(": {n} steps were left running and end on their hosts by themselves"),
+        };
+        ("interrupted".into(), next)
     }
+}
+
+fn ended(mode: Option<Mode>, summary: &Summary, exit: u8, apply: bool) -> (String, String) {
+    let drift = summary.drift + summary.manual + summary.pending;
     match exit {
         0 if apply && summary.changed > 0 => {
             (format!("{} changed", summary.changed), ", each read again as wanted".into())

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::host::Loss;
 use crate::plan::Decision;
 use crate::playbook::Made;
-use crate::step::{Claim, Object, Order, Row, Setting};
+use crate::step::{Claim, Order, Row, Setting};
 use crate::target::{FenceNote, FenceWord};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -124,15 +124,8 @@ impl Work<'_> {
     fn contradicted(&self, task: usize, made: &[Made]) -> Option<String> {
         let plan = &self.shared.run.plan;
         let own: Vec<Claim> = made.iter().flat_map(|one| one.kind.claims()).collect();
-        let against = |other: &Claim| {
-            own.iter().any(|claim| match (claim, other) {
-                (
-                    Claim::Owns { object: object @ Object::Other("security group" | "network ACL", _), field, value },
-                    Claim::Owns { object: same, field: its, value: wish },
-                ) => object == same && field == its && value != wish,
-                _ => false,
-            })
-        };
+        let cloud = ["security group", "network ACL"];
+        let against = |other: &Claim| cloud.iter().any(|family| own.iter().any(|one| one.quarrels(other, family)));
         let others = (0..plan.tasks.len()).filter(|other| plan.tasks[*other].host != plan.tasks[task].host);
         let mut wrong = others.filter(|other| {
             plan.tasks[*other].hope().iter().flat_map(|one| one.kind.claims()).any(|claim| against(&claim))

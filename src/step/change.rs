@@ -1,5 +1,6 @@
 //! The language of a change: rows of found and wanted, claims on objects, ways back.
 
+use super::words::Many;
 use crate::secret::{HIDDEN, holds, redact};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -187,8 +188,9 @@ impl fmt::Display for Object {
 /// A step's relation to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It decides this field, and wants this value (any text that is equal when the wish is equal).
-    Owns { object: Object, field: String, value: String },
+    /// It decides this field, and wants this value (any text that is equal when the wish is equal), for all that a glob
+    /// covers but what these globs leave out.
+    Owns { object: Object, field: String, value: String, but: Many },
     /// It needs the object as others leave it: whoever owns it comes first.
     Reads(Object),
     /// It brings a way in to this port (tcp).
@@ -199,6 +201,21 @@ pub enum Claim {
 
 impl Claim {
     pub fn owns(object: Object, field: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Owns { object, field: field.into(), value: value.into() }
+        Self::Owns { object, field: field.into(), value: value.into(), but: Many::default() }
+    }
+
+    /// Whether another wants the same field of the same thing of this family otherwise.
+    pub fn quarrels(&self, other: &Self, family: &str) -> bool {
+        let Self::Owns { object: object @ Object::Other(kind, _), field, value, .. } = self else { return false };
+        let same = |wish: &Self| matches!(wish, Self::Owns { object: its, field: at, value: to, .. } if its == object && at == field && to != value);
+        *kind == family && same(other)
+    }
+
+    /// Without what these globs leave out.
+    pub fn but(mut self, globs: &Many) -> Self {
+        if let Self::Owns { but, .. } = &mut self {
+            but.clone_from(globs);
+        }
+        self
     }
 }

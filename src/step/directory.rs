@@ -21,7 +21,7 @@
 //! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::way_in::{is_plain, is_way_in, may_be_home};
-use super::file::{doubt, excluded, held, is_glob};
+use super::file::{doubt, held, is_glob};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};
 use crate::act::Act;
 use crate::fact::{Entry, EntryKind, Facts, Gap, Query};
@@ -103,7 +103,7 @@ impl Directory {
     /// Rows for all directories that a glob matches.
     fn matched(&self, path: &str, found: &Facts, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let directories = found.stat(path)?.iter().filter(|entry| entry.kind == EntryKind::Directory);
-        for entry in directories.filter(|entry| !excluded(&self.exclude, &entry.path)) {
+        for entry in directories.filter(|entry| !self.exclude.covers(&entry.path)) {
             if let Some(doubt) = doubt(entry) {
                 return Err(Gap::Unknown(format!("{}: {}", doubt.object, doubt.found)));
             }
@@ -169,12 +169,13 @@ impl Kind for Directory {
         let mut claims = Vec::new();
         for path in self.paths() {
             let object = || Object::Path(path.to_owned());
+            let owns = |field: &str, value: &str| Claim::owns(object(), field, value).but(&self.exclude);
             let state = if self.state == Presence::Absent { "absent" } else { "present" };
-            claims.push(Claim::owns(object(), "exists", state));
+            claims.push(owns("exists", state));
             claims.extend(self.max_mode.map(|_| Claim::Reads(object())));
-            claims.extend(self.mode.map(|mode| Claim::owns(object(), "mode", mode.to_string())));
+            claims.extend(self.mode.map(|mode| owns("mode", &mode.to_string())));
             for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
-                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
+                claims.extend(name.iter().map(|name| owns(field, name)));
             }
         }
         claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));

@@ -105,28 +105,17 @@ impl Check for File {
     }
 }
 
-/// Whether a path, or its last name, is among those that are left out.
-pub(super) fn excluded(globs: &Many, path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let globs = globs.0.iter().filter_map(|glob| Glob::new(glob).ok());
-    globs.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(name) || glob.is_match(path))
-}
-
 pub(super) fn is_glob(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
 impl File {
-    fn excluded(&self, path: &str) -> bool {
-        excluded(&self.exclude, path)
-    }
-
     /// What is at the paths, without what is left out.
     fn entries<'a>(&self, found: &'a Facts, path: &str) -> Result<Vec<&'a Entry>, Gap> {
         let mut entries = Vec::new();
         for entry in found.stat(path)? {
             match entry.kind {
-                _ if self.excluded(&entry.path) => {}
+                _ if self.exclude.covers(&entry.path) => {}
                 _ if entry.doubt.is_some() => entries.push(entry),
                 EntryKind::File => entries.push(entry),
                 EntryKind::Symlink if self.state == Presence::Absent => entries.push(entry),
@@ -263,18 +252,19 @@ impl Kind for File {
         let mut claims = Vec::new();
         for path in &self.path.0 {
             let object = || Object::Path(path.clone());
+            let owns = |field: &str, value: &str| Claim::owns(object(), field, value).but(&self.exclude);
             if self.state == Presence::Absent {
-                claims.push(Claim::owns(object(), "content", "absent"));
+                claims.push(owns("content", "absent"));
             }
             if let Some(content) = &self.content {
-                claims.push(Claim::owns(object(), "content", content));
+                claims.push(owns("content", content));
             }
             claims.extend(self.max_mode.map(|_| Claim::Reads(object())));
             if let Some(mode) = self.mode {
-                claims.push(Claim::owns(object(), "mode", mode.to_string()));
+                claims.push(owns("mode", &mode.to_string()));
             }
             for (field, name) in [("owner", &self.owner), ("group", &self.group)] {
-                claims.extend(name.iter().map(|name| Claim::owns(object(), field, name)));
+                claims.extend(name.iter().map(|name| owns(field, name)));
             }
         }
         claims.extend(self.owner.iter().map(|owner| Claim::Reads(Object::User(owner.clone()))));

@@ -18,7 +18,8 @@
 //! - The boot reads the files of all `sysctl.d` directories in the order of their names and the last value stays, so
 //!   ours is named `zz-steadfast-KEY.conf`: after `99-sysctl.conf`, which on Debian is `/etc/sysctl.conf`. A file that
 //!   sorts even later still wins; then `live` tells it after the next boot.
-//! - A name with a dot in one of its parts is written with a slash there: `net.ipv4.conf.eth0/1.rp_filter`.
+//! - A name with a dot in one of its parts is written with a slash there: `net.ipv4.conf.eth0/1.rp_filter`, or with slashes
+//!   between the parts: `net/ipv4/conf/eth0.1/rp_filter`.
 //! - In a container most parameters are the machine's own, and setting them fails.
 
 use super::words::place;
@@ -34,12 +35,28 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Sysctl {
     /// Dotted name, as `sysctl` writes it.
+    #[serde(deserialize_with = "dotted")]
     key: String,
     /// The wanted value; lists with single blanks.
     value: String,
     /// A kernel without this parameter is fine.
     #[serde(default)]
     if_present: bool,
+}
+
+/// A name by dots, of one that may be written by slashes: whichever comes first separates, and the other one is a character
+/// of a part (sysctl.d(5)).
+fn dotted<'de, D: serde::Deserializer<'de>>(written: D) -> Result<String, D::Error> {
+    let name = String::deserialize(written)?;
+    if name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('/')) {
+        let swapped = |c| match c {
+            '/' => '.',
+            '.' => '/',
+            c => c,
+        };
+        return Ok(name.chars().map(swapped).collect());
+    }
+    Ok(name)
 }
 
 /// Beginnings of names that decide whether a host answers at all (arp_ignore, rp_filter, disable_ipv6), or whether a

@@ -3,6 +3,7 @@
 use crate::fact::{Facts, Gap};
 use crate::fault::{Fault, Place};
 use crate::yaml::{Node, Value};
+use globset::Glob;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -189,6 +190,13 @@ enum OneOrManySchema {
 impl Many {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
+    }
+
+    /// Whether a path, or its last name, is among those that these globs mean.
+    pub fn covers(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let globs = self.0.iter().filter_map(|glob| Glob::new(glob).ok());
+        globs.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(name) || glob.is_match(path))
     }
 
     /// The faults of a field that holds names: none at all where one is needed, and names that `good` refuses.

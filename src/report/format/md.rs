@@ -8,7 +8,6 @@ use super::super::fold::{Report, reason};
 use super::super::group::{Group, group};
 use super::super::safe;
 use super::super::timeline::{clock, spell, timelines};
-use super::super::verdict::verdict;
 use super::told;
 use crate::event::{Class, Outcome};
 
@@ -46,7 +45,7 @@ fn head(report: &Report) -> String {
     let summary = report.summary();
     let (mark, word, next) = match &report.end {
         Some(end) => {
-            let (word, next) = verdict(report.mode, &end.summary, end.exit, end.interrupted);
+            let (word, next) = report.verdict(end);
             let mark = match end.exit {
                 0 => "✅",
                 2 => "⚠️",

@@ -1,7 +1,6 @@
 //! The head of the page: what it came to, who ran it, and the bar that filters.
 
 use super::super::super::fold::{Baseline, Report};
-use super::super::super::verdict::verdict;
 use super::{class, count, mode, said, stacked, text};
 use crate::event::{Class, length, rfc3339};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +29,7 @@ const WORDS: [&str; 12] = [
 pub fn head(report: &Report) -> String {
     let (class, said, next) = match &report.end {
         Some(end) => {
-            let (word, next) = verdict(report.mode, &end.summary, end.exit, end.interrupted);
+            let (word, next) = report.verdict(end);
             let class = match end.exit {
                 0 => "good",
                 2 => "differs",
