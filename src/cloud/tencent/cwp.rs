@@ -101,9 +101,8 @@ fn benchmarks(client: &Client, what: Scan, until: Instant) -> Result<Vec<Flaw>, 
     let began = client.act(CWP, what.region, START, &json!({"Param": {"HostIds": [what.machine]}}))?;
     let task = number(&began, "TaskId").ok_or_else(|| strange(what.region, START, "no `TaskId`"))?;
     // Of benchmarks the state is told by policy alone, so the instance itself is asked about.
-    while !detail(client, what, "Baseline", task)?
-        .is_some_and(|one| text(&one, "Status").as_deref() != Some("Scanning"))
-    {
+    let goes_on = |one: Value| text(&one, "Status").as_deref() == Some("Scanning");
+    while detail(client, what, "Baseline", task)?.is_none_or(goes_on) {
         if Instant::now() > until {
             return Err(late(what, "it goes on, or its agent is not there"));
         }

@@ -13,7 +13,7 @@ pub(super) struct Scene<'a> {
     /// The files that sshd has keys from, in its order.
     pub(super) shown: Vec<String>,
     pub(super) known: &'a [PublicKey],
-    drop_in: Option<&'a str>,
+    pub(super) drop_in: Option<&'a str>,
     /// Before which moment a key was made that must go, and how that is told.
     pub(super) since: Option<(u64, String)>,
 }
