@@ -8,7 +8,7 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-use steadfast::cloud::{Fence, Fenced, Malware, Rule, Shape};
+use steadfast::cloud::{Fence, Fenced, Flaw, Rule, Seek, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
@@ -396,10 +396,16 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         }
         Query::HostScan(_) => {
             family("host_scan")?;
-            let one = |one: &Json| Malware {
-                path: text(&one["path"]),
+            let seek = |one: &Json| match one["seek"].as_str() {
+                Some("vulnerabilities") => Seek::Vulnerabilities,
+                Some("baseline") => Seek::Baseline,
+                _ => Seek::Malware,
+            };
+            let one = |one: &Json| Flaw {
+                seek: seek(one),
+                object: text(&one["path"]),
                 name: text(&one["name"]),
-                level: one["level"].as_u64().unwrap_or(0),
+                level: one["level"].as_u64().unwrap(),
             };
             Answer::HostScan(list(&facts["host_scan"]).iter().map(one).collect())
         }
