@@ -50,7 +50,7 @@
 //! in an apply, and what it has found and nobody has trusted, isolated or deleted is told. It works where the host lies, as far as that agent does. An
 //! `seeks` says what for: `malware` (the default), `vulnerabilities` (programs with known holes, by their versions; nothing is tried on
 //! them) and `baseline` (settings that the benchmarks of the account's policies want otherwise), one after the other. For these `known` is held
-//! against the CVE number, or the name where there is none, and the name of the setting. An
+//! against the CVE number, or the name where there is none, and the name of the setting: `"*CVE-2020-1234"`. An
 //! account scans once at a time, so hosts come one after the other, and a scan that somebody began is waited for; all of it
 //! may take `limit`. It needs an edition that was bought for the host, and `cwp:` actions (`steadfast cloud policy`). Levels are theirs: serious and high are
 //! `high`.
