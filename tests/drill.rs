@@ -185,6 +185,9 @@ fn a_host_that_was_broken_into_is_found_contained_put_back_hardened_and_let_go_a
     // The keys of before are dead, theirs and ours; the one of the ledger gets in, and a look finds nothing.
     assert!(!fleet.lets_in("h1", &theirs), "the intruder still gets in");
     assert!(!fleet.lets_in("h1", &old), "the key of before still gets in");
+    // So is the one that the host showed itself by.
+    let shown = fleet.inside("h1", "ls /etc/ssh/ssh_host_*_key");
+    assert!(shown.out.lines().count() == 1 && shown.out.contains("/ssh_host_ed25519_2"), "{}", shown.out);
     ends(&call(&["check", "playbooks/key-rotation.yml"]), 0, "");
     let known =
         serde_json::json!({"listen": listen, "known": ["/etc/systemd/coredump.conf.d/60-steadfast.conf"]}).to_string();
@@ -206,6 +209,7 @@ fn a_host_that_was_broken_into_is_found_contained_put_back_hardened_and_let_go_a
             "rolled_back",
             "contained",
             "hardened",
+            "rotated",
             "rotated",
             "released"
         ],

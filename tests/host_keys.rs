@@ -177,7 +177,7 @@ fn keys_of_two_hosts_are_replaced_and_the_old_ones_are_not_shown_any_more() {
 
 #[test]
 fn what_cannot_be_proven_goes_back_and_what_nobody_could_tell_others_is_not_begun() {
-    let fleet = Fleet::up(1);
+    let fleet = Fleet::of("trixie", 1);
     let inventory = fleet.inventory();
     let path = book(&fleet, "all.yml", &moment());
     let address = fleet.0.host("h1").unwrap().address.clone();

@@ -8,7 +8,7 @@
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-use steadfast::cloud::{Fence, Fenced, Malware, Rule, Shape};
+use steadfast::cloud::{Fence, Fenced, Flaw, Rule, Seek, Shape};
 use steadfast::disk::Snapshot;
 use steadfast::fact::tls::PLACES;
 use steadfast::fact::{
@@ -396,10 +396,16 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
         }
         Query::HostScan(_) => {
             family("host_scan")?;
-            let one = |one: &Json| Malware {
-                path: text(&one["path"]),
+            let seek = |one: &Json| match one["seek"].as_str() {
+                Some("vulnerabilities") => Seek::Vulnerabilities,
+                Some("baseline") => Seek::Baseline,
+                _ => Seek::Malware,
+            };
+            let one = |one: &Json| Flaw {
+                seek: seek(one),
+                object: text(&one["path"]),
                 name: text(&one["name"]),
-                level: one["level"].as_u64().unwrap_or(0),
+                level: one["level"].as_u64().unwrap(),
             };
             Answer::HostScan(list(&facts["host_scan"]).iter().map(one).collect())
         }
@@ -471,9 +477,10 @@ fn connections(facts: &Json) -> Connections {
     let one = |told: &Json| {
         let (incoming, port) = (!told["from"].is_null(), told["port"].as_u64().unwrap() as u16);
         Connection {
+            udp: told["protocol"] == "udp",
             incoming,
             address: or(&told["address"], "10.0.0.1").parse().unwrap(),
-            port: if incoming { port } else { 40_000 },
+            port: if incoming { port } else { told["local"].as_u64().unwrap_or(40_000) as u16 },
             peer: text(&told[if incoming { "from" } else { "to" }]).parse().unwrap(),
             peer_port: if incoming { 50_000 } else { port },
             process: told["process"].as_str().map(Into::into),

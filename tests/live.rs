@@ -54,6 +54,25 @@ while True:
     )
 }
 
+const UDP_ECHO: &str = "systemd-run -q --unit=udp python3 -c \"
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 8002))
+while True:
+    s.sendto(*s.recvfrom(9))
+\"; for n in 1 2 3 4 5 6 7 8 9; do ss -Hlun sport = :8002 | grep -q . && exit 0; sleep 1; done; exit 1";
+
+/// Talks for a minute, and says once that it was answered.
+fn udp_talk(address: &str) -> String {
+    format!(
+        "rm -f /run/answered; systemd-run -q --collect --unit=udp python3 -c \"
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('{address}', 8002)); s.settimeout(2)
+for n in range(200):
+    s.send(b'x'); s.recv(9); open('/run/answered', 'w'); time.sleep(0.3)
+\"; for n in 1 2 3 4 5 6 7 8 9; do [ -e /run/answered ] && exit 0; sleep 1; done; exit 1"
+    )
+}
+
 fn word(fleet: &Fleet) -> String {
     fleet.inside("h2", "cat /run/word").out
 }
@@ -105,12 +124,19 @@ fn what_a_wall_would_cut_is_told_and_comes_true() {
         assert_eq!((quiet.code, quiet.out.contains("live")), (0, false), "{}", quiet.out);
 
         // Now it does, and the connection outlives the rules that let no other in.
-        let open = call(&fleet, &["apply", "-y"], "allow: [{port: [22, 8001]}]");
+        let open = call(&fleet, &["apply", "-y"], "allow: [{port: [22, 8001]}, {port: 8002, protocol: udp}]");
         assert!(!open.out.contains("live connections"), "{}", open.out);
         fleet.inside("h2", &talk(&one));
         until("the two talk again", || goes_on(&fleet));
+        assert_eq!(fleet.inside("h1", UDP_ECHO).code, 0);
+        assert_eq!(fleet.inside("h2", &udp_talk(&one)).code, 0, "the two talk by udp");
         let apply = call(&fleet, &["apply", "-y"], "allow: [{port: 22}]");
         told(&apply, "→ no new ones; these go on");
+        // Its socket has no peer: the kernel remembers who talks to it.
+        let by_udp = format!(
+            "udp port 8002 live connections: 1 by python3: {two} → no new ones; these go on while they keep talking"
+        );
+        assert!(apply.flat().contains(&by_udp), "{release}: {}", apply.out);
         assert!(goes_on(&fleet), "{release}: {}", word(&fleet));
         assert_ne!(fleet.inside("h2", &format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{one}/8001'")).code, 0);
 

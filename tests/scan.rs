@@ -8,8 +8,9 @@ use std::path::Path;
 /// What a login writes, and what lives in memory alone.
 const LOGS: &[&str] = &["/var/log", "/run", "/tmp", "/dev"];
 
-fn fleet() -> Fleet {
-    Fleet::dressed("bookworm", 1, Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scanners")))
+/// Half of the tests are of one release, half of the other.
+fn fleet(release: &str) -> Fleet {
+    Fleet::dressed(release, 1, Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scanners")))
 }
 
 fn run(fleet: &Fleet, words: &[&str], steps: &str) -> Run {
@@ -46,7 +47,7 @@ const INFECTED: &str = r#"mkdir -p /srv/www; f=$(printf '/srv/www/\033[2Jx: clea
 
 #[test]
 fn debsums_and_clamav_find_what_was_planted_and_a_check_writes_nothing() {
-    let fleet = fleet();
+    let fleet = fleet("bookworm");
     let steps = "- id: scan\n  scan: {tools: [debsums, clamav], paths: [/srv, /nowhere], database: /srv/signatures, max_age: 30d}\n";
     // Without signatures it is unknown, and so is a host without the tool.
     let unknown = run(&fleet, &["check"], steps);
@@ -85,7 +86,7 @@ fn debsums_and_clamav_find_what_was_planted_and_a_check_writes_nothing() {
 
 #[test]
 fn a_timer_scans_by_itself_and_its_report_is_judged() {
-    let fleet = fleet();
+    let fleet = fleet("bookworm");
     inside(&fleet, SIGNATURE);
     let timer =
         "- id: timer\n  scan: {timer: daily, tools: [debsums, clamav], paths: [/srv], database: /srv/signatures}\n";
@@ -141,7 +142,7 @@ fn a_timer_scans_by_itself_and_its_report_is_judged() {
 
 #[test]
 fn the_playbook_sets_up_the_nights_scan_and_can_look_now() {
-    let fleet = fleet();
+    let fleet = fleet("trixie");
     inside(&fleet, SIGNATURE);
     let call = |words: &[&str], now: bool| {
         let vars = serde_json::json!({"scan_tools": ["debsums", "clamav"], "scan_packages": ["debsums", "clamav"], "scan_paths": ["/srv"],
@@ -165,7 +166,7 @@ fn the_playbook_sets_up_the_nights_scan_and_can_look_now() {
 
 #[test]
 fn rkhunter_warns_and_leaves_no_log() {
-    let fleet = fleet();
+    let fleet = fleet("trixie");
     // All of its tests take many minutes; the host's own configuration says which are made.
     inside(
         &fleet,

@@ -75,6 +75,11 @@ pub fn fold(words: &[KeyWord], seen: &[Seen], known: &[PublicKey], most: u64, no
                     wrong.push("replaced, and not yet proven refused".into())
                 }
                 (KeyEvent::Refused | KeyEvent::Undone, _) => wrong.push("dead, and its line is on the host".into()),
+                (KeyEvent::Adding, _) if user == crate::step::HOST_KEY => {
+                    wrong.push(
+                        "beside the old key, which is still trusted: apply again when its `overlap` is over".into(),
+                    );
+                }
                 (KeyEvent::Made | KeyEvent::Adding | KeyEvent::Proven, _) => {
                     wrong.push(format!("its rotation did not end ({}): apply again", key.word.word()));
                 }
@@ -244,5 +249,99 @@ impl Status {
         });
         let unread = self.unread.iter().map(|(host, why)| json!({"host": host, "why": why}));
         json!({"keys": keys.collect::<Vec<_>>(), "unread": unread.collect::<Vec<_>>()})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{Authorized, Private};
+    use crate::target::KeyNote;
+    use base64::Engine;
+
+    const DAY: u64 = 86_400_000;
+
+    /// A key of this type whose bytes are these pieces and nothing else.
+    fn key(kind: &str, parts: &[&[u8]]) -> PublicKey {
+        let mut bytes = Vec::new();
+        for part in [kind.as_bytes()].iter().chain(parts) {
+            bytes.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            bytes.extend(*part);
+        }
+        PublicKey::of_line(&format!("{kind} {}", base64::engine::general_purpose::STANDARD.encode(bytes))).unwrap()
+    }
+
+    fn ed(n: u8) -> PublicKey {
+        key("ssh-ed25519", &[&[n; 32]])
+    }
+
+    fn word(n: u64, at: u64, user: &str, public: &PublicKey, event: KeyEvent) -> KeyWord {
+        let text = String::new;
+        let note = KeyNote {
+            host: "h1".into(),
+            user: user.into(),
+            public: public.clone(),
+            event,
+            file: text(),
+            lock: text(),
+            run: text(),
+        };
+        KeyWord { n, at, note, link: text() }
+    }
+
+    fn seen(host: &str, keys: Vec<PublicKey>, private: Vec<Private>) -> Seen {
+        let (user, path, owner) = ("root".to_owned(), "/root/.ssh/authorized_keys".to_owned(), "root".to_owned());
+        let authorized = vec![Authorized { user, path, mode: 0o600, owner, keys, strange: 0 }];
+        Seen { host: host.into(), keys: Ok(KeyFiles { authorized, private }) }
+    }
+
+    #[test]
+    fn all_that_can_be_wrong_with_keys_is_told() {
+        let (old, strange, shared, dead, waits) = (ed(1), ed(2), ed(3), ed(4), ed(5));
+        let weak = key("ssh-rsa", &[&[1, 0, 1], &[0x80; 256]]);
+        let words = [
+            word(1, DAY, "root", &old, KeyEvent::Made),
+            word(2, DAY, "root", &old, KeyEvent::Current),
+            word(3, DAY, "root", &dead, KeyEvent::Refused),
+            word(4, DAY, crate::step::HOST_KEY, &waits, KeyEvent::Adding),
+        ];
+        let half = |path: &str, mode: u32, locked: bool| Private {
+            path: path.into(),
+            mode,
+            owner: "root".into(),
+            locked: Some(locked),
+        };
+        let halves = vec![
+            half("/root/.ssh/open", 0o600, false),
+            half("/root/.ssh/wide", 0o644, true),
+            half("/root/.ssh/good", 0o600, true),
+            half("/etc/ssh/ssh_host_ed25519_key", 0o600, false),
+        ];
+        let there = vec![old.clone(), strange.clone(), shared.clone(), weak.clone(), dead.clone()];
+        let hosts = [
+            seen("h1", there, halves),
+            seen("h2", vec![shared.clone()], vec![]),
+            Seen { host: "h3".into(), keys: Err("it is off".into()) },
+        ];
+        let status = fold(&words, &hosts, &[shared.clone(), weak.clone()], 90 * DAY, 100 * DAY);
+        let wrong = |what: &str| {
+            let mut lines = status.lines.iter().filter(|line| line.host == "h1" && line.what == what);
+            lines.next().map(|line| line.wrong.join("; "))
+        };
+        let of = |key: &PublicKey| wrong(&key.fingerprint()).unwrap();
+        assert_eq!(of(&old), format!("older than {}", length(90 * DAY)));
+        assert_eq!(of(&strange), "unknown owner");
+        assert_eq!(of(&shared), "shared with h2");
+        assert_eq!(of(&weak), "weak: RSA of 2048 bits");
+        assert_eq!(of(&dead), "dead, and its line is on the host");
+        assert!(of(&waits).starts_with("beside the old key, which is still trusted"));
+        assert_eq!(wrong("/root/.ssh/open").as_deref(), Some("a private half without a passphrase"));
+        assert_eq!(wrong("/root/.ssh/wide").as_deref(), Some("wrong mode: 0644"));
+        assert_eq!((wrong("/root/.ssh/good"), wrong("/etc/ssh/ssh_host_ed25519_key")), (None, None));
+        assert_eq!(status.unread, [("h3".to_owned(), "it is off".to_owned())]);
+        assert!(!status.is_clean());
+        // What is young, known and alone is well.
+        let clean = fold(&words[..2], &[seen("h1", vec![old.clone()], vec![])], &[], 90 * DAY, 50 * DAY);
+        assert!(clean.is_clean() && clean.lines.len() == 1, "{}", clean.text(50 * DAY));
     }
 }

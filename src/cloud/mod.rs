@@ -9,4 +9,4 @@ pub mod tencent;
 pub use fence::{Fence, Fenced, Miss, Shape};
 pub use permit::{Permit, policy};
 pub use rule::Rule;
-pub use scan::{HostScan, Malware};
+pub use scan::{Flaw, HostScan, Seek};

@@ -227,7 +227,7 @@ pub enum Answer {
     Ring(Ring),
     Disk(DiskState),
     Fence(crate::cloud::Fenced),
-    HostScan(Vec<crate::cloud::Malware>),
+    HostScan(Vec<crate::cloud::Flaw>),
     KeyFiles(KeyFiles),
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
@@ -320,7 +320,7 @@ accessors! {
     signs(days: u16) = Query::Signs(days) => Signs -> Box<Signs>;
     disk(disk: &crate::disk::Disk) = Query::Disk(disk.clone()) => Disk -> DiskState;
     fence(fence: &crate::cloud::Fence) = Query::Fence(fence.clone()) => Fence -> crate::cloud::Fenced;
-    host_scan(scan: &crate::cloud::HostScan) = Query::HostScan(scan.clone()) => HostScan -> Vec<crate::cloud::Malware>;
+    host_scan(scan: &crate::cloud::HostScan) = Query::HostScan(scan.clone()) => HostScan -> Vec<crate::cloud::Flaw>;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     incident() = Query::Incident => Incident -> Incident;
     host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;

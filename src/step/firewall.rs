@@ -60,8 +60,9 @@
 //! same playbook with the place of the `sshd` step, else as impossible on that host. `allow_lockout: true` lets it try;
 //! the guard takes it back when no new login gets in.
 //!
-//! Where new rules are to be loaded, the connections that stand (tcp) and that they would not let begin are told with the
-//! change, by port, with addresses and programs: `no new ones; these go on` where the kernel already remembers connections; where
+//! Where new rules are to be loaded, the connections that stand and that they would not let begin are told with the
+//! change, by port, with addresses and programs: of tcp all, of udp sockets with one peer and what the kernel's memory of connections
+//! holds, where it may be read. `no new ones; these go on` is where the kernel already remembers connections (of udp while both keep talking); where
 //! it begins to do so only with these rules, what the other end says first on an old connection is taken for something new and is
 //! dropped. What `block` names is `cut`. Addresses with more connections than `connections` lets them have are told as well;
 //! those that stand when the rules are loaded are not counted.
@@ -156,14 +157,14 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// Whether it lets a connection (tcp) to this port in: from there, or from anywhere at all.
-    fn admits(&self, sets: &Sets, port: u16, from: Option<IpAddr>) -> bool {
+    /// Whether it lets a connection of this protocol to this port in: from there, or from anywhere at all.
+    fn admits(&self, sets: &Sets, protocol: &str, port: u16, from: Option<IpAddr>) -> bool {
         let to = self.port.0.iter().any(|span| span.has(Of::Port, port.into()));
         let whom = |from: IpAddr| {
             let (of, number) = address(from);
             self.from.is_everybody() || self.from.spans(sets).iter().any(|span| span.has(of, number))
         };
-        to && self.protocol != Protocol::Udp && from.is_none_or(whom)
+        to && self.protocol.words().contains(&protocol) && from.is_none_or(whom)
     }
 }
 
@@ -265,9 +266,9 @@ impl Firewall {
         Ok(routes)
     }
 
-    /// Whether a new connection to this port gets in: from there, or from anywhere at all.
-    fn opens(&self, port: u16, from: Option<IpAddr>) -> bool {
-        self.allow.iter().any(|allow| allow.admits(&self.sets, port, from))
+    /// Whether a new connection of this protocol to this port gets in: from there, or from anywhere at all.
+    fn opens(&self, protocol: &str, port: u16, from: Option<IpAddr>) -> bool {
+        self.allow.iter().any(|allow| allow.admits(&self.sets, protocol, port, from))
     }
 
     /// Whether it closes the way in that this host has.
@@ -277,12 +278,12 @@ impl Firewall {
             return Ok(());
         }
         if let Ok(sshd) = found.sshd(None)
-            && let Some(port) = listening(sshd).find(|port| !self.opens(*port, None))
+            && let Some(port) = listening(sshd).find(|port| !self.opens("tcp", *port, None))
         {
             return Err(Gap::Impossible(format!("port {port}, on which sshd listens, would be closed; {HINT}")));
         }
         if let Ok(Some(login)) = found.login()
-            && !self.opens(login.port, Some(login.from))
+            && !self.opens("tcp", login.port, Some(login.from))
         {
             let why =
                 format!("port {} would be closed to {}, from where this run comes; {HINT}", login.port, login.from);

@@ -27,7 +27,8 @@
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
 //!
 //! A key is too old after `max_age` (two years unless told), by the ledger or by the time of its file; with `made_since`, also if it
-//! was made before a moment, such as the end of an intrusion; and one that is too weak is as well.
+//! was made before a moment, such as the end of an intrusion; and one that is too weak is as well. `made_since: incident` takes the moment from
+//! what steadfast wrote down of the incident that is not over on this host, as `key_rotation` does.
 //!
 //! Way back: none by `rollback`, for the old key is to be dead; another rotation makes a new one. Disruption: reload of sshd;
 //! connections stay. It touches the way in.
@@ -48,7 +49,7 @@ use crate::act::Act;
 use crate::fact::{Facts, Gap, HostKey, KeyEvent, Known, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
-use crate::moment::{day, length, moment};
+use crate::moment::{day, length, moment, written};
 use crate::yaml::Node;
 use scene::{Scene, new_path};
 use serde::Deserialize;
@@ -65,7 +66,7 @@ pub struct HostKeyRotation {
     /// How old the key may become: `730d`.
     #[serde(default = "usual_age")]
     max_age: String,
-    /// Keys made before this moment are too old as well: `2026-11-27` or `2026-11-27T02:00:00Z`.
+    /// Keys made before this moment are too old as well: `2026-11-27`, `2026-11-27T02:00:00Z`, or `incident`.
     #[serde(default)]
     made_since: Option<String>,
     /// How long the old keys are shown while the new one is offered beside them: `7d`.
@@ -87,6 +88,8 @@ const DEFAULTS: [&str; 4] = [
 ];
 const HEAD: &str = "# Kept by steadfast: `host_key_rotation`.\n";
 const KEY: &str = "host key";
+/// The moment that the controller wrote down.
+const INCIDENT: &str = "incident";
 
 const PAIR: &str = "pair";
 const LEDGER: &str = "ledger";
@@ -106,9 +109,9 @@ impl Check for HostKeyRotation {
             let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
             faults.push(fault.hint("write 730d, 12h or 30m"));
         }
-        if self.made_since.as_deref().is_some_and(|text| moment(text).is_none()) {
+        if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
             let fault = Fault::new("this is no moment").at(place(body, "made_since"));
-            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC"));
+            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC, or `incident`"));
         }
         if self.overlap.as_deref().is_some_and(|text| length(text).is_none()) {
             let fault = Fault::new("this is no length of time").at(place(body, "overlap"));
@@ -123,22 +126,34 @@ impl Check for HostKeyRotation {
 }
 
 impl HostKeyRotation {
+    /// Before which moment a key was made that must go, and how that is told.
+    fn since(&self, found: &Facts) -> Result<Option<(u64, String)>, Gap> {
+        Ok(match self.made_since.as_deref() {
+            Some(INCIDENT) => {
+                let told = |at| (at, format!("{}, when the host was last in the hands of others", written(at)));
+                found.incident()?.keys_since().map(told)
+            }
+            Some(since) => moment(since).map(|at| (at, since.to_owned())),
+            None => None,
+        })
+    }
+
     /// Why a key must go.
-    fn due(&self, made: u64, public: &PublicKey, now: u64) -> Option<String> {
+    fn due(&self, made: u64, public: &PublicKey, scene: &Scene<'_>) -> Option<String> {
         let told = format!("{} {}, made {}", public.kind, public.fingerprint(), day(made));
-        if let Some(since) = self.made_since.as_deref().filter(|since| moment(since).is_some_and(|since| made < since)) {
+        if let Some((_, since)) = scene.since.as_ref().filter(|(since, _)| made < *since) {
             return Some(format!("{told}; before {since}"));
         }
         if let Some(weak) = public.weakness() {
             return Some(format!("{told}; {weak}"));
         }
-        let old = now.saturating_sub(made) > length(&self.max_age).unwrap_or(u64::MAX);
+        let old = scene.ring.now.saturating_sub(made) > length(&self.max_age).unwrap_or(u64::MAX);
         old.then(|| format!("{told}; older than {}", self.max_age))
     }
 
     /// What differs, and what is next.
     fn look(&self, found: &Facts) -> Result<(Vec<Row>, HostKeyTurn), Gap> {
-        let scene = Scene::of(found)?;
+        let scene = Scene { since: self.since(found)?, ..Scene::of(found)? };
         let (mut rows, turn) = self.on(&scene);
         let undone = |known: &&Known| known.word == KeyEvent::Undone;
         let files = scene.ring.keys.iter().filter(undone).filter_map(|known| scene.there(known));
@@ -160,9 +175,9 @@ impl HostKeyRotation {
             return self.coming(scene, known, key);
         }
         let due = match current {
-            Some((known, key)) => self.due(known.made.unwrap_or(key.made), &key.public, ring.now),
+            Some((known, key)) => self.due(known.made.unwrap_or(key.made), &key.public, scene),
             // Of keys that nobody wrote down the oldest counts.
-            None => scene.shown.iter().filter_map(|path| scene.key(path)).find_map(|key| self.due(key.made, &key.public, ring.now)),
+            None => scene.shown.iter().filter_map(|path| scene.key(path)).find_map(|key| self.due(key.made, &key.public, scene)),
         };
         match (due, current) {
             (None, Some((_, key))) => Self::staying(scene, key),
@@ -182,7 +197,7 @@ impl HostKeyRotation {
     /// A pair that a run made and that died before it could write it down.
     fn is_new(&self, scene: &Scene<'_>, key: &HostKey) -> bool {
         let ours = key.path.starts_with("/etc/ssh/ssh_host_ed25519_2") && key.public.kind == "ssh-ed25519";
-        let young = self.due(key.made, &key.public, scene.ring.now).is_none();
+        let young = self.due(key.made, &key.public, scene).is_none();
         ours && young && !scene.shown.contains(&key.path) && scene.ring.of(&key.public).is_none()
     }
 
@@ -254,7 +269,8 @@ impl Kind for HostKeyRotation {
         let files = [DROP_IN, sshd::MAIN].map(|path| Query::File(path.into()));
         let more = [Query::Sshd { user: None }, Query::HostKeys, Query::KnownHosts, Query::Ring(OWNER.into())];
         let units = sshd::units().into_iter().map(Query::Unit);
-        files.into_iter().chain(more).chain(units).chain([Query::Stat(DIRECTORY.into())]).collect()
+        let incident = (self.made_since.as_deref() == Some(INCIDENT)).then_some(Query::Incident);
+        files.into_iter().chain(more).chain(units).chain([Query::Stat(DIRECTORY.into())]).chain(incident).collect()
     }
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {

@@ -52,7 +52,9 @@
 //! Way back: exact (`steadfast rollback`), while nobody else changed the ACL since. It touches the way in.
 //!
 //! Traps:
-//! - Only ACLs of three parts (TRIPLE, the usual ones) are known; one of five is told and left alone.
+//! - Only ACLs of three parts (TRIPLE, the usual ones) are managed. Of one of five (QUINTUPLE) Tencent changes single entries and never all in one
+//!   go, so hosts could be cut off half-way, with no way back in one go either: it is told, and left alone. Put one of three before these
+//!   subnets instead, or use `security_group`.
 //! - Which subnets an ACL is for is not looked at. One ACL before the controller's own subnet as well is two doors at once.
 //! - `block` of a port within `answers` or above 1024 also drops answers to clients that happen to wait there.
 //! - How many rules an ACL takes is the account's quota: what is over it is refused by Tencent, and nothing is changed. Each port or range with

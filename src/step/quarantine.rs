@@ -342,9 +342,9 @@ impl Kind for Quarantine {
         let admins = self.admins.spans(&Default::default());
         let stays = |one: &Connection| {
             let (of, number) = address(one.peer);
-            ports.iter().any(|span| span.has(Of::Port, one.port.into())) && admins.iter().any(|span| span.has(of, number))
+            !one.udp && ports.iter().any(|span| span.has(Of::Port, one.port.into())) && admins.iter().any(|span| span.has(of, number))
         };
-        live::rows(found, |one| (!stays(one)).then(|| live::CUT.to_owned()))
+        live::rows(found, |one| (!stays(one) && !live::is_dhcp(one)).then(|| live::CUT.to_owned()))
     }
 
     fn access(&self) -> bool {

@@ -17,6 +17,13 @@
 //! - id: by-the-cloud
 //!   scan:
 //!     cloud: {provider: tencent, region: ap-guangzhou, machine: 8a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9, pattern: full}
+//! - id: holes-by-the-cloud
+//!   scan:
+//!     cloud:
+//!       provider: tencent
+//!       region: ap-guangzhou
+//!       machine: 8a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9
+//!       seeks: [vulnerabilities, baseline]
 //! ```
 //!
 //! | field | is |
@@ -41,6 +48,9 @@
 //!
 //! With `cloud` nothing of the host is used: Tencent's host security (CWP) scans the instance for malware by its own agent, now, in a check as
 //! in an apply, and what it has found and nobody has trusted, isolated or deleted is told. It works where the host lies, as far as that agent does. An
+//! `seeks` says what for: `malware` (the default), `vulnerabilities` (programs with known holes, by their versions; nothing is tried on
+//! them) and `baseline` (settings that the benchmarks of the account's policies want otherwise), one after the other. For these `known` is held
+//! against the CVE number, or the name where there is none, and the name of the setting: `"*CVE-2020-1234"`. An
 //! account scans once at a time, so hosts come one after the other, and a scan that somebody began is waited for; all of it
 //! may take `limit`. It needs an edition that was bought for the host, and `cwp:` actions (`steadfast cloud policy`). Levels are theirs: serious and high are
 //! `high`.
@@ -72,7 +82,7 @@ use super::triage::Level;
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Object, Row, Setting, Undo};
 use crate::act::Act;
-use crate::cloud::{HostScan, Permit};
+use crate::cloud::Permit;
 use crate::fact::{Content, Facts, Gap, Look, Query, Scanned, Scanner};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length};
@@ -292,7 +302,7 @@ impl Kind for Scan {
     }
 
     fn permits(&self) -> Vec<Permit> {
-        self.cloud.iter().flat_map(|_| HostScan::permits()).collect()
+        self.cloud.iter().flat_map(|cloud| cloud.scan(self.look().seconds).permits()).collect()
     }
 
     fn undo(&self) -> Undo {

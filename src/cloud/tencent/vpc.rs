@@ -68,8 +68,11 @@ pub fn entries(client: &Client, region: &str, acl: &str) -> Result<Fenced, Troub
     let mut ours = set.filter(|one| one.get("NetworkAclId").and_then(Value::as_str) == Some(acl));
     let found = ours.next().ok_or_else(|| strange("the ACL is not there"))?;
     if found.get("NetworkAclType").and_then(Value::as_str) == Some("QUINTUPLE") {
-        let fault =
-            Fault::new(format!("{acl} is an ACL of five parts (QUINTUPLE); only those of three are known here"));
+        // Of these they change single entries, by their numbers, and never all in one go.
+        let fault = Fault::new(format!("{acl} is an ACL of five parts (QUINTUPLE), which is not managed here"));
+        let fault = fault.why(
+            "Tencent replaces its entries one by one, so hosts could be cut off half-way: put an ACL of three parts (TRIPLE) before these subnets, or use `security_group`",
+        );
         return Err(Trouble::Refused { code: String::new(), fault });
     }
     let side = |name: &str| {

@@ -13,7 +13,9 @@ pub(super) struct Scene<'a> {
     /// The files that sshd has keys from, in its order.
     pub(super) shown: Vec<String>,
     pub(super) known: &'a [PublicKey],
-    drop_in: Option<&'a str>,
+    pub(super) drop_in: Option<&'a str>,
+    /// Before which moment a key was made that must go, and how that is told.
+    pub(super) since: Option<(u64, String)>,
 }
 
 impl<'a> Scene<'a> {
@@ -42,7 +44,7 @@ impl<'a> Scene<'a> {
             return Err(Gap::Impossible("no key of the host can be read: has it a passphrase, or an agent?".into()));
         }
         let known = found.known_hosts()?;
-        Ok(Self { ring: found.ring(OWNER)?, keys, shown, known, drop_in })
+        Ok(Self { ring: found.ring(OWNER)?, keys, shown, known, drop_in, since: None })
     }
 
     pub(super) fn key(&self, path: &str) -> Option<&HostKey> {

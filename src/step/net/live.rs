@@ -10,11 +10,18 @@ use std::net::IpAddr;
 pub const CUT: &str = "cut";
 pub const LAST: &str = "no new ones; these go on";
 /// The kernel keeps no memory of connections yet: what the other end says first is taken for something new.
+/// By udp the kernel forgets whoever is silent for a while.
+pub const WHILE: &str = "no new ones; these go on while they keep talking";
 pub const DOUBT: &str = "no new ones; these are cut, unless the host speaks first";
 
 /// How many ports are told, and how many addresses of each.
 const PORTS: usize = 20;
 const PEERS: usize = 3;
+
+/// Whether it is how the host gets its address, which all our tables let through.
+pub fn is_dhcp(one: &Connection) -> bool {
+    one.udp && matches!((one.port, one.peer_port), (68, 67) | (546, 547))
+}
 
 pub fn fact() -> Query {
     Query::Connections
@@ -52,31 +59,35 @@ impl Group {
     }
 }
 
+/// How they fare, whether by udp, whether the other end began, and which port.
+type Key = (String, bool, bool, u16);
+
 /// A row for each port with connections that stand and that have a `fate`; what stays on the host itself has none.
 pub fn rows(found: &Facts, fate: impl Fn(&Connection) -> Option<String>) -> Vec<Row> {
     let known = match found.connections() {
         Ok(known) => known,
         Err(gap) => return vec![Row::new("live connections", "known", gap.why(), "yes")],
     };
-    let mut groups: BTreeMap<(String, bool, u16), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     for one in known.all.iter().filter(|one| !one.peer.is_loopback() && one.peer != one.address) {
         let Some(fate) = fate(one) else { continue };
         let port = if one.incoming { one.port } else { one.peer_port };
-        let group = groups.entry((fate, one.incoming, port)).or_default();
+        let group = groups.entry((fate, one.udp, one.incoming, port)).or_default();
         *group.peers.entry(one.peer).or_default() += 1;
         group.processes.extend(one.process.clone());
     }
-    let mut groups: Vec<((String, bool, u16), Group)> = groups.into_iter().collect();
+    let mut groups: Vec<(Key, Group)> = groups.into_iter().collect();
     groups.sort_by_key(|(key, group)| (Reverse(group.count()), key.clone()));
-    let row = |((fate, incoming, port), group): &((String, bool, u16), Group)| {
+    let row = |((fate, udp, incoming, port), group): &(Key, Group)| {
         let whose = if *incoming { "" } else { " of others" };
-        Row::new(format!("tcp port {port}{whose}"), "live connections", group.told(), fate.as_str())
+        let protocol = if *udp { "udp" } else { "tcp" };
+        Row::new(format!("{protocol} port {port}{whose}"), "live connections", group.told(), fate.as_str())
     };
     let mut rows: Vec<Row> = groups.iter().take(PORTS).map(row).collect();
     let rest = groups.iter().skip(PORTS).map(|(_, group)| group.count()).sum::<usize>();
     if rest > 0 {
         let told = format!("{rest} on {} more ports", groups.len() - PORTS);
-        rows.push(Row::new("other tcp ports", "live connections", told, "no new ones"));
+        rows.push(Row::new("other ports", "live connections", told, "no new ones"));
     }
     rows.extend(known.lack.iter().map(|why| Row::new("live connections", "known", why.as_str(), "yes")));
     rows
@@ -89,7 +100,7 @@ mod tests {
 
     fn one(port: u16, peer: &str, process: &str) -> Connection {
         let (address, peer) = ("10.0.0.1".parse().unwrap(), peer.parse().unwrap());
-        Connection { incoming: true, address, port, peer, peer_port: 5, process: Some(process.to_owned()) }
+        Connection { udp: false, incoming: true, address, port, peer, peer_port: 5, process: Some(process.to_owned()) }
     }
 
     fn told(all: Vec<Connection>) -> Vec<String> {
@@ -105,7 +116,7 @@ mod tests {
         let lines = told(busy.chain(twice).collect());
         assert_eq!(lines, ["tcp port 443: 201 by nginx: 192.0.2.7 (2), 192.0.2.0, 192.0.2.1 and 197 more addresses"]);
         let wide = told((1..=30).map(|port| one(port, "192.0.2.7", &format!("p{port}"))).collect());
-        assert_eq!((wide.len(), wide[20].as_str()), (21, "other tcp ports: 10 on 10 more ports"));
+        assert_eq!((wide.len(), wide[20].as_str()), (21, "other ports: 10 on 10 more ports"));
     }
 
     #[test]

@@ -120,8 +120,16 @@ async fn what_was_changed_since_it_was_read_is_not_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_acl_of_five_parts_is_told_and_left_alone() {
-    let (_fake, fence, _dir) = alone(Acl { five: true, ..Acl::default() });
-    let told = fence.look().await.unwrap_err().to_string();
-    assert!(told.contains("acl-1 is an ACL of five parts"), "{told}");
+async fn an_acl_of_five_parts_is_told_with_what_to_do_and_left_alone() {
+    let (fake, fence, _dir) = alone(Acl { five: true, ..Acl::default() });
+    let fault = fence.look().await.unwrap_err();
+    let told = format!("{} {}", fault.what(), fault.cause().unwrap_or_default());
+    for word in
+        ["acl-1 is an ACL of five parts", "one by one", "put an ACL of three parts (TRIPLE)", "`security_group`"]
+    {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let none = Shape::Rules { ingress: vec![], egress: vec![] };
+    assert!(fence.put("", &none).await.is_err());
+    assert!(!fake.state.lock().unwrap().heard.iter().any(|action| action.starts_with("Modify")));
 }
