@@ -4,6 +4,7 @@
 mod acts;
 mod architecture;
 mod attack;
+mod bastion;
 mod budget;
 mod cli;
 mod cloud;
@@ -28,6 +29,7 @@ mod import;
 mod incident;
 mod init;
 mod inventory;
+mod keeps;
 mod keys;
 mod kind_cases;
 mod kind_laws;

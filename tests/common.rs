@@ -54,6 +54,31 @@ pub fn told(output: &Output) -> Run {
     }
 }
 
+/// A name that no other lab of any test process has, in the eight letters that there are: a process has at most 4 million
+/// possible numbers, which are five digits of this kind, and two are left to count its labs.
+fn lab_name(process: u32, lab: u32) -> String {
+    let digits = |mut n: u32, least: usize| {
+        let mut text = String::new();
+        while n > 0 || text.len() < least {
+            text.insert(0, char::from_digit(n % 36, 36).unwrap());
+            n /= 36;
+        }
+        text
+    };
+    let name = format!("t{}{}", digits(process, 1), digits(lab, 2));
+    assert!(lab < 36 * 36 && name.len() <= 8, "{name} is no name of a lab");
+    name
+}
+
+#[test]
+fn a_thousand_labs_have_names() {
+    let last = |process| (0..1296).map(|lab| lab_name(process, lab)).collect::<std::collections::HashSet<_>>();
+    assert_eq!(last(4_194_304).len(), 1296);
+    assert_eq!(lab_name(4_194_304, 1295), "t2hwcgzz");
+    // A short number with many labs is no long one with few.
+    assert!(last(1).is_disjoint(&last(36)));
+}
+
 /// A lab that goes away with its test.
 pub struct Fleet(pub Lab);
 
@@ -68,7 +93,7 @@ impl Fleet {
 
     pub fn dressed(release: &str, hosts: usize, dress: Option<PathBuf>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t{}{}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = lab_name(std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let options = Options { name, hosts, release: release.into(), dress };
         Self(lab::up(&options, &|_| {}).unwrap_or_else(|fault| panic!("a fleet is needed: {fault}")))
     }

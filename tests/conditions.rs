@@ -132,7 +132,7 @@ impl Case {
             guard: None,
             lock_timeout: Duration::ZERO,
             who: "test".into(),
-            over: None,
+            over: vec![],
             past: Past::default(),
             evidence: None,
             key: None,

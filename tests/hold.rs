@@ -1,6 +1,7 @@
 //! One run at a time: who holds a host, what becomes of a run that was killed, and how it goes on.
 
 use crate::common::{Fleet, told};
+use std::io::BufRead;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -88,9 +89,37 @@ fn a_killed_run_is_resumed_and_what_it_began_is_not_begun_twice() {
     let resumed = told(&resume.wait_with_output().unwrap());
     assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
     assert_eq!(fleet.inside("h1", "cat /root/done /etc/last").out, "x\n1\n");
-    // The first run's own part can still be taken back.
+    // By the first run's name all of the work goes back.
     let back = fleet.steadfast(&["rollback", &first, "-y"]);
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", "ls /etc/first /root/done /etc/last").out, "");
+}
+
+#[test]
+fn a_rollback_waits_for_what_a_killed_run_left_running_until_it_is_interrupted() {
+    let fleet = Fleet::up(1);
+    let slow = book(&fleet, "slow.yml", SLOW);
+    let mut child = start(&fleet, &slow);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let back = || {
+        let mut call = fleet.call(&["rollback", "last", "-y", "--json"]);
+        let mut child = call.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let waits = lines.by_ref().map_while(Result::ok).find(|line| line.contains("waiting for it"));
+        assert!(waits.is_some_and(|line| line.contains("what it began still runs")));
+        (child, lines)
+    };
+    let (mut child, lines) = back();
+    let interrupt = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(interrupt, rustix::process::Signal::INT).unwrap();
+    let told: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{told:?}");
+    assert_eq!(fleet.inside("h1", "cat /etc/first").out, "1\n");
+    let (mut child, lines) = back();
+    fleet.inside("h1", "touch /root/go");
+    let told: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{told:?}");
     assert_eq!(fleet.inside("h1", "ls /etc/first /root/done").out, "");
 }
 
@@ -108,6 +137,9 @@ fn a_host_that_was_started_anew_is_free_and_unlock_frees_it_at_once() {
     let again = fleet.steadfast(&["apply", &slow, "-i", &fleet.inventory(), "-y"]);
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
     let none = fleet.steadfast(&["unlock", "h1", "-i", &fleet.inventory()]);
+    fleet.inside("h1", "echo \"gone me 1 1 $(cat /proc/sys/kernel/random/boot_id) 0\" >/run/steadfast/lease");
+    let ran_out = fleet.steadfast(&["unlock", "h1", "-i", &fleet.inventory(), "-y"]);
+    assert!(ran_out.out.contains("holds it by a lease that ran out") && !ran_out.out.contains('-'), "{}", ran_out.out);
     assert!(none.out.contains("no run holds it"), "{}", none.out);
 }
 

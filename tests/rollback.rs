@@ -48,9 +48,10 @@ fn a_full_quarterly_run_is_taken_back_to_the_byte() {
         assert_eq!(live(&fleet, host), *states, "{host}");
     }
     // A rollback is a run like any other: it can be taken back, and then the host is hardened again.
-    // By its name alone: `last` means the last apply, also after a conflict.
-    let still = fleet.steadfast(&["rollback", "last", "-C"]);
-    assert_eq!(still.code, 0, "{}{}", still.out, still.err);
+    // By its name alone: `last` means the last apply that was not taken back.
+    let none = fleet.steadfast(&["rollback", "last", "-C"]);
+    assert_eq!(none.code, 1, "{}{}", none.out, none.err);
+    assert!(none.err.contains("no apply that changed something and was not taken back"), "{}", none.err);
     let runs = fleet.steadfast(&["runs"]).out;
     let name = runs.lines().find(|line| line.contains("rollback")).and_then(|line| line.split_whitespace().next());
     let forth = fleet.steadfast(&["rollback", name.unwrap(), "-y"]);
@@ -242,5 +243,59 @@ fn a_newer_run_blocks_even_where_it_came_to_the_same() {
         let back = fleet.steadfast(&["rollback", run, "-y"]);
         assert_eq!(back.code, 0, "{run}: {}{}", back.out, back.err);
         assert_eq!(thing(), left, "{run}");
+    }
+}
+
+#[test]
+fn last_said_again_is_the_run_before() {
+    let fleet = Fleet::up(2);
+    let thing = |host: &str| fleet.inside(host, "cat /etc/thing").out;
+    for text in ["one", "two"] {
+        let done = apply(&fleet, &format!("- {{id: thing, file: {{path: /etc/thing, content: \"{text}\\n\"}}}}\n"));
+        assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    }
+    let last = |more: &[&str]| fleet.steadfast(&[&["rollback", "last", "-y"], more].concat());
+    // On some of its hosts is not taken back, and by one of its steps is not either.
+    assert_eq!(last(&["-l", "h1"]).code, 0);
+    assert_eq!([thing("h1"), thing("h2")], ["one\n", "two\n"]);
+    assert_eq!(last(&["--step", "thing", "-l", "h2"]).code, 0);
+    assert_eq!([thing("h1"), thing("h2")], ["one\n", "one\n"]);
+    assert_eq!(last(&["-l", "h2"]).code, 0);
+    assert_eq!([thing("h1"), thing("h2")], ["one\n", "one\n"]);
+    let before = last(&[]);
+    assert_eq!(before.code, 0, "{}{}", before.out, before.err);
+    assert_eq!([thing("h1"), thing("h2")], ["", ""]);
+    let none = last(&[]);
+    assert_eq!(none.code, 1, "{}{}", none.out, none.err);
+    // A rollback that was taken back itself took nothing back.
+    let runs = fleet.steadfast(&["runs", "-n", "1"]).out;
+    assert_eq!(fleet.steadfast(&["rollback", runs.split_whitespace().next().unwrap(), "-y"]).code, 0);
+    assert_eq!([thing("h1"), thing("h2")], ["one\n", "one\n"]);
+    let again = last(&[]);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert_eq!([thing("h1"), thing("h2")], ["", ""]);
+}
+
+#[test]
+fn a_run_that_was_resumed_goes_back_as_a_whole() {
+    let fleet = Fleet::up(1);
+    let path = fleet.0.dir().join("book.yml");
+    let steps =
+        ["a", "b", "c"].map(|name| format!("- {{file: {{path: /etc/{name}, content: \"new\\n\"}}}}\n")).concat();
+    std::fs::write(&path, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    fleet.inside("h1", "echo old >/etc/b");
+    for part in ["last", "first"] {
+        let mut call = fleet.call(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y"]);
+        assert_eq!(crate::common::told(&call.env("STEADFAST_DIE_AT", "told:2").output().unwrap()).code, -1);
+        let runs = fleet.steadfast(&["runs", "-n", "1"]).out;
+        let first = runs.split_whitespace().next().unwrap().to_owned();
+        let resumed = fleet.steadfast(&["resume", "last", "-y"]);
+        assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
+        assert_eq!(fleet.inside("h1", "cat /etc/a /etc/b /etc/c").out, "new\nnew\nnew\n");
+        let back = fleet.steadfast(&["rollback", if part == "last" { "last" } else { &first }, "-y"]);
+        assert_eq!(back.code, 0, "{part}: {}{}", back.out, back.err);
+        assert_eq!(fleet.inside("h1", "cat /etc/a /etc/b /etc/c").out, "old\n", "{part}");
+        let none = fleet.steadfast(&["rollback", "last", "-y"]);
+        assert_eq!(none.code, 1, "{part}: {}{}", none.out, none.err);
     }
 }

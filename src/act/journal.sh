@@ -10,14 +10,27 @@ begin() {
   { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; echo begun; } >"$T.new" && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -rf "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
+# fits N FILE NAME: whether the journal has room for a file. What it holds counts, not how long it says it is, while cp keeps
+# what is empty empty; but all of it must be read on the way back, within a minute.
+fits() {
+  set -- "$1" $(stat -c '%s %b %B' -- "$2") "$3"; [ $# = 5 ] || return 0
+  set -- "$1" $(($2 / 1048576)) $(($3 * $4 / 1048576)) "$5"
+  w="move $4 away yourself, then there is nothing of it to take back"
+  [ "$2" -gt 8 ] || return 0
+  [ "$3" -lt 1024 ] || { say "$4 holds $3 MiB, and the journal keeps 1024 MiB of a file at most: $w"; return 1; }
+  [ "$2" -le 4096 ] || { say "$4 is $2 MiB long, though it holds $3 MiB, and the journal reads 4096 MiB of a file at most: $w"; return 1; }
+  if cp --help 2>&1 | grep -q sparse; then set -- "$1" "$3" "$4"; else set -- "$1" "$2" "$4"; fi
+  l=$(stat -f -c '%a %S' -- "$D" 2>/dev/null) && l=$((${l% *} * ${l#* } / 2097152)) || return 0
+  [ "$2" -le "$l" ] || { say "$3 takes $2 MiB of the journal, which is more than half of what is free in $B: $w"; return 1; }
+}
 # copy N PATH: the file as it is, with all that belongs to it; from the directory where it stands, and never a link's
 # target, because a user may swap names meanwhile.
 copy() (
   [ ! -L "$2" ] || exit 0
   if [ -d "$2" ]; then pin "$2" && empty "./$f" && { cp -dR --preserve=all -T -- "./$f" "$T.$1" 2>/dev/null || rm -rf "$T.$1"; }; exit 0; fi
   [ -f "$2" ] || exit 0
-  pin "$2" || exit 1
-  cp -P --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1
+  pin "$2" && fits "$1" "./$f" "$2" || exit 1
+  cp -P --sparse=always --preserve=all -- "./$f" "$T.$1" 2>/dev/null || cp -pP -- "./$f" "$T.$1" || exit 1
   [ -f "$T.$1" ] && [ ! -L "$T.$1" ] || { rm -rf "$T.$1"; say "$2 was swapped meanwhile"; exit 1; }
   # A file with several names is to come back as that file, and not as another one with its content.
   [ "$(stat -c %h -- "./$f")" = 1 ] || { ln -- "./$f" "$T.$1.same" 2>/dev/null && [ ! -L "$T.$1.same" ]; } || rm -f "$T.$1.same"
@@ -72,7 +85,7 @@ back_path() (
   file:*)
     s=${2#file:}; h=$(sha256sum <"$3") && [ "${h%% *}" = "${s##*:}" ] || { say "the copy of $p in the journal is damaged"; exit 1; }
     m=${s%%:*}; u=${s#*:}; u=${u%:*}
-    pin "$p" && stage && { same "$3.same" "$2" || cp --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
+    pin "$p" && stage && { same "$3.same" "$2" || cp --sparse=always --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
       && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
   dir:*) s=${2#dir:}; [ -e "$p" ] || [ ! -d "$3" ] || { pin "$p" && cp -dR --preserve=all -T -- "$3" "./$f" 2>/dev/null; }; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
   link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)

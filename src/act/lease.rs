@@ -10,8 +10,8 @@ pub(super) const FUNCTIONS: &str = include_str!("lease.sh");
 /// What can be asked about a host's lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lease {
-    /// Takes the host for a run, for so many seconds; a lease of the run `over`, which is no more, is taken over.
-    Take { run: String, over: Option<String>, who: String, seconds: u64 },
+    /// Takes the host for a run, for so many seconds; a lease of one of `over`, which are no more, is taken over.
+    Take { run: String, over: Vec<String>, who: String, seconds: u64 },
     /// Gives it back.
     Release { run: String },
     /// Who holds it.
@@ -38,12 +38,17 @@ pub enum Hold {
     },
 }
 
+/// How long a lease is for, as people say it.
+pub fn lasting(left: i64) -> String {
+    if left > 0 { format!("for another {left} s") } else { format!("by a lease that ran out {} s ago", -left) }
+}
+
 /// The shell text for a question about the lease; it says one line.
 pub fn lease(what: &Lease) -> String {
     let call = match what {
         Lease::Take { run, over, who, seconds } => {
-            let over = over.as_deref().unwrap_or("-");
-            let call = format!("lease {} {} {} {seconds}", quote(run), quote(over), quote(&encode(who)));
+            let over = over.join(" ");
+            let call = format!("lease {} {} {} {seconds}", quote(run), quote(&over), quote(&encode(who)));
             return format!(
                 "{}{BASE}l=$({call}); printf '%s\\n' \"$l\"; [ \"$l\" != ours ] || settle\n",
                 super::journal::functions()
@@ -71,5 +76,19 @@ pub fn hold(said: &str) -> Option<Hold> {
             busy: *word == "busy",
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hold, hold, lasting};
+
+    #[test]
+    fn a_lease_that_ran_out_is_told_as_what_it_is() {
+        assert_eq!(lasting(237), "for another 237 s");
+        assert_eq!(lasting(0), "by a lease that ran out 0 s ago");
+        let Some(Hold::Other { left, busy, .. }) = hold("busy r me 1 -12\n") else { panic!("not understood") };
+        assert!(busy);
+        assert_eq!(lasting(left), "by a lease that ran out 12 s ago");
     }
 }

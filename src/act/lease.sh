@@ -4,7 +4,7 @@ R=/run/steadfast
 # age PID: when it began, in the kernel's ticks. runs PID:AGE: whether this very process is there.
 age() { read -r l <"/proc/$1/stat" && set -- ${l##*) } && shift 19 && echo "$1"; } 2>/dev/null
 runs() { [ "$1" != 0 ] && [ -n "$1" ] && [ "$(age "${1%%:*}")" = "${1#*:}" ]; }
-# lease RUN ALSO WHO SECONDS: takes or keeps the host for RUN; a lease of ALSO, a run that is over, is taken over.
+# lease RUN ALSO WHO SECONDS: takes or keeps the host for RUN; a lease of one of ALSO, runs that are over, is taken over.
 # Says `ours`, or `held RUN WHO SINCE SECONDS` of the other, or `busy …` while what the other began still runs.
 lease() {
   [ -w /run ] || { echo ours; return 0; }
@@ -18,7 +18,7 @@ lease() {
   word=ours
   if [ -n "$run" ] && [ "$run" != "$1" ] && [ "$boot" = "$b" ]; then
     if runs "$pid"; then word=busy
-    elif [ "$run" != "$2" ] && [ "$end" -gt "$u" ]; then word=held; fi
+    else case " $2 " in *" $run "*) ;; *) [ "$end" -le "$u" ] || word=held ;; esac; fi
   fi
   if [ "$word" = ours ]; then
     [ "$run" = "$1" ] || since=$(date +%s)

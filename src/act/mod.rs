@@ -9,7 +9,7 @@ mod lease;
 mod render;
 
 pub use journal::{Guard, Intent, Verb, guard};
-pub use lease::{Hold, Lease, hold, lease};
+pub use lease::{Hold, Lease, hold, lasting, lease};
 pub use render::{Failure, failure, render};
 
 use crate::fact::Thing;

@@ -31,9 +31,6 @@ pub struct Resume {
     way: Way,
 }
 
-/// How long what the former run began may still run, in seconds.
-const PATIENCE: u64 = 600;
-
 impl Resume {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
         let record = Store::open()?.run(&self.run)?;
@@ -41,7 +38,7 @@ impl Resume {
             let what = format!("run `{}` was a {}, which leaves nothing to go on with", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
         }
-        record.over()?;
+        let work = Store::open()?.work(&record)?;
         if !record.call.extra_vars.is_empty() && self.extra_vars.is_empty() {
             let names = record.call.extra_vars.join(" ");
             let fault = Fault::new(format!("run `{}` had extra variables, whose values are not kept", record.id));
@@ -50,9 +47,7 @@ impl Resume {
         let scope = Scope::of(&record.call, self.extra_vars.clone());
         self.way.user = self.way.user.take().or(record.call.user.clone());
         self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
-        if self.way.lock_timeout == 0 {
-            self.way.lock_timeout = PATIENCE;
-        }
+        self.way.wait_for_hosts();
         let plan = Arc::new(load::plan(&scope)?);
         if !self.yes {
             terminal::somebody()?;
@@ -60,7 +55,9 @@ impl Resume {
         session::block_on(async {
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), scope.call())?;
             session.approvals = self.approving.of(&plan, !self.yes)?;
-            session.over = Some(record.id.clone());
+            session.call.resumes = Some(record.id.clone());
+            session.work = work.names();
+            session.over = work.over;
             if self.yes {
                 session.apply(&plan, Mode::Apply, None).await
             } else {

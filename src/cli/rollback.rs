@@ -5,9 +5,10 @@ use super::terminal;
 use super::way::{Guarding, Way};
 use super::{Told, complete, load};
 use crate::event::Mode;
+use crate::expr::Scope;
 use crate::fault::{Fault, Faults};
-use crate::plan::{Back, back, hosts_of};
-use crate::store::{Call, Store};
+use crate::plan::{Back, back, hosts_of, neighbours};
+use crate::store::{Call, Store, TakesBack};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 /// Take back what a run changed: what still is as the run left it. What was changed since is a conflict and stays.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The run, or `last` for the last apply that changed something.
+    /// The run, or `last` for the last apply that changed something and was not taken back since. A run that was resumed goes
+    /// back as a whole.
     #[arg(add = complete::remembered())]
     run: String,
     /// Only this step; may be given again.
@@ -44,35 +46,52 @@ pub struct Rollback {
 
 impl Rollback {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
-        let record = Store::open()?.to_take_back(&self.run)?;
+        let store = Store::open()?;
+        let record = store.to_take_back(&self.run)?;
         if !matches!(record.mode.as_str(), "apply" | "rollback") {
             let what = format!("run `{}` was a {}, which changes nothing", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
         }
-        record.over()?;
+        let work = store.work(&record)?;
         if !self.yes && !self.check {
             terminal::somebody()?;
         }
         let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
         let inventory = load::inventory(&sources, &[])?;
-        let mut names: BTreeSet<String> = record.call.hosts.iter().cloned().collect();
+        let mut names: BTreeSet<String> = work.hosts();
+        // A host that the inventory forgot has nothing left that could be taken back.
+        let mut whole: Vec<String> = names.iter().cloned().collect();
         if let Some(limit) = &self.limit {
             let within: BTreeSet<String> = inventory.select(limit)?.into_iter().map(|host| host.name.clone()).collect();
             names.retain(|name| within.contains(name));
+            whole.retain(|name| within.contains(name));
         }
         let hosts = hosts_of(&inventory, &names);
         if hosts.is_empty() {
             let fault = Fault::new(format!("no host of run `{}` is left", record.id));
-            return Err(fault.hint(format!("it took place on: {}", record.call.hosts.join(", "))).into());
+            return Err(fault
+                .hint(format!("it took place on: {}", work.hosts().into_iter().collect::<Vec<_>>().join(", ")))
+                .into());
         }
+        self.way.wait_for_hosts();
         self.way.user = self.way.user.take().or(record.call.user.clone());
         self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
         session::block_on(async {
-            let call = Call { inventory: sources, limit: self.limit.clone(), ..record.call.clone() };
+            let runs = work.names();
+            let takes_back = TakesBack { runs: runs.clone(), hosts: whole, whole: self.step.is_empty() };
+            let call = Call {
+                inventory: sources,
+                limit: self.limit.clone(),
+                resumes: None,
+                takes_back: Some(takes_back),
+                ..record.call.clone()
+            };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
-            session.over = Some(record.id.clone());
-            let journals = session.journals(&hosts, &record.id, record.call.as_root).await?;
-            let entries = || journals.iter().flatten().flatten().filter(|entry| entry.run == record.id);
+            session.over = work.over;
+            let as_root = work.parts.iter().any(|part| part.call.as_root);
+            let first = runs.iter().min().unwrap_or(&record.id);
+            let journals = session.journals(&hosts, first, as_root).await?;
+            let entries = || journals.iter().flatten().flatten().filter(|entry| runs.contains(&entry.run));
             if entries().next().is_none() && journals.iter().all(Result::is_ok) {
                 let fault = Fault::new(format!("no host has a journal of run `{}`", record.id));
                 return Err(fault.why("it changed nothing, or its journals were cleared away").into());
@@ -84,11 +103,14 @@ impl Rollback {
             }
             let what = Back {
                 run: record.id.clone(),
+                work: runs.clone(),
                 steps: self.step.clone(),
                 force: self.force,
-                become_root: record.call.as_root,
+                become_root: as_root,
             };
-            let plan = Arc::new(back(hosts, &journals, &what));
+            let mut plan = back(hosts, &journals, &what);
+            plan.neighbours = neighbours(&inventory, &Scope::default());
+            let plan = Arc::new(plan);
             match (self.check, self.yes) {
                 (true, _) => Ok(session.look(&plan, Mode::Plan).await?.1),
                 (_, true) => session.apply(&plan, Mode::Rollback, None).await,

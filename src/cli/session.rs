@@ -15,7 +15,7 @@ use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Report, Style};
 use crate::run::{Approvals, Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
-use crate::store::{Call, Store};
+use crate::store::{Call, Store, TakesBack};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,8 +29,10 @@ pub struct Session<'a> {
     pub guard: Option<u64>,
     /// What was called; each run of this command is remembered with it.
     pub call: Call,
-    /// A run that is over, whose hosts may be taken over.
-    pub over: Option<String>,
+    /// Runs that are over, whose hosts may be taken over.
+    pub over: Vec<String>,
+    /// Runs that are one work with the next one: it goes on with them.
+    pub work: Vec<String>,
     /// What the run is to be called, where that was decided before.
     pub id: Option<String>,
     /// Who opens gates.
@@ -54,7 +56,8 @@ impl<'a> Session<'a> {
             told,
             guard,
             call: Call { ask_become_pass: way.ask_become_pass, ..call },
-            over: None,
+            over: vec![],
+            work: vec![],
             id: None,
             approvals: Approvals::default(),
             failed: Mutex::default(),
@@ -93,7 +96,7 @@ impl<'a> Session<'a> {
     }
 
     async fn shown(&self, plan: &Arc<Graph>, mode: Mode) -> Result<(Decisions, u8), Faults> {
-        self.one(plan, mode, async |run: &Arc<Run>| run.check().await).await
+        self.one(plan, mode, &self.call, async |run: &Arc<Run>| run.check().await).await
     }
 
     /// Changes; with `approved`, that and nothing else.
@@ -104,7 +107,7 @@ impl<'a> Session<'a> {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = (run.id.clone(), failed);
             Decisions::new()
         };
-        let mut exit = self.one(plan, mode, work).await?.1;
+        let mut exit = self.one(plan, mode, &self.call, work).await?.1;
         if mode == Mode::Apply {
             exit = self.take_back(plan, exit).await?;
         }
@@ -122,19 +125,30 @@ impl<'a> Session<'a> {
             return Ok(exit);
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
-        let journals = self.journals(&hosts, &run, become_root).await?;
-        let what = Back { run, steps: vec![], force: false, become_root };
-        let back = Arc::new(back(hosts, &journals, &what));
+        let work: Vec<String> = self.work.iter().cloned().chain([run.clone()]).collect();
+        let first = work.iter().min().unwrap_or(&run);
+        let journals = self.journals(&hosts, first, become_root).await?;
+        let runs = work.clone();
+        let what = Back { run, work, steps: vec![], force: false, become_root };
+        let mut back = back(hosts, &journals, &what);
         if back.tasks.is_empty() {
             return Ok(exit);
         }
+        back.neighbours = plan.neighbours.clone();
+        let back = Arc::new(back);
         let work = async |run: &Arc<Run>| {
             run.apply(None).await;
             Decisions::new()
         };
         // The report that is wanted is the apply's, which tells that it was taken back.
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (_, code) = self.one(&back, Mode::Rollback, work).await?;
+        let names = hosts_of(&back);
+        let call = Call {
+            takes_back: Some(TakesBack { runs, hosts: names, whole: true }),
+            resumes: None,
+            ..self.call.clone()
+        };
+        let (_, code) = self.one(&back, Mode::Rollback, &call, work).await?;
         if let Some((mut report, events)) = heard {
             let ended = if code == 0 { "was taken back".into() } else { format!("was to be taken back (exit {code})") };
             let note = |host: &Host| (host.name.clone(), format!("what this run changed here {ended}"));
@@ -204,12 +218,13 @@ impl<'a> Session<'a> {
         &self,
         plan: &Arc<Graph>,
         mode: Mode,
+        call: &Call,
         work: impl AsyncFnOnce(&Arc<Run>) -> Decisions,
     ) -> Result<(Decisions, u8), Faults> {
         let began = Instant::now();
         let (lines, opener) = self.opener()?;
         let (run, events) = self.run(plan, opener);
-        let memory = self.remember(&run, mode)?;
+        let memory = self.remember(&run, mode, call)?;
         let (keep, mut kept) = mpsc::unbounded_channel();
         let ear = Ear {
             run: run.id.clone(),
@@ -315,13 +330,13 @@ impl<'a> Session<'a> {
     }
 
     /// Writes down that a run begins. What only looks may look without a memory.
-    fn remember(&self, run: &Run, mode: Mode) -> Result<Option<Store>, Faults> {
+    fn remember(&self, run: &Run, mode: Mode, call: &Call) -> Result<Option<Store>, Faults> {
         let plan = &run.plan;
         let call = Call {
-            hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            hosts: hosts_of(plan),
             as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
             process: crate::store::process(),
-            ..self.call.clone()
+            ..call.clone()
         };
         let begun = Store::open().and_then(|store| store.begin(&run.id, mode.word(), &call, now()).map(|()| store));
         match begun {
@@ -333,6 +348,11 @@ impl<'a> Session<'a> {
             Err(fault) => Err(fault.into()),
         }
     }
+}
+
+/// The names of a plan's hosts.
+fn hosts_of(plan: &Graph) -> Vec<String> {
+    plan.hosts.iter().map(|host| host.name.clone()).collect()
 }
 
 /// Milliseconds since 1970.

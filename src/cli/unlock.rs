@@ -4,7 +4,7 @@ use super::session::{self, Session};
 use super::terminal;
 use super::way::Way;
 use super::{Told, complete, load, say, say_error};
-use crate::act::{Hold, Lease};
+use crate::act::{Hold, Lease, lasting};
 use crate::fault::{Fault, Faults};
 use crate::plan::hosts_of;
 use crate::report::safe_line;
@@ -50,7 +50,7 @@ impl Unlock {
                 };
                 let running = if busy { "; what it began still runs" } else { "" };
                 let (shown, who) = (safe_line(&run, 80), safe_line(&who, 160));
-                say(&format!("{}: run {shown} of {who} holds it for another {left} s{running}\n", host.name))?;
+                say(&format!("{}: run {shown} of {who} holds it {}{running}\n", host.name, lasting(left)))?;
                 if !self.yes {
                     terminal::somebody()?;
                     if !terminal::approve("Take it away? A run that still goes on will fail.")? {

@@ -56,6 +56,18 @@ pub struct Way {
     pub accept_new_host_keys: bool,
 }
 
+/// How long what a run that broke off began may still run, in seconds.
+const PATIENCE: u64 = 600;
+
+impl Way {
+    /// Who takes up a run that broke off waits for what it left running, unless told how long.
+    pub fn wait_for_hosts(&mut self) {
+        if self.lock_timeout == 0 {
+            self.lock_timeout = PATIENCE;
+        }
+    }
+}
+
 /// What runs scripts on hosts without ssh.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum Agent {

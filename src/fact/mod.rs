@@ -261,7 +261,10 @@ impl Gap {
 
 /// All that was read of a host at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Facts(BTreeMap<Query, Result<Answer, String>>);
+pub struct Facts(BTreeMap<Query, Result<Answer, String>>, Leads);
+
+/// By path or pattern as it was asked for: where links on the way lead it, as the host resolves them.
+type Leads = BTreeMap<String, Vec<String>>;
 
 /// Gives each family its typed accessor on [`Facts`].
 macro_rules! accessors {
@@ -335,7 +338,23 @@ impl Facts {
 
     /// Takes over all of another reading, which is the newer one.
     pub fn update(&mut self, newer: Facts) {
+        for query in newer.0.keys() {
+            if let Query::Stat(path) | Query::File(path) = query {
+                self.1.remove(path);
+            }
+        }
         self.0.extend(newer.0);
+        self.1.extend(newer.1);
+    }
+
+    /// Where a path that was asked for really is, where links on the way lead it elsewhere.
+    pub fn leads(&self, path: &str) -> &[String] {
+        self.1.get(path).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Records where a path that was asked for leads.
+    pub fn lead(&mut self, path: &str, to: Vec<String>) {
+        self.1.insert(path.to_owned(), to);
     }
 
     /// Whether this was asked, answered or not.
@@ -350,6 +369,6 @@ impl Facts {
 
 impl FromIterator<(Query, Result<Answer, String>)> for Facts {
     fn from_iter<I: IntoIterator<Item = (Query, Result<Answer, String>)>>(readings: I) -> Self {
-        Self(readings.into_iter().collect())
+        Self(readings.into_iter().collect(), Leads::new())
     }
 }

@@ -134,7 +134,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     }
     let script = format!(
         r#"k() {{ i=$1 r=$2; shift 2; for d; do [ ! -L "$d" ] || l "$d"; [ "$u" != 0 ] && [ -d "$d" ] || continue; [ -x "$d" ] && {{ [ $r = 0 ] || [ -r "$d" ]; }} || printf 'b %s %s//\n' "$i" "$d"; done; }}
-l() {{ case $(stat -c %u:00%a -- "$1" "${{1%/*}}/." | tr '\n' ' ') in {TRUSTED}) ;; *) printf 'l %s//\n' "$1";; esac; }}
+l() {{ case $(stat -c %u:00%a -- "$1" "${{1%/*}}/." | tr '\n' ' ') in {TRUSTED}) printf 't %s//\n%s//\n' "$1" "$(readlink -f -- "$1")";; *) printf 'l %s//\n' "$1";; esac; }}
 {closed}{itself}set -- {}
 if [ $# -gt {MOST} ]; then r={TOO_MANY}; elif [ $# -gt 400 ]; then printf '%s\0' "$@" | xargs -0 stat -c '{FORMAT}' --; r=$?
 else stat -c '{FORMAT}' -- "$@"; r=$?; fi
@@ -159,6 +159,8 @@ pub struct Found<'a> {
     unlike: BTreeSet<String>,
     /// Symbolic links on the way that others than root can change.
     links: BTreeSet<&'a [u8]>,
+    /// The others, with where they lead.
+    trusted: BTreeMap<&'a [u8], String>,
 }
 
 impl<'a> Found<'a> {
@@ -181,7 +183,9 @@ impl<'a> Found<'a> {
             closed: BTreeMap::new(),
             unlike: BTreeSet::new(),
             links: BTreeSet::new(),
+            trusted: BTreeMap::new(),
         };
+        let mut link: Option<&[u8]> = None;
         let mut patterns = asked.wild.keys();
         let mut current: Option<&String> = None;
         let mut rest = section.out;
@@ -189,6 +193,14 @@ impl<'a> Found<'a> {
             let end = super::read::find(rest, b"//\n").ok_or_else(malformed)?;
             let record = &rest[..end];
             rest = &rest[end + 3..];
+            if let Some(link) = link.take() {
+                found.trusted.insert(link, lossy(record));
+                continue;
+            }
+            if let Some(from) = record.strip_prefix(b"t ") {
+                link = Some(from);
+                continue;
+            }
             if let Some(closed) = record.strip_prefix(b"b ") {
                 let at = closed.iter().position(|b| *b == b' ').ok_or_else(malformed)?;
                 let way = std::str::from_utf8(&closed[..at]).ok().and_then(|n| n.parse::<usize>().ok());
@@ -245,6 +257,22 @@ impl<'a> Found<'a> {
         let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &path[..at]);
         let link = above.into_iter().find(|above| self.links.contains(above))?;
         Some(format!("{} is a symbolic link that others than root can change, which is not followed", escaped(link)))
+    }
+
+    /// Where a path or pattern really is, where links on the way that are followed lead elsewhere.
+    fn leads(&self, asked: &str) -> Vec<String> {
+        let real = |path: &[u8]| {
+            let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+            let (at, to) = above.filter_map(|at| Some((at, self.trusted.get(&path[..at])?))).next_back()?;
+            to.starts_with('/').then(|| format!("{}{}", to.trim_end_matches('/'), lossy(&path[at..])))
+        };
+        if self.trusted.is_empty() {
+            return vec![];
+        }
+        match self.wild.get(asked) {
+            Some(list) => list.iter().filter_map(|(path, _)| real(path)).collect(),
+            None => real(asked.as_bytes()).into_iter().collect(),
+        }
     }
 
     fn matching(&self, pattern: &str) -> Result<Vec<Entry>, String> {
@@ -318,6 +346,17 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
             (Some(path), Ok(found)) => found.matching(&path).map(Answer::Stat),
         };
         facts.put(query.clone(), answer);
+    }
+    // Of what files are asked for as well.
+    for query in queries {
+        let (Query::Stat(path) | Query::File(path)) = query else { continue };
+        let found = found.get_or_insert_with(|| Found::parse(sections, queries));
+        if let (Some(normal), Ok(found)) = (normal(path), found) {
+            let leads = found.leads(&normal);
+            if !leads.is_empty() {
+                facts.lead(path, leads);
+            }
+        }
     }
 }
 

@@ -141,6 +141,31 @@ impl Lines {
         super::proof::by_files(login, &self.opener.settings, &self.opener.runtime).await
     }
 
+    /// The same for the way through it to another host's sshd.
+    ///
+    /// # Errors
+    /// What refused it.
+    pub async fn by_files_to(&self, login: &Login, to: &super::Route) -> Result<(), Loss> {
+        super::proof::by_files_to(login, to, &self.opener.settings, &self.opener.runtime).await
+    }
+
+    /// How a host is reached.
+    ///
+    /// # Errors
+    /// ssh cannot tell.
+    pub async fn route(&self, login: &Login) -> Result<super::Route, String> {
+        super::route::route(login, &self.opener.settings).await
+    }
+
+    /// Whether the way to a host is open up to its sshd, over connections of their own.
+    ///
+    /// # Errors
+    /// Why not; a crowded gate was tried again by nobody.
+    pub async fn is_open(&self, login: &Login, route: &super::Route) -> Result<(), Loss> {
+        let _slot = self.opener.ramp.acquire().await;
+        super::route::is_open(login, route, &self.opener.settings, &self.opener.runtime).await
+    }
+
     /// What a host says to the key of this login, which has this fingerprint.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use super::lines::{Login, Settings};
 use super::master::{Master, classify};
 use super::ssh_config;
-use super::{Become, Loss, LossKind, quote, random_word, show};
+use super::{Become, Loss, LossKind, Route, quote, random_word, show};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -19,6 +19,18 @@ const SERVE: &str = "mkdir -p -m 755 /run/sshd && exec /usr/sbin/sshd -i";
 /// # Errors
 /// No connection at all, or what refused it.
 pub async fn by_files(login: &Login, settings: &Settings, runtime: &Path) -> Result<(), Loss> {
+    asked(login, None, settings, runtime).await
+}
+
+/// Goes on by the files on disk to the sshd of another host, and hears its greeting.
+///
+/// # Errors
+/// No connection at all, or what refused it.
+pub async fn by_files_to(login: &Login, to: &Route, settings: &Settings, runtime: &Path) -> Result<(), Loss> {
+    asked(login, Some(to), settings, runtime).await
+}
+
+async fn asked(login: &Login, to: Option<&Route>, settings: &Settings, runtime: &Path) -> Result<(), Loss> {
     let other = |why: String| Loss { kind: LossKind::Other, why };
     let serve = match login.r#become {
         Become::No => format!("exec sh -c {}", quote(SERVE)),
@@ -37,7 +49,11 @@ pub async fn by_files(login: &Login, settings: &Settings, runtime: &Path) -> Res
     let word = random_word();
     let mut command = Command::new("ssh");
     command.arg("-F").arg(&config).arg("-E").arg(&log).args(["-S", "none", "-o", "ControlMaster=no", "-T"]);
-    command.args(["-o", &format!("ProxyCommand={gate}")]).args(&words.args).arg(format!("echo {word}"));
+    command.args(["-o", &format!("ProxyCommand={gate}")]);
+    match to {
+        Some(to) => command.args(["-W", &format!("[{}]:{}", to.address, to.port)]).args(&words.args),
+        None => command.args(&words.args).arg(format!("echo {word}")),
+    };
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let said = match timeout(settings.connect_timeout * 2, command.output()).await {
         Ok(Ok(output)) => Ok(output.stdout),
@@ -46,10 +62,13 @@ pub async fn by_files(login: &Login, settings: &Settings, runtime: &Path) -> Res
     };
     master.close(true).await;
     let said = said?;
-    if said.trim_ascii() == word.as_bytes() {
+    if if to.is_some() { said.starts_with(b"SSH-") } else { said.trim_ascii() == word.as_bytes() } {
         return Ok(());
     }
     let log = show(fs::read(&log).unwrap_or_default().trim_ascii(), 600);
+    if log.is_empty() && to.is_some() {
+        return Err(other("nothing came through it".into()));
+    }
     if log.is_empty() {
         return Err(other(format!("the shell of the login did not answer as asked: {}", show(said.trim_ascii(), 100))));
     }

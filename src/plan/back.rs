@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Back {
     pub run: String,
+    /// The runs that are one work with it, the run itself among them: one that was broken off and those that went on with it.
+    pub work: Vec<String>,
     /// These steps alone; none is all.
     pub steps: Vec<String>,
     /// Also what was changed since.
@@ -25,7 +27,9 @@ pub struct Back {
 /// The plan that takes a run back on these hosts, each with its journal from that run on; a host whose journal could not
 /// be read has one task that is unknown, for nobody can say that there is nothing to take back.
 pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what: &Back) -> Plan {
-    let mut plan = Plan { hosts, plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], notes: vec![] };
+    let graph = Graph::new(0);
+    let mut plan =
+        Plan { hosts, plays: vec![], tasks: vec![], graph, order: vec![], neighbours: vec![], notes: vec![] };
     let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
     for (host, journal) in journals.iter().enumerate() {
         let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
@@ -70,16 +74,17 @@ pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what
     plan
 }
 
-/// The tasks of the run in their order, each with what it alone must put back: a thing that several tasks touched goes
-/// back once, with the first of them.
+/// The tasks of the work in their order, each with what it alone must put back: a thing that several tasks touched goes
+/// back once, with the first of them, unless another run moved it in between.
 fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEntry, Restore)> {
     let chosen = |entry: &&JournalEntry| {
         // One that lost its name may be any of them.
         let named = what.steps.is_empty() || what.steps.contains(&entry.step) || entry.step.is_empty();
-        entry.run == what.run && named
+        what.work.contains(&entry.run) && named
     };
     let mut all: Vec<(&JournalEntry, Restore)> = Vec::new();
-    let mut first: HashMap<Thing, (usize, usize)> = HashMap::new();
+    // Where it goes back, and the run that touched it last.
+    let mut first: HashMap<Thing, (usize, usize, &str)> = HashMap::new();
     for entry in journal.iter().filter(chosen) {
         if !entry.whole {
             let why = format!("it is cut: {}/{:04} does not say all that was touched", entry.run, entry.seq);
@@ -96,21 +101,28 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         for (n, touched) in entry.touched.iter().enumerate() {
             let Some(was) = &touched.was else { continue };
             let copy = format!("{}/{:04}.{}", entry.run, entry.seq, n + 1);
-            if let Some((task, at)) = first.get(&touched.thing).copied() {
+            let later = standing(journal, what, &touched.thing, (&entry.run, None));
+            if let Some((task, at, run)) = first.get(&touched.thing).copied() {
+                let between = standing(journal, what, &touched.thing, (run, Some(&entry.run)));
                 let earlier =
                     if task == all.len() { restore.things.get_mut(at) } else { all[task].1.things.get_mut(at) };
                 if let Some(earlier) = earlier {
-                    earlier.left.extend(touched.now.clone());
+                    if between.is_none() {
+                        earlier.left.extend(touched.now.clone());
+                        earlier.later = later;
+                        first.insert(touched.thing.clone(), (task, at, &entry.run));
+                        continue;
+                    }
+                    earlier.later = between;
                 }
-                continue;
             }
-            first.insert(touched.thing.clone(), (all.len(), restore.things.len()));
+            first.insert(touched.thing.clone(), (all.len(), restore.things.len(), &entry.run));
             restore.things.push(Before {
                 thing: touched.thing.clone(),
                 was: was.clone(),
                 left: touched.now.iter().cloned().collect(),
                 copy,
-                later: later(journal, what, &touched.thing),
+                later,
             });
         }
         all.push((entry, restore));
@@ -175,10 +187,22 @@ fn with_mode(state: &str, mode: &str) -> Option<String> {
     }
 }
 
-/// The last run after this one that moved the same thing, and was neither taken back since nor went back by itself.
-fn later(journal: &[JournalEntry], what: &Back, thing: &Thing) -> Option<String> {
+/// The last run between two that moved the same thing, is no part of the work, and was neither taken back since nor went
+/// back by itself.
+fn standing(
+    journal: &[JournalEntry],
+    what: &Back,
+    thing: &Thing,
+    (after, before): (&str, Option<&str>),
+) -> Option<String> {
     let mut runs: BTreeMap<&str, Vec<(&JournalEntry, &Touched)>> = BTreeMap::new();
-    for entry in journal.iter().filter(|entry| entry.run > what.run && entry.end.as_deref() != Some("reverted")) {
+    let others = |entry: &&JournalEntry| {
+        entry.run.as_str() > after
+            && before.is_none_or(|before| entry.run.as_str() < before)
+            && !what.work.contains(&entry.run)
+            && entry.end.as_deref() != Some("reverted")
+    };
+    for entry in journal.iter().filter(others) {
         let same = entry.touched.iter().filter(|touched| touched.thing.name == thing.name);
         runs.entry(&entry.run).or_default().extend(same.map(|touched| (entry, touched)));
     }
@@ -206,14 +230,50 @@ fn moved(touches: &[(&JournalEntry, &Touched)]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::restores;
     use super::{Back, Body, back};
-    use crate::fact::Facts;
+    use crate::fact::{Facts, Family, JournalEntry, Thing, Touched};
     use crate::host::{Loss, LossKind};
     use crate::plan::{Decision, decide};
 
+    fn entry(run: &str, was: &str, now: &str) -> JournalEntry {
+        let thing = Thing::new(Family::Path, "/etc/a");
+        let touched = vec![Touched { thing, was: Some(was.into()), now: Some(now.into()) }];
+        JournalEntry { run: run.into(), seq: 1, step: "a".into(), whole: true, touched, ..JournalEntry::default() }
+    }
+
+    #[test]
+    fn a_work_of_several_runs_goes_back_to_its_beginning_unless_another_run_came_between() {
+        let work = |runs: &[&str]| Back {
+            run: "1".into(),
+            work: runs.iter().map(|run| (*run).to_owned()).collect(),
+            steps: vec![],
+            force: false,
+            become_root: true,
+        };
+        let told = |journal: &[JournalEntry], runs: &[&str]| -> Vec<String> {
+            let what = work(runs);
+            let all = restores(journal, &what);
+            let things = all.iter().flat_map(|(_, restore)| &restore.things);
+            things
+                .map(|b| format!("{} from {} after {}", b.was, b.left.join(","), b.later.as_deref().unwrap_or("-")))
+                .collect()
+        };
+        let whole = [entry("1", "a", "b"), entry("3", "b", "c")];
+        assert_eq!(told(&whole, &["1", "3"]), ["a from b,c after -"]);
+        assert_eq!(told(&whole, &["1"]), ["a from b after 3"]);
+        // Another run's change is not passed over: to it the second part goes back, and the first is a conflict.
+        let between = [entry("1", "a", "b"), entry("2", "b", "x"), entry("3", "x", "c")];
+        assert_eq!(told(&between, &["1", "3"]), ["a from b after 2", "x from c after -"]);
+        let mut back = entry("2b", "x", "b");
+        back.kind = "restore".into();
+        let undone = [entry("1", "a", "b"), entry("2", "b", "x"), back, entry("3", "b", "c"), entry("4", "c", "d")];
+        assert_eq!(told(&undone, &["1", "3"]), ["a from b,c after 4"]);
+    }
+
     #[test]
     fn a_journal_that_nobody_read_is_not_an_empty_one() {
-        let what = Back { run: "r".into(), steps: vec![], force: false, become_root: true };
+        let what = Back { run: "r".into(), work: vec!["r".into()], steps: vec![], force: false, become_root: true };
         let lost = Loss { kind: LossKind::Lost, why: "gone".into() };
         let plan = back(vec![], &[Err(lost), Ok(vec![])], &what);
         assert_eq!(plan.tasks.len(), 1);

@@ -173,6 +173,13 @@ pub fn hosts_of(inventory: &Inventory, names: &BTreeSet<String>) -> Vec<Host> {
     hosts(inventory, std::slice::from_ref(names), &Options::default(), &mut Vec::new()).hosts
 }
 
+/// Every host of an inventory, for what is done to one of them and might cut off others.
+pub fn neighbours(inventory: &Inventory, extra: &Scope) -> Vec<Host> {
+    let all = inventory.hosts.iter().map(|host| host.name.clone()).collect();
+    let options = Options { extra: extra.clone(), ..Options::default() };
+    hosts(inventory, &[all], &options, &mut Vec::new()).hosts
+}
+
 fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options, faults: &mut Vec<Fault>) -> Plan {
     let groups: serde_json::Map<_, _> = inventory
         .groups
@@ -201,7 +208,8 @@ fn hosts(inventory: &Inventory, selected: &[BTreeSet<String>], options: &Options
         connection: reach(host),
         scope: Arc::new(HostScope::new(host, Arc::clone(&groups), Arc::clone(&extra))),
     });
-    Plan { hosts: hosts.collect(), plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], notes: vec![] }
+    let hosts = hosts.collect();
+    Plan { hosts, plays: vec![], tasks: vec![], graph: Graph::new(0), order: vec![], neighbours: vec![], notes: vec![] }
 }
 
 /// The steps that tags leave over, with all they need: a step without what it depends on would tell lies.

@@ -5,7 +5,7 @@ use crate::act::Act;
 use crate::fact::{Answer, Baseline, Facts, Gap, Query};
 use crate::graph::Graph;
 use crate::playbook::{Left, Made, Turn};
-use crate::step::{Row, Setting};
+use crate::step::{Claim, Object, Row, Setting, is_known_way_in};
 use std::collections::{HashMap, HashSet};
 
 /// What a task would do.
@@ -117,8 +117,21 @@ pub fn decide(made: &[Made], facts: &Facts, tainted_by: Option<usize>) -> Decisi
         Some(Gap::Missing(why) | Gap::Impossible(why)) => Decision::Impossible(why),
         None if parts.is_empty() => Decision::InSync,
         None if parts.iter().any(|part| made[part.kind].kind.read_only()) => Decision::Manual(parts),
-        None => Decision::Drift(parts),
+        None => hidden_way_in(made, &parts, facts).map_or(Decision::Drift(parts), Decision::Impossible),
     }
+}
+
+/// Why a change must not be made because links lead it to a way in, though its path does not look so: nothing would guard it.
+fn hidden_way_in(made: &[Made], parts: &[Part], facts: &Facts) -> Option<String> {
+    let open = parts.iter().map(|part| &made[part.kind].kind).filter(|kind| !kind.access());
+    let mut paths = open.flat_map(|kind| kind.claims()).filter_map(|claim| match claim {
+        Claim::Owns { object: Object::Path(path), .. } => Some(path),
+        _ => None,
+    });
+    paths.find_map(|path| {
+        let to = facts.leads(&path).iter().find(|to| is_known_way_in(to))?;
+        Some(format!("{path} leads to {to}, by which one gets in: write that path, so that the change is guarded"))
+    })
 }
 
 /// Which earlier tasks make what was read of a host stale, while its tasks are walked in order.

@@ -24,7 +24,7 @@ mod scope;
 mod waive;
 
 pub use back::{Back, back};
-pub use compile::{Options, compile, hosts_of, wanted_steps};
+pub use compile::{Options, compile, hosts_of, neighbours, wanted_steps};
 pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};
@@ -41,6 +41,8 @@ pub struct Plan {
     pub graph: Graph<Why>,
     /// One order that keeps every edge.
     pub order: Vec<usize>,
+    /// All hosts of the inventory: what is changed here may be the way to them.
+    pub neighbours: Vec<Host>,
     /// What a person should know of it, and what is no mistake.
     pub notes: Vec<Fault>,
 }

@@ -5,6 +5,7 @@
 //! stands; when none stands, it goes back by itself, and here we wait until it lets us in again and says so.
 
 use super::fail;
+use super::passage::Way;
 use super::site::Site;
 use crate::act::{Guard, Verb};
 use crate::event::Outcome;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a new login may take to succeed while the host may still be starting its services again.
-const SETTLING: Duration = Duration::from_secs(12);
+pub(super) const SETTLING: Duration = Duration::from_secs(12);
 /// How long a way back may take once it has begun.
 const GOING_BACK: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -31,6 +32,8 @@ pub struct Open {
     /// Whether files on disk that no sshd has read yet can be proven: they could before the change.
     pub files: bool,
     pub members: Vec<Member>,
+    /// Ways through this host to others that were open before.
+    pub ways: Vec<Way>,
     /// By which port lines were opened before.
     pub door: Option<u16>,
 }
@@ -92,6 +95,7 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
         site.by_host_key(&[key]).await?;
         fail::point("host-login");
     }
+    site.proves_ways(open).await?;
     prove(site, open.first(), &open.guard).await
 }
 

@@ -1,12 +1,15 @@
 //! The host is this run's while it changes something there.
 
 use super::site::{HOLD, Site};
-use crate::act::{Hold, Lease};
+use crate::act::{Hold, Lease, lasting};
 use crate::event::What;
 use crate::fact::{Facts, Standing};
 use crate::host::{Loss, LossKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long until a host that another run holds is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Site {
     /// Says what earlier runs left unproven.
@@ -38,19 +41,27 @@ impl Site {
         let (over, who) = (run.settings.over.clone(), run.settings.who.clone());
         let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
         let until = Instant::now() + run.settings.lock_timeout;
+        let (mut stop, mut waits) = (run.settings.stop.clone(), false);
         let line = self.line(task).await?;
         let settled = loop {
             match line.lease(&what).await? {
-                Hold::Other { run, who, left, busy, .. } if Instant::now() >= until => {
+                Hold::Other { run, who, left, busy, .. } => {
                     let running = if busy { " (what it began still runs)" } else { "" };
-                    let why = format!(
-                        "run {run} of {who} has it for another {left} s{running}; `--lock-timeout` waits, `steadfast \
-                         unlock {}` takes it away from a run that is no more",
-                        self.name()
-                    );
-                    return Err(Loss { kind: LossKind::Held, why });
+                    let told = format!("run {run} of {who} has it {}{running}", lasting(left));
+                    if Instant::now() >= until || *stop.borrow() {
+                        let why = format!(
+                            "{told}; `--lock-timeout` waits, `steadfast unlock {}` takes it away from a run that is no more",
+                            self.name()
+                        );
+                        return Err(Loss { kind: LossKind::Held, why });
+                    }
+                    if !std::mem::replace(&mut waits, true) {
+                        let text = format!("{told}: waiting for it");
+                        self.run.voice.say(What::Note { host: self.name(), text });
+                    }
+                    // An interrupt ends the wait.
+                    let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
                 }
-                Hold::Other { .. } => tokio::time::sleep(Duration::from_millis(500)).await,
                 Hold::Ours(settled) => break settled,
                 Hold::Nobody => break vec![],
             }

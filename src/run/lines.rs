@@ -1,6 +1,7 @@
 //! Lines to real hosts, as the inventory says to reach them.
 
 use super::keyring::Identity;
+use super::passage::{Passage, Routes};
 use super::{Keyring, Opener, PATIENCE};
 use crate::cloud::tencent::Rescue;
 use crate::fact::{Facts, Query};
@@ -27,6 +28,7 @@ pub struct Ssh {
     rescue: bool,
     /// Those that are, and why, until that was told.
     rescued: Mutex<BTreeMap<String, Option<String>>>,
+    routes: Routes,
 }
 
 impl Ssh {
@@ -38,8 +40,19 @@ impl Ssh {
         user: Option<String>,
         private_key: Option<PathBuf>,
     ) -> Self {
-        let rescued = Mutex::default();
-        Self { lines, fresh, become_root, user, private_key, keys: None, baselines: None, rescue: false, rescued }
+        let (rescued, routes) = (Mutex::default(), Routes::default());
+        Self {
+            lines,
+            fresh,
+            become_root,
+            user,
+            private_key,
+            keys: None,
+            baselines: None,
+            rescue: false,
+            rescued,
+            routes,
+        }
     }
 
     /// The same with the keys of this controller: whom the ledger knows comes in by the key that it names.
@@ -96,6 +109,18 @@ impl Opener for Ssh {
                 lost => lost,
             }
         })
+    }
+
+    fn behind<'a>(&'a self, host: &'a Host, all: &'a [Host]) -> Later<'a, Vec<Passage>> {
+        Box::pin(self.routes.behind(&self.fresh, host, all, |host| self.login(host, false)))
+    }
+
+    fn passes<'a>(&'a self, to: &'a Passage) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async move { self.fresh.is_open(&self.login(&to.host, false), &to.route).await })
+    }
+
+    fn passes_by_files<'a>(&'a self, gate: &'a Host, as_root: bool, to: &'a Passage) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async move { self.fresh.by_files_to(&self.login(gate, as_root), &to.route).await })
     }
 
     fn beyond<'a>(&'a self, host: &'a Host, queries: &'a [Query]) -> Later<'a, Facts> {

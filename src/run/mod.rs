@@ -25,6 +25,7 @@ mod keyring;
 pub mod lines;
 mod order;
 mod outside;
+mod passage;
 mod proof;
 mod rotate;
 mod since;
@@ -35,6 +36,7 @@ mod work;
 
 pub use gate::Approvals;
 pub use keyring::Keyring;
+pub use passage::Passage;
 pub use voice::Voice;
 
 /// Opens lines to hosts.
@@ -47,6 +49,21 @@ pub trait Opener: Send + Sync {
 
     /// Whether a login would pass by the files of sshd on the host's disk.
     fn by_files<'a>(&'a self, host: &'a Host, as_root: bool) -> Later<'a, Result<(), Loss>>;
+
+    /// Those of these hosts that are reached through this one.
+    fn behind<'a>(&'a self, _: &'a Host, _: &'a [Host]) -> Later<'a, Vec<Passage>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    /// Whether the way to a host that is reached through others is open, over connections of their own.
+    fn passes<'a>(&'a self, _: &'a Passage) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Whether it would be by the files of sshd on the disk of this gate.
+    fn passes_by_files<'a>(&'a self, _: &'a Host, _: bool, _: &'a Passage) -> Later<'a, Result<(), Loss>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// What is known of a host without asking it.
     fn beyond<'a>(&'a self, _: &'a Host, _: &'a [Query]) -> Later<'a, Facts> {
@@ -97,8 +114,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// Who runs it, for others who want a host.
     pub who: String,
-    /// A run that is over, whose hosts may be taken over.
-    pub over: Option<String>,
+    /// Runs that are over, whose hosts may be taken over.
+    pub over: Vec<String>,
     pub past: Past,
     /// Where evidence is kept.
     pub evidence: Option<PathBuf>,

@@ -26,13 +26,18 @@ impl Work<'_> {
         // Once it is known that they pass, it need not be asked again.
         let known = self.open.as_ref().is_some_and(|open| open.files);
         let files = known || matches!(site.by_files(task).await, Some(Ok(())));
+        let latent = files && site.is_latent(task);
         if let Some(open) = &mut self.open {
             open.files = files;
+            if latent {
+                open.ways = site.ways_by_files(task, std::mem::take(&mut open.ways)).await;
+            }
             return Ok(Guard { joins: true, ..open.guard.clone() });
         }
+        let ways = site.ways(task, latent).await;
         let guard = Guard { token: crate::host::random_word(), seconds, joins: false };
         self.open =
-            Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![], door: site.door() });
+            Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![], ways, door: site.door() });
         Ok(guard)
     }
 

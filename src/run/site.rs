@@ -346,16 +346,20 @@ impl Site {
     /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
     /// `None` for all others.
     pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
-        let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
-        let made = self.made(task);
-        if matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
-            || !made.iter().flat_map(|one| one.kind.claims()).any(|c| latent(&c))
-        {
+        if !self.is_latent(task) {
             return None;
         }
         let reached = self.reached();
         let host = reached.first()?;
         Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
+    }
+
+    /// Whether a task changes files of sshd without telling the one that runs.
+    pub(super) fn is_latent(&self, task: usize) -> bool {
+        let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
+        let made = self.made(task);
+        !matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
+            && made.iter().flat_map(|one| one.kind.claims()).any(|claim| latent(&claim))
     }
 
     /// Lets go of the lines: the next reading opens new ones.

@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
         let as_root = self.order.iter().copied().find(|task| run.plan.becomes_root(*task));
         let Some(task) = as_root.or(self.order.first().copied()) else { return Ok(vec![]) };
         // What a run that is over began may still run.
-        if run.settings.over.is_some() && !site.has_it() {
+        if !run.settings.over.is_empty() && !site.has_it() {
             site.take(task).await?;
         }
         self.facts = site.survey(self.order).await?;

@@ -29,6 +29,10 @@
 //! `if_present: true` it needs nothing. A match whose name is not UTF-8, or that a user's link leads to, is left alone and
 //! told as not `known`; the others are looked after.
 //!
+//! What is taken away or replaced is copied into the host's journal first, and what that has no room for is left alone: more than
+//! 1 GiB of content (holes do not count), more than half of what is free there, or more than 4 GiB in length. A path that
+//! root's own link leads to a way in (`/var/x` to `/etc/ssh`) is refused: written as what it is, the change is guarded.
+//!
 //! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
 
 use super::way_in::{is_plain, is_way_in};

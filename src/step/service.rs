@@ -308,3 +308,26 @@ impl Kind for Service {
         180
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DOORS, Service};
+    use crate::step::Kind;
+
+    #[test]
+    fn what_one_comes_in_by_is_guarded_with_all_that_starts_it() {
+        let access = |name: &str| {
+            let service: Service = serde_json::from_value(serde_json::json!({"name": name, "state": "masked"})).unwrap();
+            service.access()
+        };
+        for name in DOORS {
+            assert!(access(name), "{name}");
+        }
+        for name in ["ssh.socket", "systemd-user-sessions.service", "ufw", "NetworkManager.service"] {
+            assert!(access(name), "{name}");
+        }
+        for name in ["nginx", "rpcbind", "cups.socket"] {
+            assert!(!access(name), "{name}");
+        }
+    }
+}

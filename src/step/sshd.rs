@@ -25,6 +25,8 @@
 //! - Keywords that add up over all files (AcceptEnv, AllowUsers, HostKey, Port …) cannot take away what another file
 //!   adds; the step says which value it is. Take it out there, with `key_value` or `line`.
 //! - `HostKey` is offered in the order of its lines, so their order counts, and a line that two files have counts once.
+//! - On a host through which others of the inventory are reached (`-J`, `ProxyJump`, a `ProxyCommand`, in the inventory or in your
+//!   `~/.ssh/config`), what shuts the way to them (`AllowTcpForwarding`, `DisableForwarding`, `PermitOpen`) is taken back.
 //! - A `Port` other than the one that the run comes in by is taken back: `ssh_port` moves it.
 //! - `Match` and `Include` cannot be set here.
 //! - Where `sshd -T` cannot be read (not root, no sshd) the step is unknown.

@@ -107,6 +107,13 @@ pub fn is_way_in(path: &str) -> bool {
         || is_of_home(path)
 }
 
+/// Whether a path that a link leads to is one of them for certain: data of an application may lie anywhere.
+pub fn is_known_way_in(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let key = path.split('/').any(|part| part == ".ssh" || part.starts_with("authorized_keys"));
+    is_way_in(path) && (key || matches!(first, "bin" | "sbin" | "lib" | "lib64") || SYSTEM.contains(&first))
+}
+
 /// Directories of homes: where users have theirs, and where accounts of services that people log in to do.
 const HOMES: &[&str] = &["/home", "/var/home", "/var/www", "/var/lib", "/opt", "/mnt", "/media"];
 
@@ -140,7 +147,126 @@ fn holds(path: &str, place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_plain, is_way_in, may_be_home};
+    use super::{is_known_way_in, is_plain, is_way_in, may_be_home};
+
+    /// What decides about logins on one system or another, in groups: programs that ask who comes, what they read, how a
+    /// host is reached, whose homes they look at.
+    const MORE: &[(&str, &[&str])] = &[
+        (
+            "sudo",
+            &["/etc/sudo.conf", "/etc/sudoers", "/etc/sudoers.d", "/etc/doas.conf", "/usr/libexec/sudo/sudoers.so"],
+        ),
+        (
+            "shells",
+            &[
+                "/etc/zsh/zshenv",
+                "/etc/csh.cshrc",
+                "/etc/csh.login",
+                "/etc/profile.d/x.sh",
+                "/etc/bash.bashrc",
+                "/etc/shells",
+                "/etc/environment",
+            ],
+        ),
+        (
+            "accounts",
+            &[
+                "/etc/sssd/sssd.conf",
+                "/etc/sssd/conf.d/x",
+                "/etc/nslcd.conf",
+                "/etc/krb5.conf",
+                "/etc/nsswitch.conf",
+                "/etc/shadow",
+                "/etc/gshadow",
+            ],
+        ),
+        (
+            "login",
+            &[
+                "/etc/login.access",
+                "/etc/security/access.conf",
+                "/etc/nologin",
+                "/run/nologin",
+                "/var/run/nologin",
+                "/etc/authselect/system-auth",
+                "/etc/pam.d/*",
+            ],
+        ),
+        (
+            "network",
+            &[
+                "/etc/NetworkManager/system-connections/eth0",
+                "/etc/dhcp/dhclient.conf",
+                "/etc/network/interfaces",
+                "/etc/systemd/network/10.network",
+                "/etc/netplan/50.yaml",
+                "/etc/sysconfig/network-scripts/ifcfg-eth0",
+            ],
+        ),
+        (
+            "packet filter",
+            &[
+                "/etc/ufw/user.rules",
+                "/etc/firewalld/zones/public.xml",
+                "/etc/iptables/rules.v4",
+                "/etc/nftables.conf",
+                "/etc/hosts.allow",
+            ],
+        ),
+        (
+            "start",
+            &[
+                "/etc/systemd/system/ssh.service.d/x.conf",
+                "/run/systemd/system/ssh.service",
+                "/usr/lib/systemd/system/systemd-user-sessions.service",
+                "/lib/systemd/system/ssh.socket",
+                "/etc/init.d/ssh",
+                "/etc/fstab",
+                "/etc/selinux/config",
+                "/etc/crypto-policies/config",
+            ],
+        ),
+        (
+            "programs",
+            &[
+                "/usr/sbin/sshd",
+                "/usr/local/bin/x",
+                "/lib64/ld-linux-x86-64.so.2",
+                "/etc/ld.so.preload",
+                "/etc/ld.so.conf.d/x.conf",
+                "/etc/alternatives/x",
+            ],
+        ),
+        (
+            "homes",
+            &[
+                "/home/staff/.ssh",
+                "/home/staff/alice/.ssh/authorized_keys",
+                "/var/www/shop/.ssh",
+                "/mnt/ops/.profile",
+                "/root/.bashrc",
+                "/var/home/a",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn every_program_that_decides_about_logins_is_thought_of() {
+        for (group, paths) in MORE {
+            for path in *paths {
+                assert!(is_way_in(path), "{group}: {path}");
+                assert!(is_known_way_in(path), "{group}: {path}, by a link");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_to_data_is_no_link_to_a_way_in() {
+        for path in ["/data/www/index.html", "/srv/app/config", "/mnt/mysql/my.cnf", "/opt/app/releases/3/config"] {
+            assert!(!is_known_way_in(path), "{path}");
+        }
+        assert!(is_known_way_in("/data/homes/alice/.ssh/authorized_keys"));
+    }
 
     #[test]
     fn what_a_login_looks_at_is_a_way_in() {

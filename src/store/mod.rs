@@ -23,11 +23,13 @@ mod incidents;
 mod keys;
 mod past;
 mod prune;
+mod undo;
 
 pub use chain::{Audit, Link, Signature, statement};
 pub use keys::{KeyWord, Keys, ring};
 pub use past::{HostRecord, Similar};
 pub use prune::Pruned;
+pub use undo::Work;
 
 /// The memory of a controller.
 pub struct Store(Connection);
@@ -66,8 +68,20 @@ pub struct Call {
     pub hosts: Vec<String>,
     /// Whether any of its tasks acted as root.
     pub as_root: bool,
+    /// The run that it went on with.
+    pub resumes: Option<String>,
+    /// What it took back.
+    pub takes_back: Option<TakesBack>,
     /// The process that did it, and when that began in the kernel's ticks: a number alone is given again.
     pub process: (u32, u64),
+}
+
+/// Runs that were taken back on these hosts; `whole` is all that they did there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TakesBack {
+    pub runs: Vec<String>,
+    pub hosts: Vec<String>,
+    pub whole: bool,
 }
 
 impl Record {
@@ -173,6 +187,9 @@ fn grow(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// It changed something, or was broken off.
+const CHANGED: &str = "ifnull(changed, 1) > 0";
+
 /// The columns of a run.
 const FIELDS: &str = "SELECT id, began, ended, mode, call, exit, summary FROM runs";
 
@@ -251,32 +268,16 @@ impl Store {
     /// There is none.
     pub fn run(&self, id: &str) -> Result<Record> {
         let found = if id == "last" {
-            self.last("'apply', 'rollback'")
+            let last = format!(
+                "{FIELDS} WHERE mode IN ('apply', 'rollback') AND {CHANGED} ORDER BY began DESC, id DESC LIMIT 1"
+            );
+            self.0.query_row(&last, [], record).optional()
         } else {
             self.0.query_row(&format!("{FIELDS} WHERE id = ?1"), [id], record).optional()
         };
         found.map_err(|error| broken(&error))?.ok_or_else(|| {
             Fault::new(format!("no run `{id}` is known here")).hint("`steadfast runs` lists those that are")
         })
-    }
-
-    /// The run that a rollback means: its name, or `last` for the last apply that changed something. A rollback is
-    /// taken back by its own name alone: who says `last` again after a conflict means the same run again.
-    ///
-    /// # Errors
-    /// There is none, or the history cannot be read.
-    pub fn to_take_back(&self, id: &str) -> Result<Record> {
-        if id != "last" {
-            return self.run(id);
-        }
-        let none = || Fault::new("no apply that changed something is known here").hint("`steadfast runs` lists all");
-        self.last("'apply'").map_err(|error| broken(&error))?.ok_or_else(none)
-    }
-
-    fn last(&self, modes: &str) -> rusqlite::Result<Option<Record>> {
-        let last =
-            format!("{FIELDS} WHERE mode IN ({modes}) AND ifnull(changed, 1) > 0 ORDER BY began DESC, id DESC LIMIT 1");
-        self.0.query_row(&last, [], record).optional()
     }
 
     /// Remembers which steps a run left true on which hosts: host, step, digest of what it wanted.

@@ -1,0 +1,161 @@
+//! Those who are reached through others: a gate that stops forwarding cuts them off, though it lets everybody in itself.
+
+use super::guard::{Open, SETTLING};
+use super::site::Site;
+use crate::event::What;
+use crate::host::{Lines, Login, Loss, Route};
+use crate::plan::Host;
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// A host that is reached through others.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    pub host: Host,
+    pub route: Route,
+    /// What the gates on its way are called, by those who go through them and by ssh.
+    pub gates: Vec<String>,
+}
+
+/// A way that was open before a change, and must be so after it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub passage: Passage,
+    /// By the files on the gate's disk as well.
+    pub files: bool,
+}
+
+/// No more than so many of those behind one gate are tried.
+const MOST: usize = 8;
+/// How many hosts ssh is asked about at the same time.
+const AT_ONCE: usize = 8;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The routes of all hosts, once they are asked for.
+#[derive(Debug, Default)]
+pub struct Routes(OnceCell<Vec<Passage>>);
+
+impl Routes {
+    /// Those of these hosts that are reached through this one.
+    pub async fn behind(
+        &self,
+        lines: &Lines,
+        host: &Host,
+        all: &[Host],
+        login: impl Fn(&Host) -> Login,
+    ) -> Vec<Passage> {
+        let known = self.0.get_or_init(|| routes(lines, all, login)).await;
+        let own = known.iter().find(|passage| passage.host.name == host.name).map(|own| own.route.address.as_str());
+        let names = [Some(host.name.as_str()), Some(host.connection.address.as_str()), own];
+        let through = |passage: &&Passage| {
+            passage.host.name != host.name && passage.gates.iter().any(|gate| names.contains(&Some(gate.as_str())))
+        };
+        known.iter().filter(through).take(MOST).cloned().collect()
+    }
+}
+
+async fn routes(lines: &Lines, all: &[Host], login: impl Fn(&Host) -> Login) -> Vec<Passage> {
+    let permits = Semaphore::new(AT_ONCE);
+    let ask = |login: Login| {
+        let permits = &permits;
+        async move {
+            let _permit = permits.acquire().await;
+            lines.route(&login).await.ok()
+        }
+    };
+    let hosts = all.iter().filter(|host| !host.connection.local);
+    let found = join_all(hosts.map(|host| {
+        let login = login(host);
+        let ask = &ask;
+        async move { Some((host, ask(login.clone()).await?, login)) }
+    }))
+    .await;
+    // A gate may be another name for a host.
+    let called = found.iter().flatten().map(|(host, route, login)| {
+        let gates = route.gates.iter().map(|gate| ask(Login { address: gate.clone(), ..login.clone() }));
+        async move {
+            let also = join_all(gates).await.into_iter().flatten().map(|gate| gate.address);
+            let gates = route.gates.iter().cloned().chain(also).collect();
+            Passage { host: (*host).clone(), route: route.clone(), gates }
+        }
+    });
+    join_all(called).await
+}
+
+impl Site {
+    /// The ways through this host that are open now, before it is changed; for a change of files that no sshd has read
+    /// yet, by these as well.
+    pub(super) async fn ways(&self, task: usize, files: bool) -> Vec<Way> {
+        let (opener, host) = (&self.run.opener, &self.run.plan.hosts[self.host]);
+        if self.run.plan.neighbours.len() < 2 {
+            return vec![];
+        }
+        let behind = opener.behind(host, &self.run.plan.neighbours).await;
+        let tried = join_all(behind.iter().map(|passage| opener.passes(passage))).await;
+        let open: Vec<Way> = behind
+            .iter()
+            .zip(&tried)
+            .filter(|(_, tried)| tried.is_ok())
+            .map(|(passage, _)| Way { passage: passage.clone(), files: false })
+            .collect();
+        if let (true, Some(Err(loss))) = (open.is_empty(), tried.first()) {
+            let text = format!("none of those behind it answers now, so the way through it is not proven: {loss}");
+            self.run.voice.say(What::Note { host: self.name(), text });
+        }
+        if files { self.ways_by_files(task, open).await } else { open }
+    }
+
+    /// The same ways with what is known of them by the files on disk.
+    pub(super) async fn ways_by_files(&self, task: usize, ways: Vec<Way>) -> Vec<Way> {
+        let one = |way: Way| async move {
+            let files = way.files || self.passes_by_files(task, &way).await.is_ok();
+            Way { files, ..way }
+        };
+        join_all(ways.into_iter().map(one)).await
+    }
+
+    async fn passes_by_files(&self, task: usize, way: &Way) -> Result<(), Loss> {
+        let reached = self.reached();
+        let host = reached.first().unwrap_or(&self.run.plan.hosts[self.host]);
+        self.run.opener.passes_by_files(host, self.run.plan.becomes_root(task), &way.passage).await
+    }
+
+    /// Whoever was reached through this host before the change is still.
+    pub(super) async fn proves_ways(&self, open: &Open) -> Result<(), String> {
+        let told = |way: &Way, loss: &Loss| format!("{} behind it is cut off: {loss}", way.passage.host.name);
+        let patience = SETTLING.min(Duration::from_secs(open.guard.seconds / 4));
+        let began = Instant::now();
+        let mut left: Vec<&Way> = open.ways.iter().collect();
+        while !left.is_empty() {
+            let tries = left.iter().map(|way| async move {
+                let passes = self.run.opener.passes(&way.passage);
+                tokio::time::timeout(patience, passes).await.unwrap_or_else(|_| {
+                    Err(Loss { kind: crate::host::LossKind::ConnectTimeout, why: "no answer".into() })
+                })
+            });
+            let mut why = None;
+            let mut still = Vec::new();
+            for (way, tried) in left.iter().zip(join_all(tries).await) {
+                if let Err(loss) = tried {
+                    why = why.or_else(|| Some(told(way, &loss)));
+                    still.push(*way);
+                }
+            }
+            left = still;
+            if let Some(why) = why.filter(|_| began.elapsed() + PAUSE > patience) {
+                return Err(why);
+            }
+            if !left.is_empty() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        let member = open.members.iter().find(|member| self.is_latent(member.task));
+        let Some(member) = member else { return Ok(()) };
+        for way in open.ways.iter().filter(|way| way.files) {
+            let tried = self.passes_by_files(member.task, way).await;
+            tried.map_err(|loss| format!("after the next start of sshd {}", told(way, &loss)))?;
+        }
+        Ok(())
+    }
+}

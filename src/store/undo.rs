@@ -1,0 +1,127 @@
+//! Which runs are one work, and which were taken back: what a rollback means by a run.
+
+use super::{CHANGED, FIELDS, Record, Store, broken, record};
+use crate::event::Mode;
+use crate::fault::{Fault, Result};
+use std::collections::BTreeSet;
+
+/// One work: a run that was broken off, and those that went on with it.
+#[derive(Debug)]
+pub struct Work {
+    /// Its runs that were not taken back yet, the oldest first, and the one that was asked for whatever became of it.
+    pub parts: Vec<Record>,
+    /// All runs that had to do with it and are over: their hosts may be taken over.
+    pub over: Vec<String>,
+}
+
+impl Work {
+    /// The names of its parts.
+    pub fn names(&self) -> Vec<String> {
+        self.parts.iter().map(|part| part.id.clone()).collect()
+    }
+
+    /// Every host of its parts.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        self.parts.iter().flat_map(|part| part.call.hosts.iter().cloned()).collect()
+    }
+}
+
+/// Runs that took others back, or found that they were.
+struct Undone(Vec<Record>);
+
+impl Undone {
+    /// Rollbacks of whole runs that came to a good end, and plans of such that found nothing left to do.
+    fn among(mut backs: Vec<Record>) -> Self {
+        let nothing_left = |run: &Record| run.summary.as_ref().is_some_and(|found| found.exit(Mode::Plan, false) == 0);
+        let whole = |run: &Record| run.call.takes_back.as_ref().is_some_and(|what| what.whole);
+        backs.retain(|run| run.exit == Some(0) && whole(run) && (run.mode == "rollback" || nothing_left(run)));
+        Self(backs)
+    }
+
+    /// Whether a run was taken back on all its hosts, and that was not taken back itself.
+    fn has(&self, of: &Record) -> bool {
+        let after = |back: &&Record| (back.began, &back.id) > (of.began, &of.id);
+        let of_it = |back: &&Record| back.call.takes_back.as_ref().is_some_and(|what| what.runs.contains(&of.id));
+        let standing = self.0.iter().filter(after).filter(of_it).filter(|back| !self.has(back));
+        let hosts: BTreeSet<&String> =
+            standing.filter_map(|back| back.call.takes_back.as_ref()).flat_map(|what| &what.hosts).collect();
+        !hosts.is_empty() && of.call.hosts.iter().all(|host| hosts.contains(host))
+    }
+}
+
+impl Store {
+    /// The run that a rollback means: its name, or `last` for the last apply that changed something and was not taken back
+    /// since. After a conflict `last` is the same run again; a rollback is taken back by its own name alone.
+    ///
+    /// # Errors
+    /// There is none, or the history cannot be read.
+    pub fn to_take_back(&self, id: &str) -> Result<Record> {
+        if id != "last" {
+            return self.run(id);
+        }
+        let undone = Undone::among(self.backs()?);
+        let applies = self.all(&format!("mode = 'apply' AND {CHANGED}"))?;
+        let none = || {
+            Fault::new("no apply that changed something and was not taken back is known here")
+                .hint("`steadfast runs` lists all")
+        };
+        applies.into_iter().rev().find(|run| !undone.has(run)).ok_or_else(none)
+    }
+
+    /// The work of which a run is a part.
+    ///
+    /// # Errors
+    /// The history cannot be read, or one of its runs still goes on.
+    pub fn work(&self, of: &Record) -> Result<Work> {
+        let mut names = BTreeSet::from([of.id.clone()]);
+        let applies = self.all("mode = 'apply'")?;
+        // Links lead to older runs, and from each to any number of younger ones.
+        loop {
+            let before = names.len();
+            for run in &applies {
+                let Some(resumed) = &run.call.resumes else { continue };
+                if names.contains(resumed) || names.contains(&run.id) {
+                    names.extend([resumed.clone(), run.id.clone()]);
+                }
+            }
+            if names.len() == before {
+                break;
+            }
+        }
+        let backs = self.backs()?;
+        let of_it = |back: &&Record| {
+            let runs = back.call.takes_back.iter().flat_map(|what| &what.runs);
+            back.mode == "rollback" && runs.into_iter().any(|run| names.contains(run))
+        };
+        let mine = applies.iter().filter(|run| names.contains(&run.id));
+        let all: Vec<&Record> = mine.chain(backs.iter().filter(of_it)).collect();
+        all.iter().try_for_each(|run| run.over())?;
+        of.over()?;
+        let mut over: Vec<String> = all.iter().map(|run| run.id.clone()).collect();
+        if !over.contains(&of.id) {
+            over.push(of.id.clone());
+        }
+        let undone = Undone::among(backs);
+        let mut parts: Vec<Record> = applies
+            .into_iter()
+            .filter(|run| names.contains(&run.id) && run.id != of.id && !undone.has(run))
+            .chain([of.clone()])
+            .collect();
+        parts.sort_by(|a, b| (a.began, &a.id).cmp(&(b.began, &b.id)));
+        Ok(Work { parts, over })
+    }
+
+    /// Rollbacks, and plans of such.
+    fn backs(&self) -> Result<Vec<Record>> {
+        self.all("mode IN ('rollback', 'plan') AND json_extract(call, '$.takes_back') IS NOT NULL")
+    }
+
+    /// Runs of this sort, the oldest first.
+    fn all(&self, sort: &str) -> Result<Vec<Record>> {
+        let read = || {
+            let mut query = self.0.prepare(&format!("{FIELDS} WHERE {sort} ORDER BY began, id"))?;
+            query.query_map([], record)?.collect::<rusqlite::Result<Vec<Record>>>()
+        };
+        read().map_err(|error| broken(&error))
+    }
+}
