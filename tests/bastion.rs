@@ -63,6 +63,14 @@ fn whoever_is_behind_a_bastion_is_not_cut_off() {
     // What leaves the way open stands, and so does what shuts a way that nobody has.
     let done = apply(&fleet, &jump, "sshd: {MaxAuthTries: 3}");
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    // A host that is contained leads nowhere, and is meant to.
+    let gate = &fleet.0.host("h1").unwrap().address;
+    let here = format!("{}.1", gate.rsplit_once('.').unwrap().0);
+    let contained =
+        apply(&fleet, &jump, &format!("quarantine: {{admins: [{here}], owner: alice, until: \"2999-01-31\"}}"));
+    assert_eq!(contained.code, 0, "{}{}", contained.out, contained.err);
+    let released = apply(&fleet, &jump, "quarantine: {state: released}");
+    assert_eq!(released.code, 0, "{}{}", released.out, released.err);
     let shut = apply(&fleet, &fleet.inventory(), "sshd: {AllowTcpForwarding: \"no\"}");
     assert_eq!(shut.code, 0, "{}{}", shut.out, shut.err);
     // It is shut already: nothing that is done now cuts anybody off, and that nothing is proven is said.

@@ -198,7 +198,7 @@ fn what_belongs_to_a_file_beside_its_content_comes_back_too() {
 #[test]
 fn packages_and_settings_that_are_not_of_the_run_stay() {
     let fleet = Fleet::up(1);
-    let prepare = r#"mkdir -p /repo /b; for p in ours kept theirs; do
+    let prepare = r#"mkdir -p /repo /b; for p in ours kept theirs more; do
   mkdir -p /b/$p/DEBIAN /b/$p/etc; printf 'Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: m <m@x>\nDescription: d\n' $p >/b/$p/DEBIAN/control
   echo theirs >/b/$p/etc/$p.conf; echo /etc/$p.conf >/b/$p/DEBIAN/conffiles; dpkg-deb -b /b/$p /repo/$p.deb
   { dpkg-deb -f /repo/$p.deb; printf 'Filename: ./%s.deb\nSize: %s\nSHA256: %s\n\n' $p $(stat -c %s /repo/$p.deb) $(sha256sum /repo/$p.deb | cut -d' ' -f1); } >>/repo/Packages
@@ -207,7 +207,7 @@ rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] file:/repo ./' >/etc/ap
 apt-get -q -y install kept && echo '# mine' >>/etc/kept.conf && apt-get -q -y remove kept && grep -c mine /etc/kept.conf"#;
     let made = fleet.inside("h1", prepare);
     assert!(made.out.ends_with("\n1\n"), "{}{}", made.out, made.err);
-    let applied = apply(&fleet, "- {id: both, package: {name: [ours, kept]}}\n");
+    let applied = apply(&fleet, "- {id: both, package: {name: [ours, kept]}}\n- {id: more, package: {name: more}}\n");
     assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
     let theirs = fleet.inside(
         "h1",
@@ -215,7 +215,7 @@ apt-get -q -y install kept && echo '# mine' >>/etc/kept.conf && apt-get -q -y re
     );
     assert_eq!(theirs.out.trim(), "3", "{}", theirs.err);
     let back = fleet.steadfast(&["rollback", "last", "-y", "--force"]);
-    let left = fleet.inside("h1", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' ours kept theirs 2>/dev/null; cd /etc; ls ours.conf theirs.conf 2>/dev/null; cat kept.conf");
+    let left = fleet.inside("h1", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' ours kept theirs more 2>/dev/null; cd /etc; ls ours.conf theirs.conf 2>/dev/null; cat kept.conf");
     assert_eq!(
         left.out, "config-files kept\ninstalled theirs\ntheirs.conf\ntheirs\n# mine\n",
         "{}{}",
@@ -254,6 +254,9 @@ fn last_said_again_is_the_run_before() {
         let done = apply(&fleet, &format!("- {{id: thing, file: {{path: /etc/thing, content: \"{text}\\n\"}}}}\n"));
         assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     }
+    // One that failed before it changed anything leaves nothing to take back.
+    let failed = apply(&fleet, "- {id: nothing, sysctl: {key: kernel.nothing, value: 1}}\n");
+    assert_eq!(failed.code, 3, "{}{}", failed.out, failed.err);
     let last = |more: &[&str]| fleet.steadfast(&[&["rollback", "last", "-y"], more].concat());
     // On some of its hosts is not taken back, and by one of its steps is not either.
     assert_eq!(last(&["-l", "h1"]).code, 0);

@@ -58,7 +58,7 @@ finish() {
 }
 # same FILE STATE: the very file that had this name, where it is as it was under its other names.
 same() { [ -f "$1" ] && [ "$(states path "$1")" = "$2" ] && ln -- "$1" "./$f" 2>/dev/null; }
-# back FAMILY NAME STATE COPY: makes it what it was.
+# back FAMILY NAME STATE COPY…: makes it what it was; of packages there is a list for each change that goes back.
 back() {
   [ "$(states "$1" "$2")" != "$3" ] || return 0
   case $1 in
@@ -73,7 +73,7 @@ back() {
     remount "$2" "$(printf %s "${3#=}" | base64 -d)" ;;
   module) if [ "$3" = loaded ]; then modprobe -- "$2"; else modprobe -r -- "$2"; fi ;;
   table) if [ "$3" = absent ]; then ruleset "$2" </dev/null; else back_table "$2" "$3" "$4"; fi ;;
-  packages) back_packages "$3" "$4" ;;
+  packages) shift 2; back_packages "$@" ;;
   script) [ "$3" != done ] || { say "a rollback cannot run the step's script again"; return 1; }; p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
     (umask 022; exec sh "$p") && rm -f "$p.done" ;;
   esac
@@ -111,21 +111,23 @@ back_table() {
   ruleset "$1" <"$3"
 }
 back_packages() {
-  h=$(sha256sum <"$2") && [ "${h%% *}" = "$1" ] || { say "the list of packages in the journal is damaged"; return 1; }
+  s=$1; shift
+  h=$(sha256sum <"$1") && [ "${h%% *}" = "$s" ] || { say "the list of packages in the journal is damaged"; return 1; }
   LC_ALL=C; export LC_ALL
   n=$(mktemp "$D/.now.XXXXXX") && packages >"$n" || return 1
-  new=$(comm -13 "$2" "$n" | grep -v ^- | ours_of "$2"); gone=$(comm -23 "$2" "$n" | grep -v ^-); rm -f "$n"
+  new=$(comm -13 "$1" "$n" | grep -v ^-); gone=$(comm -23 "$1" "$n" | grep -v ^-); rm -f "$n"
+  new=$(for l; do printf '%s\n' "$new" | ours_of "$l"; done | sort -u)
   [ -z "$gone" ] || install $gone || return 1
   # What had left its settings and data here before keeps them.
-  kept=$(for p in $new; do ! grep -qxF -- "-$p" "$2" || echo "$p"; done)
-  new=$(for p in $new; do grep -qxF -- "-$p" "$2" || echo "$p"; done)
+  kept=$(for p in $new; do ! grep -qxF -- "-$p" "$1" || echo "$p"; done)
+  new=$(for p in $new; do grep -qxF -- "-$p" "$1" || echo "$p"; done)
   [ -z "$kept" ] || uninstall $kept || return 1
   [ -z "$new" ] || purge $new
 }
 # ours_of LIST: of new packages those that the change itself brought, which the list made after it tells; where the host
 # died meanwhile, those that came within an hour of its beginning.
 ours_of() {
-  if [ -s "$1.after" ]; then comm -12 - "$1.after"
+  if [ -s "$1.after" ]; then comm -12 - "$1.after" | comm -23 - "$1"
   elif [ -d /var/lib/dpkg/info ]; then
     b=$(stat -c %Y -- "$1")
     while read -r p; do

@@ -152,11 +152,12 @@ pub enum Act {
     ClearDue {
         name: String,
     },
-    /// Makes a thing what it was before a run; `copy` is its content in the journal, below `runs/`.
+    /// Makes a thing what it was before a run; the first of `copies` is its content in the journal, below `runs/`, and the others
+    /// what it was before later changes that go back with it.
     Restore {
         thing: Thing,
         to: String,
-        copy: String,
+        copies: Vec<String>,
     },
     /// A command of the playbook's author, run by `sh`, with variables set from quoted literals; `undo` is what they
     /// say takes it back.

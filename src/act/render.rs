@@ -72,9 +72,9 @@ fn one(act: &Act) -> String {
         }
         Act::MarkDue { name } => words("due", &[&mark(name)]),
         Act::ClearDue { name } => words("rm -f --", &[&mark(name)]),
-        Act::Restore { thing, to, copy } => {
-            let copy = format!("\"$B\"/runs/{}", quote(copy));
-            format!("{} {copy}", words("back", &[thing.family.word(), &thing.name, to]))
+        Act::Restore { thing, to, copies } => {
+            let copies: String = copies.iter().map(|copy| format!(" \"$B\"/runs/{}", quote(copy))).collect();
+            format!("{}{copies}", words("back", &[thing.family.word(), &thing.name, to]))
         }
         // In a shell of its own, so that `exit` and `cd` are its own affair, with the usual umask where ours is strict.
         // It reads its text from a pipe: a command line is for all to see, and the text may hold secrets.

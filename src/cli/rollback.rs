@@ -3,12 +3,12 @@
 use super::session::{self, Session};
 use super::terminal;
 use super::way::{Guarding, Way};
-use super::{Told, complete, load};
+use super::{Told, complete, load, say_error};
 use crate::event::Mode;
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults};
 use crate::plan::{Back, back, hosts_of, neighbours};
-use crate::store::{Call, Store, TakesBack};
+use crate::store::{Call, Record, Store, TakesBack};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,27 +46,51 @@ pub struct Rollback {
 
 impl Rollback {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
-        let store = Store::open()?;
-        let record = store.to_take_back(&self.run)?;
+        let (user, private_key) = (self.way.user.take(), self.way.private_key.take());
+        let mut passed = Vec::new();
+        loop {
+            let store = Store::open()?;
+            let record = store.to_take_back(&self.run, &passed)?;
+            self.way.user = user.clone().or(record.call.user.clone());
+            self.way.private_key = private_key.clone().or(record.call.private_key.clone());
+            match self.of(&store, &record, told)? {
+                Some(exit) => return Ok(exit),
+                // It ended before it changed anything: what is meant is the one before.
+                None if self.run == "last" => passed.push(record.id),
+                None => {
+                    let fault = Fault::new(format!("no host has a journal of run `{}`", record.id));
+                    return Err(fault.why("it changed nothing, or its journals were cleared away").into());
+                }
+            }
+        }
+    }
+
+    /// Takes one run back, if any host has a journal of it.
+    fn of(&mut self, store: &Store, record: &Record, told: Told) -> Result<Option<u8>, Faults> {
         if !matches!(record.mode.as_str(), "apply" | "rollback") {
             let what = format!("run `{}` was a {}, which changes nothing", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
         }
-        let work = store.work(&record)?;
+        let work = store.work(record)?;
         if !self.yes && !self.check {
             terminal::somebody()?;
         }
         let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
         let inventory = load::inventory(&sources, &[])?;
         let mut names: BTreeSet<String> = work.hosts();
-        // A host that the inventory forgot has nothing left that could be taken back.
-        let mut whole: Vec<String> = names.iter().cloned().collect();
         if let Some(limit) = &self.limit {
             let within: BTreeSet<String> = inventory.select(limit)?.into_iter().map(|host| host.name.clone()).collect();
             names.retain(|name| within.contains(name));
-            whole.retain(|name| within.contains(name));
         }
         let hosts = hosts_of(&inventory, &names);
+        let gone: Vec<String> =
+            names.iter().filter(|name| !hosts.iter().any(|host| host.name == **name)).cloned().collect();
+        if !gone.is_empty() {
+            say_error(&format!("not in the inventory, and left as they are: {}", gone.join(", ")));
+        }
+        // A host that its own inventory forgot has nothing left that could be taken back.
+        let counts = |name: &&String| self.inventory.is_empty() || !gone.contains(name);
+        let whole: Vec<String> = names.iter().filter(counts).cloned().collect();
         if hosts.is_empty() {
             let fault = Fault::new(format!("no host of run `{}` is left", record.id));
             return Err(fault
@@ -74,8 +98,6 @@ impl Rollback {
                 .into());
         }
         self.way.wait_for_hosts();
-        self.way.user = self.way.user.take().or(record.call.user.clone());
-        self.way.private_key = self.way.private_key.take().or(record.call.private_key.clone());
         session::block_on(async {
             let runs = work.names();
             let takes_back = TakesBack { runs: runs.clone(), hosts: whole, whole: self.step.is_empty() };
@@ -93,8 +115,7 @@ impl Rollback {
             let journals = session.journals(&hosts, first, as_root).await?;
             let entries = || journals.iter().flatten().flatten().filter(|entry| runs.contains(&entry.run));
             if entries().next().is_none() && journals.iter().all(Result::is_ok) {
-                let fault = Fault::new(format!("no host has a journal of run `{}`", record.id));
-                return Err(fault.why("it changed nothing, or its journals were cleared away").into());
+                return Ok(None);
             }
             if let Some(step) = self.step.iter().find(|step| !entries().any(|entry| entry.step == **step)) {
                 let steps: BTreeSet<&str> = entries().map(|entry| entry.step.as_str()).collect();
@@ -111,11 +132,12 @@ impl Rollback {
             let mut plan = back(hosts, &journals, &what);
             plan.neighbours = neighbours(&inventory, &Scope::default());
             let plan = Arc::new(plan);
-            match (self.check, self.yes) {
-                (true, _) => Ok(session.look(&plan, Mode::Plan).await?.1),
-                (_, true) => session.apply(&plan, Mode::Rollback, None).await,
-                _ => session.ask_and_apply(&plan, Mode::Rollback).await,
-            }
+            let exit = match (self.check, self.yes) {
+                (true, _) => session.look(&plan, Mode::Plan).await?.1,
+                (_, true) => session.apply(&plan, Mode::Rollback, None).await?,
+                _ => session.ask_and_apply(&plan, Mode::Rollback).await?,
+            };
+            Ok(Some(exit))
         })
     }
 }

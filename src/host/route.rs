@@ -65,13 +65,19 @@ fn bare(word: &str) -> String {
     }
 }
 
-/// The program of a way, if it is ssh, so that it takes no connection that stands already.
+/// The program of a way, where it is ssh, so that it takes no connection that stands already.
 fn anew(program: &str) -> String {
-    let (first, rest) = program.split_once(' ').unwrap_or((program, ""));
-    if first != "ssh" && !first.ends_with("/ssh") {
-        return program.to_owned();
+    let is_ssh = |word: &str| word == "ssh" || word.ends_with("/ssh");
+    // It may be begun by another program: `exec ssh`, `sshpass -e ssh`, `sh -c 'ssh …'`.
+    let starts = program.match_indices(|c: char| c.is_whitespace() || "'\"(;".contains(c)).map(|(at, _)| at + 1);
+    for start in std::iter::once(0).chain(starts) {
+        let word = program[start..].split(char::is_whitespace).next().unwrap_or_default();
+        if is_ssh(word) {
+            let end = start + word.len();
+            return format!("{} -o {} -o {}{}", &program[..end], ANEW[0], ANEW[1], &program[end..]);
+        }
     }
-    format!("{first} -o {} -o {} {rest}", ANEW[0], ANEW[1])
+    program.to_owned()
 }
 
 /// Whether the way to a host is open up to its own sshd, over connections of their own through all gates. Its greeting is
@@ -136,6 +142,10 @@ mod tests {
     #[test]
     fn a_program_that_is_ssh_takes_no_connection_that_stands() {
         assert_eq!(anew("ssh -W %h:%p g"), "ssh -o ControlMaster=no -o ControlPath=none -W %h:%p g");
+        assert_eq!(anew("exec ssh -W %h:%p g"), "exec ssh -o ControlMaster=no -o ControlPath=none -W %h:%p g");
+        let quoted = "sh -c '/usr/bin/ssh -o ControlMaster=no -o ControlPath=none g nc %h %p'";
+        assert_eq!(anew("sh -c '/usr/bin/ssh g nc %h %p'"), quoted);
         assert_eq!(anew("nc %h %p"), "nc %h %p");
+        assert_eq!(anew("/opt/ssh-way/connect %h"), "/opt/ssh-way/connect %h");
     }
 }

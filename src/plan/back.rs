@@ -107,13 +107,14 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 let earlier =
                     if task == all.len() { restore.things.get_mut(at) } else { all[task].1.things.get_mut(at) };
                 if let Some(earlier) = earlier {
-                    if between.is_none() {
+                    if between.is_none() && (run == entry.run || goes_on(earlier, was)) {
                         earlier.left.extend(touched.now.clone());
                         earlier.later = later;
+                        earlier.also.push(copy);
                         first.insert(touched.thing.clone(), (task, at, &entry.run));
                         continue;
                     }
-                    earlier.later = between;
+                    earlier.later = between.or(earlier.later.take());
                 }
             }
             first.insert(touched.thing.clone(), (all.len(), restore.things.len(), &entry.run));
@@ -122,6 +123,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 was: was.clone(),
                 left: touched.now.iter().cloned().collect(),
                 copy,
+                also: Vec::new(),
                 later,
             });
         }
@@ -136,6 +138,18 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
+}
+
+/// Whether a later part of the work found a thing as the earlier one had left it, or as nobody knows; what somebody changed in
+/// between is theirs. Modes are looked at apart.
+fn goes_on(earlier: &Before, was: &str) -> bool {
+    let same = |left: &String| match (with_mode(left, ""), with_mode(was, "")) {
+        (Some(left), Some(was)) => left == was,
+        _ => left == was,
+    };
+    earlier.left.is_empty()
+        || earlier.thing.family == Family::Meta
+        || earlier.left.iter().chain([&earlier.was]).any(same)
 }
 
 /// A path whose content and whose mode were set by different tasks is in a state that neither of them left alone.
@@ -218,14 +232,14 @@ fn standing(
     standing.pop().map(str::to_owned)
 }
 
-/// Whether the touches of one run are known to have left anything otherwise than it was: what was only looked after needs no
-/// way back, and gets none.
+/// Whether the touches of one run may have left anything otherwise than it was: what was only looked after needs no way back,
+/// and gets none. How one that was broken off left it nobody knows.
 fn moved(touches: &[(&JournalEntry, &Touched)]) -> bool {
     let mut ends: HashMap<&Thing, (&Option<String>, &Option<String>)> = HashMap::new();
     for (_, touched) in touches {
         ends.entry(&touched.thing).or_insert((&touched.was, &touched.now)).1 = &touched.now;
     }
-    ends.values().any(|(was, now)| now.is_some() && was != now)
+    ends.values().any(|(was, now)| now.is_none() || was != now)
 }
 
 #[cfg(test)]
@@ -269,6 +283,17 @@ mod tests {
         back.kind = "restore".into();
         let undone = [entry("1", "a", "b"), entry("2", "b", "x"), back, entry("3", "b", "c"), entry("4", "c", "d")];
         assert_eq!(told(&undone, &["1", "3"]), ["a from b,c after 4"]);
+        // Nor is what somebody changed without a run: the first part is left at what it had, and is a conflict.
+        let by_hand = [entry("1", "a", "b"), entry("3", "m", "c")];
+        assert_eq!(told(&by_hand, &["1", "3"]), ["a from b after -", "m from c after -"]);
+        // How a run that was broken off left it nobody knows: neither the first part, nor another run past which it would go.
+        let cut = |run: &str, was: &str| {
+            let mut entry = entry(run, was, "");
+            entry.touched[0].now = None;
+            entry
+        };
+        assert_eq!(told(&[cut("1", "a"), entry("3", "b", "c")], &["1", "3"]), ["a from c after -"]);
+        assert_eq!(told(&[cut("1", "a"), cut("2", "b")], &["1"]), ["a from  after 2"]);
     }
 
     #[test]

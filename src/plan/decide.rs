@@ -2,7 +2,7 @@
 
 use super::{Plan, Why};
 use crate::act::Act;
-use crate::fact::{Answer, Baseline, Facts, Gap, Query};
+use crate::fact::{Answer, Baseline, Facts, Gap, Milestone, Query};
 use crate::graph::Graph;
 use crate::playbook::{Left, Made, Turn};
 use crate::step::{Claim, Object, Row, Setting, is_known_way_in};
@@ -209,6 +209,19 @@ fn measured(turn: &Turn, facts: &Facts, now: Decision, (after, baseline): &(usiz
     }
 }
 
+/// Whether keys that are well may be due behind a task that writes down a turn of the incident: since when they are too old is
+/// told by what was written down.
+fn dated(turn: &Turn, now: &Decision) -> bool {
+    let asks = |one: &Made| one.kind.rotates() && one.kind.facts().contains(&Query::Incident);
+    matches!((turn, now), (Turn::Made(made), Decision::InSync) if made.iter().any(asks))
+}
+
+/// Whether a task writes down a turn of the incident from which keys are dated.
+fn dates(turn: &Turn) -> bool {
+    let milestone = |one: &Made| matches!(one.kind.milestone(), Some(Milestone::Contained | Milestone::RolledBack));
+    matches!(turn, Turn::Made(made) if made.iter().any(milestone))
+}
+
 /// Decides all tasks of a host from one reading, in order. `turn` gives what each task is, or why it cannot be filled in;
 /// with `true`, while what its conditions ask is in doubt.
 pub fn judge(
@@ -220,6 +233,7 @@ pub fn judge(
     let graph = &plan.graph;
     let mut taint = Taint::default();
     let mut kept: Option<(usize, Baseline)> = None;
+    let mut turned: Option<usize> = None;
     let one = |task: &usize| {
         let doubts = taint.doubts(graph, *task).filter(|_| plan.tasks[*task].step.asks_host());
         let decision = match (turn(*task, doubts.is_some()), doubts, taint.follows(graph, *task)) {
@@ -234,7 +248,10 @@ pub fn judge(
                 if let (Turn::Made(made), Decision::InSync) = (&turn, &now) {
                     kept = made.iter().find_map(will).or(kept.take());
                 }
-                now
+                if dates(&turn) && now.will_change() {
+                    turned = turned.or(Some(*task));
+                }
+                turned.filter(|_| dated(&turn, &now)).map_or(now, |after| Decision::Pending { after })
             }
         };
         taint.pass(graph, *task, decision.will_change());

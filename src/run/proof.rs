@@ -16,8 +16,10 @@ impl Work<'_> {
     /// The guard for a task's change: the one that is armed for those before it, or a new one.
     pub(super) async fn guard(&mut self, site: &mut Site, task: usize, seconds: u64) -> Result<Guard, Loss> {
         let plan = Arc::clone(&self.shared.run.plan);
+        let shuts = site.shuts_out(task);
         let fits = |open: &Open| {
-            open.has_time() && open.members.iter().all(|m| plan.becomes_root(m.task) == plan.becomes_root(task))
+            let ways = !shuts || open.ways.is_empty();
+            ways && open.has_time() && open.members.iter().all(|m| plan.becomes_root(m.task) == plan.becomes_root(task))
         };
         if self.open.as_ref().is_some_and(|open| !fits(open)) {
             self.prove(site).await?;
@@ -34,7 +36,7 @@ impl Work<'_> {
             }
             return Ok(Guard { joins: true, ..open.guard.clone() });
         }
-        let ways = site.ways(task, latent).await;
+        let ways = if shuts { vec![] } else { site.ways(task, latent).await };
         let guard = Guard { token: crate::host::random_word(), seconds, joins: false };
         self.open =
             Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![], ways, door: site.door() });

@@ -35,6 +35,7 @@
 //!
 //! Traps:
 //! - Who else logs in by the old key (a backup, a deployment) is shut out when it goes: give them keys of their own first.
+//!   So is who goes through this host with it to others: ssh takes its own keys for a gate, so name the new one there (`IdentityFile`).
 //! - Behind `AuthorizedKeysCommand` or another `AuthorizedKeysFile` an old key may still be taken. The step then fails and
 //!   says so, with the new key in place.
 //! - The ledger and the private halves are the way in: keep a copy of the state directory.

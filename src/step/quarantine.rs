@@ -29,7 +29,8 @@
 //! (IPv6); renewing the address by DHCP within the own network. All else is dropped in, refused out, and not handed on for
 //! containers. There is no rule for connections that stand: those of others are cut at once, and a program that sends on one is told
 //! that it is closed. With the change they are told, by port, address and program. Whoever works on the host by ssh from one of `admins` stays in, this run first of all: it is refused
-//! where the address that it comes from is not among them, and guarded: no new login, and all goes back by itself.
+//! where the address that it comes from is not among them, and guarded: no new login, and all goes back by itself. Hosts that are reached through it are
+//! cut off with it.
 //!
 //! The rules are one table of their own, `inet steadfast_quarantine`, before all others, so no rule of anybody else's can let
 //! in what it drops. They stand in `/etc/nftables-steadfast-quarantine.conf` and are loaded at each start by

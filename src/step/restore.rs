@@ -35,6 +35,8 @@ pub struct Before {
     pub left: Vec<String>,
     /// Its content in the journal, below `runs/`.
     pub copy: String,
+    /// The copies of later parts of the same work: what each of these brought goes back with it.
+    pub also: Vec<String>,
     /// A later run that touched it.
     pub later: Option<String>,
 }
@@ -132,7 +134,11 @@ impl Kind for Restore {
             .iter()
             .rev()
             .filter(|before| on_host(before) && chosen(before))
-            .map(|b| Act::Restore { thing: b.thing.clone(), to: b.was.clone(), copy: b.copy.clone() })
+            .map(|b| Act::Restore {
+                thing: b.thing.clone(),
+                to: b.was.clone(),
+                copies: [&b.copy].into_iter().chain(&b.also).cloned().collect(),
+            })
             .collect();
         if acts.is_empty() {
             return acts;

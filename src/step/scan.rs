@@ -47,7 +47,7 @@
 //! nothing, and is right for every night's check. Its tools must be those of the timer.
 //!
 //! With `cloud` nothing of the host is used: Tencent's host security (CWP) scans the instance for malware by its own agent, now, in a check as
-//! in an apply, and what it has found and nobody has trusted, isolated or deleted is told. It works where the host lies, as far as that agent does. An
+//! in an apply, and what it has found and nobody has trusted, isolated or deleted is told. It works where the host lies, as far as that agent does.
 //! `seeks` says what for: `malware` (the default), `vulnerabilities` (programs with known holes, by their versions; nothing is tried on
 //! them) and `baseline` (settings that the benchmarks of the account's policies want otherwise), one after the other. For these `known` is held
 //! against the CVE number, or the name where there is none, and the name of the setting: `"*CVE-2020-1234"`. An

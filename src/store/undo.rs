@@ -40,22 +40,27 @@ impl Undone {
 
     /// Whether a run was taken back on all its hosts, and that was not taken back itself.
     fn has(&self, of: &Record) -> bool {
+        !of.call.hosts.is_empty() && of.call.hosts.iter().all(|host| self.has_on(of, host))
+    }
+
+    fn has_on(&self, of: &Record, host: &String) -> bool {
         let after = |back: &&Record| (back.began, &back.id) > (of.began, &of.id);
-        let of_it = |back: &&Record| back.call.takes_back.as_ref().is_some_and(|what| what.runs.contains(&of.id));
-        let standing = self.0.iter().filter(after).filter(of_it).filter(|back| !self.has(back));
-        let hosts: BTreeSet<&String> =
-            standing.filter_map(|back| back.call.takes_back.as_ref()).flat_map(|what| &what.hosts).collect();
-        !hosts.is_empty() && of.call.hosts.iter().all(|host| hosts.contains(host))
+        let of_it = |back: &&Record| {
+            let what = back.call.takes_back.as_ref();
+            what.is_some_and(|what| what.runs.contains(&of.id) && what.hosts.contains(host))
+        };
+        self.0.iter().filter(after).filter(of_it).any(|back| !self.has_on(back, host))
     }
 }
 
 impl Store {
     /// The run that a rollback means: its name, or `last` for the last apply that changed something and was not taken back
-    /// since. After a conflict `last` is the same run again; a rollback is taken back by its own name alone.
+    /// since, those left out that were `passed`. After a conflict `last` is the same run again; a rollback is taken back by its
+    /// own name alone.
     ///
     /// # Errors
     /// There is none, or the history cannot be read.
-    pub fn to_take_back(&self, id: &str) -> Result<Record> {
+    pub fn to_take_back(&self, id: &str, passed: &[String]) -> Result<Record> {
         if id != "last" {
             return self.run(id);
         }
@@ -65,7 +70,7 @@ impl Store {
             Fault::new("no apply that changed something and was not taken back is known here")
                 .hint("`steadfast runs` lists all")
         };
-        applies.into_iter().rev().find(|run| !undone.has(run)).ok_or_else(none)
+        applies.into_iter().rev().find(|run| !passed.contains(&run.id) && !undone.has(run)).ok_or_else(none)
     }
 
     /// The work of which a run is a part.
@@ -102,9 +107,11 @@ impl Store {
             over.push(of.id.clone());
         }
         let undone = Undone::among(backs);
+        // Said once more it is the same work, of which nothing is left to do.
+        let again = undone.has(of);
         let mut parts: Vec<Record> = applies
             .into_iter()
-            .filter(|run| names.contains(&run.id) && run.id != of.id && !undone.has(run))
+            .filter(|run| names.contains(&run.id) && run.id != of.id && (again || !undone.has(run)))
             .chain([of.clone()])
             .collect();
         parts.sort_by(|a, b| (a.began, &a.id).cmp(&(b.began, &b.id)));

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 /// What becomes of a connection that has no rule.
 pub const CUT: &str = "cut";
 pub const LAST: &str = "no new ones; these go on";
-/// The kernel keeps no memory of connections yet: what the other end says first is taken for something new.
 /// By udp the kernel forgets whoever is silent for a while.
 pub const WHILE: &str = "no new ones; these go on while they keep talking";
+/// The kernel keeps no memory of connections yet: what the other end says first is taken for something new.
 pub const DOUBT: &str = "no new ones; these are cut, unless the host speaks first";
 
 /// How many ports are told, and how many addresses of each.
