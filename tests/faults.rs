@@ -18,7 +18,7 @@ const OURS: &[&str] = &[
     "/var/lib/apt",
 ];
 
-/// A step of every kind that changes something.
+/// A step of every kind that changes something and needs no other server than the host itself has.
 const EVERY_KIND: &str = r#"hosts: all
 steps:
   - {id: file, file: {path: /etc/one, content: "x\n"}}
@@ -34,10 +34,16 @@ steps:
   - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
   - {id: key, authorized_key: {user: root, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b"}}
   - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
+  - {id: module, kernel_module: {name: dccp}}
+  - {id: sudo, sudo_rule: {name: ops, user: admin, commands: [/usr/bin/id], password: false}}
+  - {id: wheel, pam: {service: su, type: auth, control: required, module: pam_wheel.so, args: [use_uid], position: {after: pam_rootok.so}}}
+  - {id: firewall, firewall: {allow: [{port: 22}]}}
+  - {id: blocked, blocklist: {name: hand, addresses: [192.0.2.0/24]}}
+  - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
 "#;
-const CHANGES: usize = 13;
+const CHANGES: usize = 19;
 /// Those that touch the way in.
-const GUARDED: usize = 2;
+const GUARDED: usize = 4;
 
 fn write(fleet: &Fleet, name: &str, text: &str) -> String {
     let path = fleet.0.dir().join(name);
@@ -64,6 +70,9 @@ fn newest(fleet: &Fleet, host: &str) -> String {
 #[test]
 fn a_controller_that_dies_at_any_point_loses_nothing() {
     let fleet = Fleet::up(4);
+    for host in &fleet.0.hosts {
+        fleet.inside(&host.name, "touch /srv/open && chmod 666 /srv/open");
+    }
     let book = write(&fleet, "every.yml", EVERY_KIND);
     let mut points: Vec<String> = ["before-lease:1", "leased:1", "before-release:1"].map(ToOwned::to_owned).into();
     for n in 1..=CHANGES {
@@ -82,7 +91,8 @@ fn a_controller_that_dies_at_any_point_loses_nothing() {
             scope.spawn(move || {
                 let picture = || contents(&fleet.root(host), OURS);
                 let where_to = ["-i", inventory, "-l", host];
-                let before = picture();
+                let rules = || fleet.inside(host, "nft -s list ruleset").out;
+                let before = (picture(), rules());
                 loop {
                     let Some(point) = next.lock().unwrap().next() else { break };
                     let check = || -> Result<(), String> {
@@ -109,7 +119,10 @@ fn a_controller_that_dies_at_any_point_loses_nothing() {
                         if run.code != 0 {
                             return Err(told("rollback", run));
                         }
-                        let left = differences(&before, &picture());
+                        let left = differences(&before.0, &picture());
+                        if rules() != before.1 {
+                            return Err(told("the packet filter is another", run));
+                        }
                         if left.is_empty() { Ok(()) } else { Err(told(&format!("left {left:?}"), run)) }
                     };
                     if let Err(why) = check() {
