@@ -4,7 +4,7 @@ use super::{Scope, say_error};
 use crate::expr;
 use crate::fault::{Fault, Faults, Place, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
-use crate::plan::{Options, Plan, compile, neighbours, wanted_steps};
+use crate::plan::{Options, Plan, compile, wanted_steps};
 use crate::playbook::{self, Playbook};
 use crate::report::fault::warning;
 use crate::yaml;
@@ -73,8 +73,7 @@ fn made(scope: &Scope, closed: bool) -> Result<Plan, Faults> {
         let whole = faults.is_empty();
         faults.extend(names(&playbooks, &inventory, &options));
         match if whole { compile(&playbooks, &inventory, &options).map(Some) } else { Ok(None) } {
-            Ok(Some(mut plan)) if faults.is_empty() => {
-                plan.neighbours = neighbours(&inventory, &options.extra);
+            Ok(Some(plan)) if faults.is_empty() => {
                 plan.notes.iter().for_each(|note| say_error(&warning(note)));
                 return Ok(plan);
             }

@@ -33,12 +33,13 @@ pub struct Resume {
 
 impl Resume {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
-        let record = Store::open()?.run(&self.run)?;
+        let store = Store::open()?;
+        let record = store.run(&self.run)?;
         if record.mode != "apply" {
             let what = format!("run `{}` was a {}, which leaves nothing to go on with", record.id, record.mode);
             return Err(Fault::new(what).hint("`steadfast runs` lists all").into());
         }
-        let work = Store::open()?.work(&record)?;
+        let work = store.work(&record)?;
         if !record.call.extra_vars.is_empty() && self.extra_vars.is_empty() {
             let names = record.call.extra_vars.join(" ");
             let fault = Fault::new(format!("run `{}` had extra variables, whose values are not kept", record.id));

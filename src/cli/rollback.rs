@@ -47,9 +47,8 @@ pub struct Rollback {
 impl Rollback {
     pub fn run(mut self, told: Told) -> Result<u8, Faults> {
         let (user, private_key) = (self.way.user.take(), self.way.private_key.take());
-        let mut passed = Vec::new();
+        let (store, mut passed) = (Store::open()?, Vec::new());
         loop {
-            let store = Store::open()?;
             let record = store.to_take_back(&self.run, &passed)?;
             self.way.user = user.clone().or(record.call.user.clone());
             self.way.private_key = private_key.clone().or(record.call.private_key.clone());
@@ -77,30 +76,35 @@ impl Rollback {
         }
         let sources = if self.inventory.is_empty() { record.call.inventory.clone() } else { self.inventory.clone() };
         let inventory = load::inventory(&sources, &[])?;
-        let mut names: BTreeSet<String> = work.hosts();
+        let mut names = work.hosts();
         if let Some(limit) = &self.limit {
             let within: BTreeSet<String> = inventory.select(limit)?.into_iter().map(|host| host.name.clone()).collect();
             names.retain(|name| within.contains(name));
         }
         let hosts = hosts_of(&inventory, &names);
-        let gone: Vec<String> =
-            names.iter().filter(|name| !hosts.iter().any(|host| host.name == **name)).cloned().collect();
+        if hosts.is_empty() {
+            let all: Vec<String> = work.hosts().into_iter().collect();
+            let fault = Fault::new(format!("no host of run `{}` is left", record.id));
+            return Err(fault.hint(format!("it took place on: {}", all.join(", "))).into());
+        }
+        let gone: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| hosts.iter().all(|host| host.name != *name)).collect();
         if !gone.is_empty() {
             say_error(&format!("not in the inventory, and left as they are: {}", gone.join(", ")));
         }
         // A host that its own inventory forgot has nothing left that could be taken back.
-        let counts = |name: &&String| self.inventory.is_empty() || !gone.contains(name);
+        let counts = |name: &&String| self.inventory.is_empty() || !gone.contains(&name.as_str());
         let whole: Vec<String> = names.iter().filter(counts).cloned().collect();
-        if hosts.is_empty() {
-            let fault = Fault::new(format!("no host of run `{}` is left", record.id));
-            return Err(fault
-                .hint(format!("it took place on: {}", work.hosts().into_iter().collect::<Vec<_>>().join(", ")))
-                .into());
-        }
         self.way.wait_for_hosts();
         session::block_on(async {
-            let runs = work.names();
-            let takes_back = TakesBack { runs: runs.clone(), hosts: whole, whole: self.step.is_empty() };
+            let what = Back {
+                run: record.id.clone(),
+                work: work.names(),
+                steps: self.step.clone(),
+                force: self.force,
+                become_root: work.parts.iter().any(|part| part.call.as_root),
+            };
+            let takes_back = TakesBack { runs: what.work.clone(), hosts: whole, whole: self.step.is_empty() };
             let call = Call {
                 inventory: sources,
                 limit: self.limit.clone(),
@@ -110,10 +114,8 @@ impl Rollback {
             };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
             session.over = work.over;
-            let as_root = work.parts.iter().any(|part| part.call.as_root);
-            let first = runs.iter().min().unwrap_or(&record.id);
-            let journals = session.journals(&hosts, first, as_root).await?;
-            let entries = || journals.iter().flatten().flatten().filter(|entry| runs.contains(&entry.run));
+            let journals = session.journals(&hosts, what.first(), what.become_root).await?;
+            let entries = || journals.iter().flatten().flatten().filter(|entry| what.work.contains(&entry.run));
             if entries().next().is_none() && journals.iter().all(Result::is_ok) {
                 return Ok(None);
             }
@@ -122,16 +124,7 @@ impl Rollback {
                 let fault = Fault::new(format!("run `{}` changed nothing by a step `{step}`", record.id));
                 return Err(fault.nearest(step, steps).into());
             }
-            let what = Back {
-                run: record.id.clone(),
-                work: runs.clone(),
-                steps: self.step.clone(),
-                force: self.force,
-                become_root: as_root,
-            };
-            let mut plan = back(hosts, &journals, &what);
-            plan.neighbours = neighbours(&inventory, &Scope::default());
-            let plan = Arc::new(plan);
+            let plan = Arc::new(back(hosts, neighbours(&inventory, &Scope::default()), &journals, &what));
             let exit = match (self.check, self.yes) {
                 (true, _) => session.look(&plan, Mode::Plan).await?.1,
                 (_, true) => session.apply(&plan, Mode::Rollback, None).await?,

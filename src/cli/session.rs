@@ -126,25 +126,20 @@ impl<'a> Session<'a> {
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
         let work: Vec<String> = self.work.iter().cloned().chain([run.clone()]).collect();
-        let first = work.iter().min().unwrap_or(&run);
-        let journals = self.journals(&hosts, first, become_root).await?;
-        let runs = work.clone();
         let what = Back { run, work, steps: vec![], force: false, become_root };
-        let mut back = back(hosts, &journals, &what);
+        let journals = self.journals(&hosts, what.first(), become_root).await?;
+        let back = Arc::new(back(hosts, plan.neighbours.clone(), &journals, &what));
         if back.tasks.is_empty() {
             return Ok(exit);
         }
-        back.neighbours = plan.neighbours.clone();
-        let back = Arc::new(back);
         let work = async |run: &Arc<Run>| {
             run.apply(None).await;
             Decisions::new()
         };
         // The report that is wanted is the apply's, which tells that it was taken back.
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let names = hosts_of(&back);
         let call = Call {
-            takes_back: Some(TakesBack { runs, hosts: names, whole: true }),
+            takes_back: Some(TakesBack { runs: what.work, hosts: back.host_names(), whole: true }),
             resumes: None,
             ..self.call.clone()
         };
@@ -333,7 +328,7 @@ impl<'a> Session<'a> {
     fn remember(&self, run: &Run, mode: Mode, call: &Call) -> Result<Option<Store>, Faults> {
         let plan = &run.plan;
         let call = Call {
-            hosts: hosts_of(plan),
+            hosts: plan.host_names(),
             as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
             process: crate::store::process(),
             ..call.clone()
@@ -348,11 +343,6 @@ impl<'a> Session<'a> {
             Err(fault) => Err(fault.into()),
         }
     }
-}
-
-/// The names of a plan's hosts.
-fn hosts_of(plan: &Graph) -> Vec<String> {
-    plan.hosts.iter().map(|host| host.name.clone()).collect()
 }
 
 /// Milliseconds since 1970.

@@ -36,17 +36,19 @@ pub async fn configuration(login: &Login, settings: &Settings) -> Result<String,
     Ok(String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout).into_owned())
 }
 
+/// What ssh said of one of its words; none is none.
+pub(super) fn value<'a>(said: &'a str, key: &str) -> Option<&'a str> {
+    let mut lines = said.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(word, _)| *word == key).map(|(_, value)| value.trim()).filter(|value| *value != "none")
+}
+
 fn direct(said: &str) -> Result<String, String> {
-    let value = |key: &str| {
-        let mut lines = said.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(word, _)| *word == key).map(|(_, value)| value).filter(|value| *value != "none")
-    };
-    if value("proxyjump").or_else(|| value("proxycommand")).is_some() {
+    if value(said, "proxyjump").or_else(|| value(said, "proxycommand")).is_some() {
         return Err(
             "it is reached through another host, so what it shows to the outside cannot be seen from here".into()
         );
     }
-    value("hostname").map(ToOwned::to_owned).ok_or_else(|| "ssh does not tell where the host is".into())
+    value(said, "hostname").map(ToOwned::to_owned).ok_or_else(|| "ssh does not tell where the host is".into())
 }
 
 #[cfg(test)]

@@ -62,14 +62,18 @@ async fn asked(login: &Login, to: Option<&Route>, settings: &Settings, runtime: 
     };
     master.close(true).await;
     let said = said?;
-    if if to.is_some() { said.starts_with(b"SSH-") } else { said.trim_ascii() == word.as_bytes() } {
+    let passed = match to {
+        Some(_) => said.starts_with(b"SSH-"),
+        None => said.trim_ascii() == word.as_bytes(),
+    };
+    if passed {
         return Ok(());
     }
     let log = show(fs::read(&log).unwrap_or_default().trim_ascii(), 600);
-    if log.is_empty() && to.is_some() {
-        return Err(other("nothing came through it".into()));
-    }
     if log.is_empty() {
+        if to.is_some() {
+            return Err(other("nothing came through it".into()));
+        }
         return Err(other(format!("the shell of the login did not answer as asked: {}", show(said.trim_ascii(), 100))));
     }
     Err(classify(&log, ""))

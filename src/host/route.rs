@@ -33,10 +33,7 @@ pub async fn route(login: &Login, settings: &Settings) -> Result<Route, String> 
 }
 
 fn read(said: &str) -> Option<Route> {
-    let value = |key: &str| {
-        let mut lines = said.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(word, _)| *word == key).map(|(_, value)| value.trim()).filter(|value| *value != "none")
-    };
+    let value = |key: &str| outside::value(said, key);
     let program = value("proxycommand").map(ToOwned::to_owned);
     let words = match (value("proxyjump"), &program) {
         (Some(jump), _) => jump.split(',').collect(),

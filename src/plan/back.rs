@@ -24,12 +24,23 @@ pub struct Back {
     pub become_root: bool,
 }
 
+impl Back {
+    /// The oldest of the runs: from it on the journals are read.
+    pub fn first(&self) -> &str {
+        self.work.iter().min().unwrap_or(&self.run)
+    }
+}
+
 /// The plan that takes a run back on these hosts, each with its journal from that run on; a host whose journal could not
 /// be read has one task that is unknown, for nobody can say that there is nothing to take back.
-pub fn back(hosts: Vec<Host>, journals: &[Result<Vec<JournalEntry>, Loss>], what: &Back) -> Plan {
+pub fn back(
+    hosts: Vec<Host>,
+    neighbours: Vec<Host>,
+    journals: &[Result<Vec<JournalEntry>, Loss>],
+    what: &Back,
+) -> Plan {
     let graph = Graph::new(0);
-    let mut plan =
-        Plan { hosts, plays: vec![], tasks: vec![], graph, order: vec![], neighbours: vec![], notes: vec![] };
+    let mut plan = Plan { hosts, plays: vec![], tasks: vec![], graph, order: vec![], neighbours, notes: vec![] };
     let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
     for (host, journal) in journals.iter().enumerate() {
         let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
@@ -300,7 +311,7 @@ mod tests {
     fn a_journal_that_nobody_read_is_not_an_empty_one() {
         let what = Back { run: "r".into(), work: vec!["r".into()], steps: vec![], force: false, become_root: true };
         let lost = Loss { kind: LossKind::Lost, why: "gone".into() };
-        let plan = back(vec![], &[Err(lost), Ok(vec![])], &what);
+        let plan = back(vec![], vec![], &[Err(lost), Ok(vec![])], &what);
         assert_eq!(plan.tasks.len(), 1);
         let decision = match &plan.tasks[0].body {
             Body::Made(made) => Some(decide(made, &Facts::default(), None)),

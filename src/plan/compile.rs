@@ -108,6 +108,7 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
     if let Some(faults) = Faults::some(faults) {
         return Err(faults);
     }
+    plan.neighbours = neighbours(inventory, &options.extra);
     plan.notes = waived.notes(playbooks);
     plan.notes.extend(night::doubts(&plan));
     plan.tasks.sort_by_key(|task| (task.host, task.play));

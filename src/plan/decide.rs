@@ -243,7 +243,10 @@ pub fn judge(
             }
             (Ok(turn), ..) => {
                 let now = decide_turn(&turn, facts, taint.of(graph, *task));
-                let now = kept.as_ref().map_or(now.clone(), |kept| measured(&turn, facts, now, kept));
+                let now = match &kept {
+                    Some(kept) => measured(&turn, facts, now, kept),
+                    None => now,
+                };
                 let will = |one: &Made| Some((*task, one.kind.keeps(facts)?));
                 if let (Turn::Made(made), Decision::InSync) = (&turn, &now) {
                     kept = made.iter().find_map(will).or(kept.take());

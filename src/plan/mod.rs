@@ -120,6 +120,11 @@ pub enum Why {
 }
 
 impl Plan {
+    /// The names of its hosts, in order.
+    pub fn host_names(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.name.clone()).collect()
+    }
+
     /// `host/step`.
     pub fn name(&self, task: usize) -> String {
         let task = &self.tasks[task];

@@ -203,7 +203,7 @@ impl Run {
             } else {
                 String::new()
             },
-            hosts: self.plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            hosts: self.plan.host_names(),
             playbooks: self.plan.plays.iter().map(|play| play.file.clone()).collect(),
             steps: steps.len(),
             tasks: self.plan.tasks.len(),

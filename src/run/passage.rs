@@ -3,10 +3,8 @@
 use super::guard::{Open, SETTLING};
 use super::site::Site;
 use crate::event::What;
-use crate::fact::Milestone;
-use crate::host::{Lines, Login, Loss, Route};
+use crate::host::{Lines, Login, Loss, LossKind, Route};
 use crate::plan::Host;
-use crate::playbook::Made;
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
@@ -89,8 +87,7 @@ impl Site {
     /// Whether a task is there to shut others out: a host that is contained leads nowhere, and who goes through it with a key
     /// that goes is refused.
     pub(super) fn shuts_out(&self, task: usize) -> bool {
-        let meant = |one: &Made| matches!(one.kind.milestone(), Some(Milestone::Contained | Milestone::Rotated));
-        self.made(task).iter().any(meant)
+        self.made(task).iter().any(|one| one.kind.shuts_out())
     }
 
     /// The ways through this host that are open now, before it is changed; for a change of files that no sshd has read
@@ -139,9 +136,9 @@ impl Site {
         while !left.is_empty() {
             let tries = left.iter().map(|way| async move {
                 let passes = self.run.opener.passes(&way.passage);
-                tokio::time::timeout(patience, passes).await.unwrap_or_else(|_| {
-                    Err(Loss { kind: crate::host::LossKind::ConnectTimeout, why: "no answer".into() })
-                })
+                tokio::time::timeout(patience, passes)
+                    .await
+                    .unwrap_or_else(|_| Err(Loss { kind: LossKind::ConnectTimeout, why: "no answer".into() }))
             });
             let mut why = None;
             let mut still = Vec::new();
@@ -169,6 +166,6 @@ impl Site {
             }
         }));
         let tried = tried.await.into_iter().collect::<Result<Vec<()>, String>>();
-        tried.map(|_| ()).map_err(|why| format!("after the next start of sshd {why}"))
+        tried.map(drop).map_err(|why| format!("after the next start of sshd {why}"))
     }
 }

@@ -18,8 +18,9 @@ impl Work<'_> {
         let plan = Arc::clone(&self.shared.run.plan);
         let shuts = site.shuts_out(task);
         let fits = |open: &Open| {
-            let ways = !shuts || open.ways.is_empty();
-            ways && open.has_time() && open.members.iter().all(|m| plan.becomes_root(m.task) == plan.becomes_root(task))
+            // Where one is proven by the ways through the host and the other cuts them, each has a guard of its own.
+            let alike = |task: usize| (plan.becomes_root(task), site.shuts_out(task));
+            open.has_time() && open.members.iter().all(|member| alike(member.task) == alike(task))
         };
         if self.open.as_ref().is_some_and(|open| !fits(open)) {
             self.prove(site).await?;

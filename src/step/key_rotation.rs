@@ -376,6 +376,10 @@ impl Kind for KeyRotation {
         Some(Milestone::Rotated)
     }
 
+    fn shuts_out(&self) -> bool {
+        true
+    }
+
     fn rotates(&self) -> bool {
         true
     }

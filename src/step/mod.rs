@@ -132,6 +132,11 @@ pub trait Kind: Debug + Send + Sync {
         false
     }
 
+    /// Whether it is there to shut others out: then it is no harm that nobody gets through this host to another any more.
+    fn shuts_out(&self) -> bool {
+        false
+    }
+
     /// Until when what it replaces is trusted beside the new one, in milliseconds since 1970, where that is not over.
     fn trusts_until(&self, _: &Facts) -> Option<u64> {
         None

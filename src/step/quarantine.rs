@@ -365,6 +365,10 @@ impl Kind for Quarantine {
         Some(if self.contains() { Milestone::Contained } else { Milestone::Released })
     }
 
+    fn shuts_out(&self) -> bool {
+        self.contains()
+    }
+
     fn passing(&self) -> bool {
         self.contains()
     }

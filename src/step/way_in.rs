@@ -111,11 +111,7 @@ pub fn is_way_in(path: &str) -> bool {
 pub fn is_known_way_in(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     let key = path.split('/').any(|part| part == ".ssh" || part.starts_with("authorized_keys"));
-    // What an application keeps right under a mount is data, and no home.
-    let data = ["/opt/", "/mnt/", "/media/", "/var/lib/"].iter().any(|dir| {
-        path.strip_prefix(dir).is_some_and(|rest| !rest.trim_end_matches('/').contains('/') && !rest.starts_with('.'))
-    });
-    is_way_in(path) && !data && (key || matches!(first, "bin" | "sbin" | "lib" | "lib64") || SYSTEM.contains(&first))
+    is_way_in(path) && (key || matches!(first, "bin" | "sbin" | "lib" | "lib64") || SYSTEM.contains(&first))
 }
 
 /// Directories of homes: where users have theirs, and where accounts of services that people log in to do.
