@@ -77,7 +77,8 @@ fn what_is_swept_and_shut_stays_so_and_goes_back() {
             r#"mkdir -p /srv/open; chmod 777 /srv/open; cd /srv; n=$(printf 'a\nb $(touch PWNED)'); echo x >"$n"; echo x >-rf; chmod 666 "./$n" ./-rf
             echo x >left; chown 4242:4243 left; cp /bin/true /usr/local/bin/planted; chmod 6755 /usr/local/bin/planted
             printf '[Service]\nExecStart=/bin/sleep 1d\n[Install]\nWantedBy=multi-user.target\n' >/usr/lib/systemd/system/odd.service
-            systemctl daemon-reload; systemctl enable -q --now odd"#,
+            systemctl daemon-reload; systemctl enable -q --now odd
+            systemd-run -q sh -c 'cd /run; while :; do mkdir -p come/and/go; touch come/and/x; rm -rf come; done'"#,
         );
         assert_eq!(scene.code, 0, "{}", scene.err);
         let look = "find /srv /usr/local/bin -printf '%m %U:%G %p\\n' | sort; systemctl is-enabled odd; systemctl is-active odd; \

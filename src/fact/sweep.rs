@@ -107,7 +107,7 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     // A file system of its own below one of them begins deeper.
     let left_out: Vec<String> = LEFT_OUT.iter().map(|path| format!("-path '{path}' -o -path '{path}/*'")).collect();
     // A mount that shows a part of what another one shows as well is walked once. `/.` says that the walk came to its
-    // end, `/..` that it took too long, `/./.` that it could not look everywhere.
+    // end, `/..` that it took too long. What was gone before the walk came to it is no lack; other errors are.
     let script = format!(
         r#"if [ "$u" != 0 ]; then r={NEEDS_ROOT}; else set --; set -f; d=
 while read -r x x v o at x y; do y=${{y#*- }}
@@ -117,8 +117,9 @@ case $at in *\\*) printf 'x %s//\n' "$at"; continue;; esac
 k=; for e in $d; do case $v:${{o%/}}/ in "$e"*) k=1; break;; esac; done; [ -z "$k" ] || continue
 d="$d $v:${{o%/}}/"; set -- "$@" "$at"; done </proc/self/mountinfo
 set +f; i=; ! command -v ionice >/dev/null || i='ionice -c 3'; g=; find --version >/dev/null && g=-ignore_readdir_race
-{{ timeout {LONGEST} $i nice -n 19 find "$@" $g -xdev \( {} \) -prune -o \( {} \) -print0
-case $? in 0) printf '/.\0';; 124 | 143) printf '/..\0';; *) printf '/./.\0';; esac; }} | head -c {NAMES} | xargs -0 stat -c '{FORMAT}' --
+{{ e=$({{ {{ timeout {LONGEST} $i nice -n 19 find "$@" $g -xdev \( {} \) -prune -o \( {} \) -print0 2>&3
+case $? in 0 | 1) printf '/.\0';; 124 | 143) printf '/..\0';; esac; }} | head -c {NAMES} | xargs -0 stat -c '{FORMAT}' -- >&4; }} 3>&1 | grep -v ': No such file or directory$' | head -n 1 | head -c 300); }} 4>&1
+[ -z "$e" ] || printf 'e %s//\n' "$e"
 r=0; fi
 c $r"#,
         left_out.join(" -o "),
@@ -157,11 +158,14 @@ fn parse(mut rest: &[u8]) -> Result<Found, String> {
             passed_over = Some(format!("{} was not looked into, for its name", super::read::lossy(path)));
             continue;
         }
+        if let Some(error) = record.strip_prefix(b"e ") {
+            passed_over = Some(format!("not everything could be looked at: {}", super::read::lossy(error)));
+            continue;
+        }
         let (path, entry) = entry(record).ok_or_else(malformed)?;
         match path {
             b"/." => found.lack = None,
             b"/.." => found.lack = Some(format!("looking everywhere takes longer than {LONGEST} s")),
-            b"/./." => found.lack = Some("not everything could be looked at".into()),
             path => {
                 let doubt = std::str::from_utf8(path).is_err().then(|| "its name is not UTF-8".to_owned());
                 found.entries.push(Entry { doubt, ..entry });
@@ -189,6 +193,8 @@ mod tests {
         assert_eq!(of(Sought::WritableFiles), ["/srv/a\nb"]);
         assert_eq!((of(Sought::Setuid), of(Sought::Unowned)), (vec!["/usr/bin/su"], vec!["/srv/x y"]));
         assert_eq!(of(Sought::OpenDirectories), ["/srv/x y"]);
+        let hidden = parse(&[text, &b"e find: '/srv/y': Permission denied//\n"[..]].concat()).unwrap();
+        assert_eq!((hidden.entries.len(), hidden.lack.unwrap().contains("/srv/y")), (3, true));
         let cut = parse(&text[..text.len() - 29]).unwrap();
         assert!(cut.lack.is_some());
     }

@@ -6,6 +6,8 @@ use crate::event::What;
 use crate::host::{Lines, Login, Loss, LossKind, Route};
 use crate::plan::Host;
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -26,8 +28,9 @@ pub struct Way {
     pub files: bool,
 }
 
-/// No more than so many of those behind one gate are tried.
-const MOST: usize = 8;
+/// So many of those behind one gate are tried at a time, until one answers, and no more than so many in all.
+const SOME: usize = 8;
+const MOST: usize = 64;
 /// How many hosts ssh is asked about at the same time.
 const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -51,7 +54,7 @@ impl Routes {
         let through = |passage: &&Passage| {
             passage.host.name != host.name && passage.gates.iter().any(|gate| names.contains(&Some(gate.as_str())))
         };
-        known.iter().filter(through).take(MOST).cloned().collect()
+        known.iter().filter(through).cloned().collect()
     }
 }
 
@@ -71,16 +74,21 @@ async fn routes(lines: &Lines, all: &[Host], login: impl Fn(&Host) -> Login) -> 
         async move { Some((host, ask(login.clone()).await?, login)) }
     }))
     .await;
-    // A gate may be another name for a host.
-    let called = found.iter().flatten().map(|(host, route, login)| {
-        let gates = route.gates.iter().map(|gate| ask(Login { address: gate.clone(), ..login.clone() }));
-        async move {
-            let also = join_all(gates).await.into_iter().flatten().map(|gate| gate.address);
-            let gates = route.gates.iter().cloned().chain(also).collect();
-            Passage { host: (*host).clone(), route: route.clone(), gates }
-        }
+    let found: Vec<(&Host, Route, Login)> = found.into_iter().flatten().collect();
+    // A gate may be another name for a host; many hosts have the same.
+    let gates: BTreeMap<&str, &Login> =
+        found.iter().flat_map(|(_, route, login)| route.gates.iter().map(move |gate| (gate.as_str(), login))).collect();
+    let called = gates.into_iter().map(|(gate, login)| {
+        let asked = ask(Login { address: gate.to_owned(), ..login.clone() });
+        async move { Some((gate, asked.await?.address)) }
     });
-    join_all(called).await
+    let called: BTreeMap<&str, String> = join_all(called).await.into_iter().flatten().collect();
+    let passage = |(host, route, _): &(&Host, Route, Login)| {
+        let also = route.gates.iter().filter_map(|gate| called.get(gate.as_str()));
+        let gates = route.gates.iter().chain(also).cloned().collect();
+        Passage { host: (*host).clone(), route: route.clone(), gates }
+    };
+    found.iter().map(passage).collect()
 }
 
 impl Site {
@@ -91,23 +99,39 @@ impl Site {
     }
 
     /// The ways through this host that are open now, before it is changed; for a change of files that no sshd has read
-    /// yet, by these as well.
-    pub(super) async fn ways(&self, task: usize, files: bool) -> Vec<Way> {
-        let (opener, host) = (&self.run.opener, &self.run.plan.hosts[self.host]);
-        if self.run.plan.neighbours.len() < 2 {
+    /// yet, by these as well. Who did not answer once is not asked again: it costs the whole patience each time.
+    pub(super) async fn ways(&mut self, task: usize, files: bool) -> Vec<Way> {
+        let run = Arc::clone(&self.run);
+        let host = &run.plan.hosts[self.host];
+        if run.plan.neighbours.len() < 2 {
             return vec![];
         }
-        let behind = opener.behind(host, &self.run.plan.neighbours).await;
-        let tried = join_all(behind.iter().map(|passage| opener.passes(passage))).await;
-        let open: Vec<Way> = behind
-            .iter()
-            .zip(&tried)
-            .filter(|(_, tried)| tried.is_ok())
-            .map(|(passage, _)| Way { passage: passage.clone(), files: false })
-            .collect();
-        if let (true, Some(Err(loss))) = (open.is_empty(), tried.first()) {
-            let text = format!("none of those behind it answers now, so the way through it is not proven: {loss}");
-            self.run.voice.say(What::Note { host: self.name(), text });
+        let mut behind = run.opener.behind(host, &run.plan.neighbours).await;
+        behind.retain(|passage| !self.silent.contains(&passage.host.name));
+        let (mut open, mut lost, mut tried) = (Vec::new(), None, 0);
+        for some in behind[..behind.len().min(MOST)].chunks(SOME) {
+            let answers = join_all(some.iter().map(|passage| run.opener.passes(passage))).await;
+            tried += some.len();
+            for (passage, answer) in some.iter().zip(answers) {
+                match answer {
+                    Ok(()) => open.push(Way { passage: passage.clone(), files: false }),
+                    Err(loss) => {
+                        self.silent.insert(passage.host.name.clone());
+                        lost.get_or_insert(loss);
+                    }
+                }
+            }
+            if !open.is_empty() {
+                break;
+            }
+        }
+        if let (true, Some(loss)) = (open.is_empty(), lost) {
+            let whom = match behind.len() {
+                all if all == tried => format!("the {all}"),
+                all => format!("the first {tried} of {all}"),
+            };
+            let text = format!("none of {whom} behind it answers now, so the way through it is not proven: {loss}");
+            run.voice.say(What::Note { host: self.name(), text });
         }
         if files { self.ways_by_files(task, open).await } else { open }
     }
@@ -129,7 +153,8 @@ impl Site {
 
     /// Whoever was reached through this host before the change is still.
     pub(super) async fn proves_ways(&self, open: &Open) -> Result<(), String> {
-        let told = |way: &Way, loss: &Loss| format!("{} behind it is cut off: {loss}", way.passage.host.name);
+        let told =
+            |way: &Way, loss: &Loss| format!("{} behind it is not reached any more: {loss}", way.passage.host.name);
         let patience = SETTLING.min(Duration::from_secs(open.guard.seconds / 4));
         let began = Instant::now();
         let mut left: Vec<&Way> = open.ways.iter().collect();

@@ -40,6 +40,8 @@ pub struct Site {
     pub(super) proof: Option<(String, PublicKey)>,
     /// The key that the host must show before a change of its keys stands.
     pub(super) shows: Option<PublicKey>,
+    /// The hosts behind it that did not answer through it.
+    pub(super) silent: BTreeSet<String>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -68,6 +70,7 @@ impl Site {
             told_first: false,
             reborn: false,
             shows: None,
+            silent: BTreeSet::new(),
             seen: false,
         }
     }
