@@ -296,3 +296,37 @@ fn what_nothing_runs_without_is_not_taken_away() {
     let left = fleet.inside("h1", "systemctl is-active ssh && test -x /bin/sh && sha256sum </dev/null");
     assert_eq!(left.code, 0, "{}{}", left.out, left.err);
 }
+
+#[test]
+fn changes_that_follow_each_other_are_proven_by_one_login() {
+    let fleet = Fleet::up(1);
+    let logins = || fleet.inside("h1", "journalctl -q | grep -c 'Accepted publickey'").out.trim().parse::<i32>().unwrap();
+    let apply = |steps: &str| {
+        let book = fleet.0.dir().join("shared.yml");
+        std::fs::write(&book, format!("hosts: h1\nsteps:\n{steps}")).unwrap();
+        let before = logins();
+        let run = fleet.steadfast(&["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory()]);
+        assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+        logins() - before
+    };
+    let one = apply("- sshd: {MaxAuthTries: 5}\n");
+    // What is left, or is so already, does not come between; what is told only once another is done belongs to them.
+    let many = apply(
+        "- sshd: {MaxAuthTries: 4}
+- {id: left, when: exists('/nowhere'), file: {path: /etc/left, content: x}}
+- {id: so, file: {path: /etc/passwd, mode: \"0644\"}}
+- {id: one, user: {name: games, shell: /usr/sbin/nologin, locked: true}}
+- {id: two, needs: [one], command: {access: true, check: test -e /etc/two, run: touch /etc/two, undo: rm -f /etc/two}}
+- {id: three, needs: [two], file: {path: /root, mode: \"0750\"}}
+",
+    );
+    assert_eq!(many, one);
+    // Something else between them has the first proven before it, and the second after.
+    let apart = apply(
+        "- sshd: {MaxAuthTries: 3}
+- {id: other, file: {path: /etc/other, content: x}}
+- {id: three, file: {path: /root, mode: \"0700\"}}
+",
+    );
+    assert!(apart > one, "{apart} logins");
+}

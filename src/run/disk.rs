@@ -210,7 +210,7 @@ impl Work<'_> {
         mut word: WayBack,
     ) -> Result<(), String> {
         (self.touched, self.acted) = (true, Some(task));
-        site.drop_lines().await;
+        site.close().await;
         site.leased = None;
         let stages = [
             (Stage::Stopping, Some(Act::Stop), "its machine is stopped", "cannot be stopped"),
@@ -307,7 +307,7 @@ impl Site {
         let until = Instant::now() + patience;
         let mut pause = SHORTEST;
         loop {
-            self.drop_lines().await;
+            self.close().await;
             let loss = match self.boot(task).await {
                 Ok(boot) if !boot.is_empty() => return Ok(boot),
                 Ok(_) => Loss { kind: LossKind::Other, why: "it does not say which boot it is".into() },

@@ -77,7 +77,7 @@ impl Site {
         if self.door == self.run.plan.hosts[self.host].connection.port {
             return Ok(());
         }
-        self.drop_lines().await;
+        self.close().await;
         self.line(task).await?;
         self.say_moved();
         Ok(())

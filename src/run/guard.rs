@@ -77,7 +77,7 @@ pub async fn conclude(
         },
         Some(Ok(why)) => why,
         Some(Err(loss)) => {
-            site.drop_lines().await;
+            site.close().await;
             format!("the line was lost: {loss}")
         }
     };
@@ -186,7 +186,7 @@ async fn verify(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
         let told = format!("{why}; it was taken back, and still no new login: {loss}");
         (loss, Outcome::Unknown { why: told })
     };
-    site.drop_lines().await;
+    site.close().await;
     let mut line: Result<Arc<dyn Target>, Loss> = site.fresh(task).await;
     for _ in 0..20 {
         match &line {

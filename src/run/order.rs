@@ -112,7 +112,7 @@ impl Work<'_> {
         for order in &all {
             let outcome = self.carry(site, task, order, others.clone(), guarded).await;
             if outcome != Outcome::Changed {
-                site.drop_lines().await;
+                site.close().await;
                 return Ok((outcome, rows.to_vec()));
             }
         }

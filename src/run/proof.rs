@@ -99,7 +99,8 @@ impl Work<'_> {
             plan.graph.before(task).iter().any(|(before, _)| plan.tasks[*before].host != plan.tasks[task].host)
         };
         next.is_some_and(|next| {
-            site.guarded(next).is_some() && matches!(first.get(&next), Some(Decision::Drift(_))) && !on_others(next)
+            let acts = matches!(first.get(&next), Some(Decision::Drift(_) | Decision::Pending { .. }));
+            site.guarded(next).is_some() && acts && !on_others(next)
         })
     }
 }

@@ -171,7 +171,7 @@ impl Work<'_> {
                 }
                 fail::point("key-current");
                 // From here on all lines come by the new key.
-                site.drop_lines().await;
+                site.close().await;
                 Ok(Next::Go)
             }
             KeyTurn::Remove { old, stays } => {

@@ -365,11 +365,6 @@ impl Site {
             && made.iter().flat_map(|one| one.kind.claims()).any(|claim| latent(&claim))
     }
 
-    /// Lets go of the lines: the next reading opens new ones.
-    pub async fn drop_lines(&mut self) {
-        self.close().await;
-    }
-
     fn undo(&self, task: usize) -> Undo {
         let made = self.made(task);
         let mut all = made.iter().map(|one| one.kind.undo());
@@ -392,7 +387,7 @@ impl Site {
         self.run.voice.say(What::HostLost { host: self.name(), kind: loss.kind, why: loss.why.clone() });
     }
 
-    /// Ends its lines.
+    /// Lets go of its lines: the next reading opens new ones.
     pub async fn close(&mut self) {
         for (_, line) in std::mem::take(&mut self.lines) {
             line.close().await;

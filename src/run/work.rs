@@ -82,7 +82,8 @@ impl<'a> Work<'a> {
             if *self.shared.run.settings.stop.borrow() {
                 break;
             }
-            let next = self.order[at + 1..].iter().copied().find(|next| first[next] != Decision::InSync);
+            let idle = |task: &usize| matches!(first[task], Decision::InSync | Decision::Skipped(_));
+            let next = self.order[at + 1..].iter().copied().find(|next| !idle(next));
             self.turn(site, *task, next).await?;
             if !self.joins(site, next, &first) {
                 self.prove(site).await?;
