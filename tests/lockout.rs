@@ -317,7 +317,7 @@ fn changes_that_follow_each_other_are_proven_by_one_login() {
 - {id: so, file: {path: /etc/passwd, mode: \"0644\"}}
 - {id: one, user: {name: games, shell: /usr/sbin/nologin, locked: true}}
 - {id: two, needs: [one], command: {access: true, check: test -e /etc/two, run: touch /etc/two, undo: rm -f /etc/two}}
-- {id: three, needs: [two], file: {path: /root, mode: \"0750\"}}
+- {id: three, needs: [two], directory: {path: /root, mode: \"0750\"}}
 ",
     );
     assert_eq!(many, one);
@@ -325,7 +325,7 @@ fn changes_that_follow_each_other_are_proven_by_one_login() {
     let apart = apply(
         "- sshd: {MaxAuthTries: 3}
 - {id: other, file: {path: /etc/other, content: x}}
-- {id: three, file: {path: /root, mode: \"0700\"}}
+- {id: three, directory: {path: /root, mode: \"0700\"}}
 ",
     );
     assert!(apart > one, "{apart} logins");
