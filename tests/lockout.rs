@@ -300,7 +300,8 @@ fn what_nothing_runs_without_is_not_taken_away() {
 #[test]
 fn changes_that_follow_each_other_are_proven_by_one_login() {
     let fleet = Fleet::up(1);
-    let logins = || fleet.inside("h1", "journalctl -q | grep -c 'Accepted publickey'").out.trim().parse::<i32>().unwrap();
+    let logins =
+        || fleet.inside("h1", "journalctl -q | grep -c 'Accepted publickey'").out.trim().parse::<i32>().unwrap();
     let apply = |steps: &str| {
         let book = fleet.0.dir().join("shared.yml");
         std::fs::write(&book, format!("hosts: h1\nsteps:\n{steps}")).unwrap();

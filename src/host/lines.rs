@@ -157,6 +157,11 @@ impl Lines {
         super::route::route(login, &self.opener.settings).await
     }
 
+    /// For which of these logins ssh may go through another host.
+    pub async fn may_lead_through(&self, logins: &[&Login]) -> Vec<bool> {
+        super::route::may_lead_through(logins, &self.opener.settings).await
+    }
+
     /// Whether the way to a host is open up to its sshd, over connections of their own.
     ///
     /// # Errors

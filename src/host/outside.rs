@@ -3,7 +3,7 @@
 use super::lines::{Login, Settings};
 use super::ssh_config;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -24,16 +24,34 @@ pub async fn address(login: &Login, settings: &Settings) -> Result<String, Strin
 /// # Errors
 /// It cannot be asked.
 pub async fn configuration(login: &Login, settings: &Settings) -> Result<String, String> {
+    let said = ask(login, settings, &[]).await?;
+    Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
+/// All that ssh reads for a login, file by file, whether it is meant for this host or not.
+///
+/// # Errors
+/// ssh does not tell, or reads what we cannot.
+pub async fn files(login: &Login, settings: &Settings) -> Result<Vec<String>, String> {
+    let said = ask(login, settings, &["-v"]).await?;
+    let paths = String::from_utf8_lossy(&said.stderr);
+    let paths = paths.lines().filter_map(|line| line.strip_prefix("debug1: Reading configuration data "));
+    // Ours was in a file that is gone again.
+    let others = paths.map(str::trim_end).skip(1);
+    others.map(|path| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))).collect()
+}
+
+async fn ask(login: &Login, settings: &Settings, more: &[&str]) -> Result<Output, String> {
     let words = ssh_config::words(login, settings);
     let mut config = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
     config.write_all(words.config.as_bytes()).map_err(|error| error.to_string())?;
     let mut command = Command::new("ssh");
     super::bare(command.as_std_mut());
-    command.arg("-G").arg("-F").arg(config.path()).args(&words.args);
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.args(more).arg("-G").arg("-F").arg(config.path()).args(&words.args);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     let said =
         timeout(PATIENCE, command.output()).await.map_err(|_| "ssh does not tell its configuration".to_owned())?;
-    Ok(String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout).into_owned())
+    said.map_err(|error| error.to_string())
 }
 
 /// What ssh said of one of its words; none is none.

@@ -3,6 +3,7 @@
 use super::lines::{Login, Settings};
 use super::master::classify;
 use super::{Loss, LossKind, outside, show, ssh_config};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -23,6 +24,39 @@ pub struct Route {
 
 /// For what a gate must not lend a connection that stands already: it was made before the change that is to be proven.
 const ANEW: [&str; 2] = ["ControlMaster=no", "ControlPath=none"];
+
+/// For which of these logins ssh may go through another host: their words, or a file that ssh reads for them, speak of it.
+/// A fleet of a thousand is not asked about host by host where nothing does.
+pub async fn may_lead_through(logins: &[&Login], settings: &Settings) -> Vec<bool> {
+    let mut known: HashMap<String, bool> = HashMap::new();
+    let mut may = Vec::new();
+    for login in logins {
+        let words = ssh_config::words(login, settings);
+        let by_files = match known.get(&words.config) {
+            Some(known) => *known,
+            None => {
+                let files = outside::files(login, settings).await;
+                files.map_or(true, |files| files.iter().any(|text| speaks(text)))
+            }
+        };
+        known.insert(words.config, by_files);
+        may.push(by_files || words.args.iter().any(|word| is_jump(word) || speaks(word)));
+    }
+    may
+}
+
+/// `-J`, among other letters too.
+fn is_jump(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--") && word.contains('J')
+}
+
+/// Whether a way through others is named, or a further file whose name depends on the host.
+fn speaks(text: &str) -> bool {
+    text.lines().map(|line| line.trim_start().to_ascii_lowercase()).any(|line| {
+        let further = line.starts_with("include") && line.contains(['%', '$']);
+        !line.starts_with('#') && (further || line.contains("proxyjump") || line.contains("proxycommand"))
+    })
+}
 
 /// The route to a host.
 ///
@@ -118,7 +152,7 @@ pub async fn is_open(login: &Login, route: &Route, settings: &Settings, runtime:
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, anew, read};
+    use super::{Route, anew, is_jump, read, speaks};
 
     #[test]
     fn the_gates_on_a_way_are_named() {
@@ -144,5 +178,14 @@ mod tests {
         assert_eq!(anew("sh -c '/usr/bin/ssh g nc %h %p'"), quoted);
         assert_eq!(anew("nc %h %p"), "nc %h %p");
         assert_eq!(anew("/opt/ssh-way/connect %h"), "/opt/ssh-way/connect %h");
+    }
+    #[test]
+    fn what_may_lead_through_others_is_known_by_its_words() {
+        assert!(["-J", "-Jgate", "-qJ"].into_iter().all(is_jump));
+        assert!(!["--", "-i", "J", "/root/J"].into_iter().any(is_jump));
+        assert!(["ProxyJump=gate", "Host x\n\tproxycommand nc %h %p", "Include ~/%h.conf"].into_iter().all(speaks));
+        assert!(!speaks(
+            "Host *\n#   ProxyCommand ssh gate\n  HashKnownHosts yes\nInclude /etc/ssh/ssh_config.d/*.conf"
+        ));
     }
 }

@@ -35,7 +35,7 @@ const MOST: usize = 64;
 const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The routes of all hosts, once they are asked for.
+/// The routes of all hosts that are reached through others, once they are asked for.
 #[derive(Debug, Default)]
 pub struct Routes(OnceCell<Vec<Passage>>);
 
@@ -48,9 +48,12 @@ impl Routes {
         all: &[Host],
         login: impl Fn(&Host) -> Login,
     ) -> Vec<Passage> {
-        let known = self.0.get_or_init(|| routes(lines, all, login)).await;
-        let own = known.iter().find(|passage| passage.host.name == host.name).map(|own| own.route.address.as_str());
-        let names = [Some(host.name.as_str()), Some(host.connection.address.as_str()), own];
+        let known = self.0.get_or_init(|| routes(lines, all, &login)).await;
+        if known.is_empty() {
+            return vec![];
+        }
+        let own = lines.route(&login(host)).await.ok().map(|own| own.address);
+        let names = [Some(host.name.as_str()), Some(host.connection.address.as_str()), own.as_deref()];
         let through = |passage: &&Passage| {
             passage.host.name != host.name && passage.gates.iter().any(|gate| names.contains(&Some(gate.as_str())))
         };
@@ -59,6 +62,9 @@ impl Routes {
 }
 
 async fn routes(lines: &Lines, all: &[Host], login: impl Fn(&Host) -> Login) -> Vec<Passage> {
+    let all: Vec<(&Host, Login)> =
+        all.iter().filter(|host| !host.connection.local).map(|host| (host, login(host))).collect();
+    let may = lines.may_lead_through(&all.iter().map(|(_, login)| login).collect::<Vec<_>>()).await;
     let permits = Semaphore::new(AT_ONCE);
     let ask = |login: Login| {
         let permits = &permits;
@@ -67,9 +73,8 @@ async fn routes(lines: &Lines, all: &[Host], login: impl Fn(&Host) -> Login) -> 
             lines.route(&login).await.ok()
         }
     };
-    let hosts = all.iter().filter(|host| !host.connection.local);
-    let found = join_all(hosts.map(|host| {
-        let login = login(host);
+    let led = all.into_iter().zip(may).filter(|(_, may)| *may);
+    let found = join_all(led.map(|((host, login), _)| {
         let ask = &ask;
         async move { Some((host, ask(login.clone()).await?, login)) }
     }))
