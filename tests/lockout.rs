@@ -171,7 +171,7 @@ fn nobody_is_locked_out_by_anything_else() {
 
 /// Waits for something on a host.
 fn awaited(fleet: &Fleet, host: &str, script: &str) {
-    let until = Instant::now() + Duration::from_secs(90);
+    let until = Instant::now() + Duration::from_secs(240);
     while fleet.inside(host, script).code != 0 {
         if Instant::now() > until {
             let left =
@@ -244,7 +244,7 @@ fn a_way_back_that_was_broken_off_is_taken_up_again() {
 
 #[test]
 fn a_change_that_takes_longer_than_its_guard_is_waited_for() {
-    let fleet = Fleet::up(2);
+    let fleet = Fleet::up(3);
     let slow = |file: &str| {
         format!(
             "command: {{access: true, check: \"test -e {file}\", undo: \"rm -f {file}\",\n    run: \"touch /run/began; sleep 25; echo closed >{file}\"}}"
@@ -268,6 +268,24 @@ fn a_change_that_takes_longer_than_its_guard_is_waited_for() {
             let left = fleet.inside("h1", "test ! -e /etc/nologin");
             assert_eq!(left.code, 0, "it was overtaken by what it took back: {}{}", left.out, left.err);
         });
+        // What never ends is ended, and does not keep the way shut.
+        scope.spawn(|| {
+            let book = fleet.0.dir().join("h3.yml");
+            let cut = "ip link set host0 down; touch /run/began; sleep 100000";
+            let step = format!("command: {{access: true, timeout: 5, check: test -e /etc/never, run: \"{cut}\", undo: ip link set host0 up}}");
+            std::fs::write(&book, format!("hosts: h3\nsteps:\n- {step}\n")).unwrap();
+            let words = ["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory(), "--guard-timeout", "10"]
+                .map(str::to_owned);
+            let mut run = fleet.call(&words.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap();
+            awaited(&fleet, "h3", "test -e /run/began");
+            run.kill().unwrap();
+            run.wait().unwrap();
+            awaited(&fleet, "h3", "grep -qx reverted /var/lib/steadfast/guard/*/end");
+            let until = Instant::now() + Duration::from_secs(60);
+            while !fleet.lets_in("h3", &fleet.0.dir().join("id_ed25519")) {
+                assert!(Instant::now() < until, "it went back, and nobody gets in");
+            }
+        });
         // The run is there, and proves the way in once it is done.
         scope.spawn(|| {
             let words = ["apply", &book("h2", "/etc/slow"), "-y", "-i", &fleet.inventory(), "--guard-timeout", "10"]
@@ -286,6 +304,10 @@ fn what_nothing_runs_without_is_not_taken_away() {
         ("package: {name: openssh-client, state: absent}", "would go openssh-server"),
         ("file: {path: /usr/bin/dash, mode: \"0600\"}", "nobody could run"),
         ("file: {path: /usr/bin/sha256sum, state: absent}", "nothing runs"),
+        ("file: {path: /usr/bin/dash, content: \"#!/bin/false\\n\", mode: \"0755\"}", "not written over"),
+        ("file: {path: /usr/lib/x86_64-linux-gnu/libc.so.6, state: absent}", "nothing runs"),
+        ("file: {path: /usr/lib/x86_64-linux-gnu/libselinux.so.1, content: x}", "not written over"),
+        ("file: {path: /lib64, state: absent}", "nothing runs"),
     ] {
         let book = fleet.0.dir().join("needed.yml");
         std::fs::write(&book, format!("hosts: all\nsteps:\n- {step}\n")).unwrap();
@@ -330,4 +352,67 @@ fn changes_that_follow_each_other_are_proven_by_one_login() {
 ",
     );
     assert!(apart > one, "{apart} logins");
+}
+
+#[test]
+fn what_is_read_again_goes_back_with_what_it_reads() {
+    let fleet = Fleet::up(2);
+    let scene = fleet.inside(
+        "h1",
+        "mkdir -p /etc/odd; echo 'Include /etc/odd/*.conf' >/etc/ssh/sshd_config.d/odd.conf; systemctl restart ssh",
+    );
+    assert_eq!(scene.code, 0, "{}", scene.err);
+    let scene = fleet.inside(
+        "h2",
+        "mkdir -p /etc/odd; echo 'include \"/etc/odd/*.nft\"' >>/etc/nftables.conf; systemctl start nftables",
+    );
+    assert_eq!(scene.code, 0, "{}", scene.err);
+    let wall = "table inet odd {\\n chain all {\\n  type filter hook input priority 0; policy drop;\\n }\\n}\\n";
+    for (host, service, file, content) in
+        [("h1", "ssh", "/etc/odd/x.conf", "AllowGroups ops\\n"), ("h2", "nftables", "/etc/odd/x.nft", wall)]
+    {
+        let book = fleet.0.dir().join("read.yml");
+        let steps = format!(
+            "- id: again\n  service: {{name: {service}, state: restarted}}\n- on_change: [again]\n  file: {{path: {file}, content: \"{content}\", mode: \"0644\"}}\n"
+        );
+        std::fs::write(&book, format!("hosts: {host}\nsteps:\n{steps}")).unwrap();
+        let words = ["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory(), "--guard-timeout", "20"]
+            .map(str::to_owned);
+        let run = fleet.steadfast(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(run.code, 5, "{host}: {}{}", run.out, run.err);
+        assert!(fleet.lets_in(host, &fleet.0.dir().join("id_ed25519")), "{host}: {}", run.out);
+        assert_ne!(fleet.inside(host, &format!("test -e {file}")).code, 0, "{host}: {}", run.out);
+    }
+}
+
+#[test]
+fn a_rollback_does_not_take_away_who_makes_it() {
+    let fleet = Fleet::up(1);
+    let key = std::fs::read_to_string(fleet.0.dir().join("id_ed25519.pub")).unwrap();
+    let apply = |steps: &str| {
+        let book = fleet.0.dir().join("users.yml");
+        std::fs::write(&book, format!("hosts: h1\nbecome: true\nsteps:\n{steps}")).unwrap();
+        let run = fleet.steadfast(&["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory()]);
+        assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    };
+    let as_user = |user: &str| {
+        let path = fleet.0.dir().join(format!("{user}.yml"));
+        let text = std::fs::read_to_string(fleet.inventory()).unwrap();
+        std::fs::write(&path, text.replace("ansible_user: root", &format!("ansible_user: {user}"))).unwrap();
+        path.display().to_string()
+    };
+    let back = |user: &str| fleet.steadfast(&["rollback", "last", "-y", "-i", &as_user(user), "--guard-timeout", "20"]);
+    apply(&format!(
+        "- user: {{name: ops, create_home: true}}\n- authorized_key: {{user: ops, key: \"{}\"}}\n- sudo_rule: {{name: ops, user: ops, commands: ALL, run_as: ALL, password: false}}\n",
+        key.trim()
+    ));
+    let back_by_ops = back("ops");
+    assert_eq!(back_by_ops.code, 5, "{}{}", back_by_ops.out, back_by_ops.err);
+    assert_eq!(fleet.inside("h1", "id ops").code, 0, "{}", back_by_ops.out);
+    // A step that is put back with an earlier one is guarded as it would be alone.
+    assert_eq!(fleet.inside("h1", "usermod -s /usr/sbin/nologin admin").code, 0);
+    apply("- {id: svc, user: {name: svc1}}\n- {id: adm, needs: [svc], user: {name: admin, shell: /bin/bash}}\n");
+    let back_by_admin = back("admin");
+    assert_eq!(back_by_admin.code, 5, "{}{}", back_by_admin.out, back_by_admin.err);
+    assert!(fleet.inside("h1", "getent passwd admin").out.contains("/bin/bash"), "{}", back_by_admin.out);
 }

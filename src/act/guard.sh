@@ -1,13 +1,13 @@
 # The dead-man switch: a change to the way in goes back by itself unless a new login confirms it. Needs journal.sh.
 # Confirming and firing are the renaming of one file, so never both happen. POSIX: dash, busybox ash, bash.
 # `list` holds the journals of all changes that one guard is for, in their order.
-# arm TOKEN SECONDS: before the change; `T` is its journal, `WAY` these functions as text. `room` is space for the way
+# arm TOKEN SECONDS LONGEST: before the change, which may take so many seconds; `T` is its journal, `WAY` these functions as text. `room` is space for the way
 # back on a disk that is full by then.
 arm() {
   G=$B/guard/$1
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
   { printf '%s\n' "$WAY" "B=$B; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
-    && printf '%s\n' "$T" >"$G/list" && self >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
+    && printf '%s\n' "$T" >"$G/list" && busy "$3" >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
     && durable "$G/undo.sh" "$G/list" "$G/room" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
   if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
     boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" keep 2>&1) && return 0
@@ -18,10 +18,10 @@ arm() {
     while [ -e "$1/armed" ]; do read -r u _ </proc/uptime; [ "${u%.*}" -lt "$e" ] || exec sh "$1/undo.sh" keep; sleep 1; done' \
     guard "$G" "$2" </dev/null >/dev/null 2>&1 &
 }
-# join TOKEN: one more change for a guard that is armed.
+# join TOKEN LONGEST: one more change for a guard that is armed.
 join() {
   G=$B/guard/$1
-  printf '%s\n' "$T" >>"$G/list" && self >"$G/act" && durable "$G/list" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
+  printf '%s\n' "$T" >>"$G/list" && busy "$2" >"$G/act" && durable "$G/list" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
 }
 U=/etc/systemd/system/steadfast-guard.service
 L=/etc/systemd/system/sysinit.target.wants/steadfast-guard.service
@@ -60,8 +60,22 @@ confirm() {
 self() { echo "$$:$(age $$) $(cat /proc/sys/kernel/random/boot_id)"; }
 # lives FILE: whether the process that it names is there.
 lives() { read -r p b <"$1" && [ "$b" = "$(cat /proc/sys/kernel/random/boot_id)" ] && runs "$p"; } 2>/dev/null
-# acting: whether a change that this guard is for is still being made. What went back beside it would be overtaken by it.
-acting() { [ -s "$G/act" ] && lives "$G/act"; }
+# busy LONGEST: this process, and until when it may act, on the kernel's own clock.
+busy() { self; read -r u _ </proc/uptime; echo $((${u%.*} + $1)); }
+# acting: whether a change that this guard is for is still being made. What went back beside it would be overtaken by it; and
+# what does not end, after all that it may take, is ended here: it may be what keeps everybody out.
+acting() {
+  [ -s "$G/act" ] && lives "$G/act" || return 1
+  { read -r p; read -r q; } <"$G/act"; read -r u _ </proc/uptime
+  [ "${u%.*}" -ge "${q:-0}" ] || return 0
+  kill_all "${p%%:*}"; return 1
+} 2>/dev/null
+# kill_all PID: the process and all that it began; none of them begins another meanwhile.
+kill_all() {
+  kill -STOP "$1"
+  for c in $(cat "/proc/$1/task/"*/children); do kill_all "$c"; done
+  kill -KILL "$1"
+} 2>/dev/null
 # patience: a change that takes longer than the guard is waited for, and from its end on the whole time counts once more:
 # only now can anybody prove the way in.
 patience() {
@@ -106,6 +120,8 @@ go_back() {
     [ "$x" = reverted ] || e=failed
     [ "$(tail -n 1 "$j")" = "end $x" ] || echo "end $x" >>"$j" || e=failed
   done
+  # What was told to read again did so before the changes that came first were back.
+  if [ "$#" -gt 1 ]; then for j; do (pokes "$j") >/dev/null 2>&1; done; fi
   echo "$e" >"$G/end.new" && durable "$G/end.new" "$@" && mv "$G/end.new" "$G/end" && durable "$G" && [ "$e" = reverted ]
 }
 keep_on() {

@@ -189,7 +189,11 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         quote(&head(intent, &things, acts))
     );
     if let Some(Guard { token, seconds, joins }) = &intent.guard {
-        let call = if *joins { format!("join {}", quote(token)) } else { format!("arm {} {seconds}", quote(token)) };
+        let call = if *joins {
+            format!("join {} {}", quote(token), intent.hold)
+        } else {
+            format!("arm {} {seconds} {}", quote(token), intent.hold)
+        };
         let _ = writeln!(text, "{call} || exit 70");
     }
     let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();

@@ -150,6 +150,8 @@ poke() {
   *) unit "$1" "$2" ;;
   esac
 }
+# pokes FILE: tells again what one task's change had told to read again.
+pokes() { while read -r w a b; do [ "$w" != poke ] || poke "$a" "$(printf %b "$b")"; done <"$1"; }
 # undo FILE: goes back through the whole of one task's journal, from its end to its beginning.
 undo() {
   D=${1%/*}; n=0; k=0; z=0; bad=0

@@ -50,8 +50,13 @@ upon() (
 own() { upon "$2" chown -h -- "$1"; }
 # needed PATH: whether nothing can run without it, no way back either.
 needed() {
-  for x in /lib/ld-* /lib64/ld-* /lib/*/ld-* /bin/sh; do [ ! "$1" -ef "$x" ] || return 0; done
-  for x in systemctl base64 cat chmod chown cp cut ln mkdir mktemp mv readlink rm sed sha256sum stat sync; do [ ! "$1" -ef "/bin/$x" ] || return 0; done
+  for x in /lib/ld-* /lib64/ld-* /lib/*/ld-* /bin/sh /bin /sbin /lib /lib64; do [ ! "$1" -ef "$x" ] || return 0; done
+  set -- "$1" systemctl base64 cat chmod chown cp cut ln mkdir mktemp mv readlink rm sed sha256sum stat sync
+  x=$1; shift
+  for y; do [ ! "$x" -ef "/bin/$y" ] || return 0; done
+  case $x in *.so | *.so.*) ;; *) return 1 ;; esac
+  # The libraries of these.
+  for y in $(cd /bin && ldd ./sh "$@" 2>/dev/null | sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | sort -u); do [ ! "$x" -ef "$y" ] || return 0; done
   return 1
 }
 # More than four digits also take the set-group-ID of a directory away.
@@ -75,7 +80,9 @@ restore() {
 # write PATH MODE OWNER GROUP CHECK, the content on stdin; `-` is: as it was. A check that speaks of $1 is asked about
 # the new file first, before it is in place; in place it is asked without.
 write() (
-  pin "$1" && stage || exit 1
+  pin "$1" || exit 1
+  [ ! -e "./$f" ] || ! needed "./$f" || { say "$1 is what nothing runs without, and no way back does: it is not written over"; exit 1; }
+  stage || exit 1
   cat >"./$f" || { say "cannot write into $r"; exit 1; }
   chmod 600 "./$f"
   if [ -e "../$f" ] || [ -L "../$f" ]; then hold && keep || exit 1; fi

@@ -6,7 +6,7 @@ use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
 use crate::host::Loss;
 use crate::playbook::{Budget, Made, Mode, Step};
-use crate::step::{Before, Restore};
+use crate::step::{Before, Restore, is_way_in};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         }
         let mut restore = Restore {
             pokes: entry.pokes.clone(),
-            access: entry.access,
+            access: entry.access || entry.touched.iter().any(|touched| opens(&touched.thing)),
             lost: (entry.undo.0 == "none").then(|| entry.undo.1.clone()),
             force: what.force,
             ..Restore::default()
@@ -123,6 +123,13 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                         earlier.later = later;
                         earlier.also.push(copy);
                         first.insert(touched.thing.clone(), (task, at, &entry.run));
+                        // Who gets in by it is asked there, and what reads it is told there.
+                        if let Some((_, with)) = all.get_mut(task) {
+                            with.access |= restore.access;
+                            let more = restore.pokes.iter().filter(|poke| !with.pokes.contains(poke));
+                            let more: Vec<_> = more.cloned().collect();
+                            with.pokes.extend(more);
+                        }
                         continue;
                     }
                     earlier.later = between.or(earlier.later.take());
@@ -149,6 +156,11 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
+}
+
+/// Whether somebody may get in by it: a user who was made by a run may be the one who takes it back.
+fn opens(thing: &Thing) -> bool {
+    matches!(thing.family, Family::Path | Family::Meta) && is_way_in(&thing.name)
 }
 
 /// Whether a later part of the work found a thing as the earlier one had left it, or as nobody knows; what somebody changed in

@@ -147,6 +147,24 @@ impl Plan {
         self.hosts[task.host].connection.become_root.or(task.become_root).unwrap_or(false)
     }
 
+    /// The tasks that a change of this one makes due, and those that they make due.
+    pub fn follow_ups(&self, task: usize) -> Vec<usize> {
+        let mut all = vec![task];
+        let mut at = 0;
+        while let Some(one) = all.get(at).copied() {
+            let edges = self.graph.after(one).into_iter();
+            let due = |then: &usize| {
+                let names = &self.tasks[one].step.on_change;
+                self.tasks[*then].host == self.tasks[one].host
+                    && names.iter().any(|name| name.step == self.tasks[*then].step.id)
+            };
+            let new: Vec<usize> = edges.filter(due).filter(|then| !all.contains(then)).collect();
+            all.extend(new);
+            at += 1;
+        }
+        all.split_off(1)
+    }
+
     /// The tasks of a host in the order in which they run.
     pub fn of_host(&self, host: usize) -> Vec<usize> {
         self.order.iter().copied().filter(|task| self.tasks[*task].host == host).collect()

@@ -230,7 +230,8 @@ pub async fn read(opener: &dyn Opener, hosts: &[Host], queries: &[Query], as_roo
         let permits = &permits;
         async move {
             let _permit = permits.acquire().await;
-            let line = opener.open(host, as_root).await?;
+            // As for a task: the inventory's word counts first.
+            let line = opener.open(host, host.connection.become_root.unwrap_or(as_root)).await?;
             let facts = line.read(queries).await;
             line.close().await;
             facts

@@ -28,9 +28,11 @@ pub struct Way {
     pub files: bool,
 }
 
-/// So many of those behind one gate are tried at a time, until one answers, and no more than so many in all.
+/// So many of those behind one gate are tried at a time, no more than so many in all, and no further ones once so many were
+/// silent: each of these costs the whole patience.
 const SOME: usize = 8;
 const MOST: usize = 64;
+const DEAD: usize = 16;
 /// How many hosts ssh is asked about at the same time.
 const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -113,7 +115,7 @@ impl Site {
         }
         let mut behind = run.opener.behind(host, &run.plan.neighbours).await;
         behind.retain(|passage| !self.silent.contains(&passage.host.name));
-        let (mut open, mut lost, mut tried) = (Vec::new(), None, 0);
+        let (mut open, mut lost, mut tried, mut dead) = (Vec::new(), None, 0, 0);
         for some in behind[..behind.len().min(MOST)].chunks(SOME) {
             let answers = join_all(some.iter().map(|passage| run.opener.passes(passage))).await;
             tried += some.len();
@@ -123,12 +125,17 @@ impl Site {
                     Err(loss) => {
                         self.silent.insert(passage.host.name.clone());
                         lost.get_or_insert(loss);
+                        dead += 1;
                     }
                 }
             }
-            if !open.is_empty() {
+            if dead >= DEAD {
                 break;
             }
+        }
+        if !open.is_empty() && tried < behind.len() {
+            let text = format!("{} of {} behind it are looked after: no more are tried", open.len(), behind.len());
+            run.voice.say(What::Note { host: self.name(), text });
         }
         if let (true, Some(loss)) = (open.is_empty(), lost) {
             let whom = match behind.len() {

@@ -371,9 +371,10 @@ impl Site {
         all.find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact)
     }
 
-    /// Whether a task touches the way in.
+    /// Whether a task touches the way in, itself or by what is told to read what it changes.
     pub fn access(&self, task: usize) -> bool {
-        self.made(task).iter().any(|one| one.kind.access())
+        let own = |task: usize| self.made(task).iter().any(|one| one.kind.access());
+        own(task) || self.run.plan.follow_ups(task).into_iter().any(own)
     }
 
     /// Says that a task begins to act.

@@ -257,7 +257,21 @@ impl<'a> Work<'a> {
                     None => Ok((Outcome::Unchanged, vec![])),
                 }
             }
-            Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
+            Decision::Drift(_) | Decision::Blind => {
+                let ended = self.set(site, task, next, &made, planned).await?;
+                let free = self.touched && self.shared.approved.is_none();
+                if !free || !matches!(ended.0, Outcome::Stale { .. }) {
+                    return Ok(ended);
+                }
+                // What the run itself set in motion, a log that begins, leaves nothing undone: nobody approved of less.
+                match site.decide(task, &self.facts) {
+                    again @ Decision::Drift(_) => {
+                        self.fresh = Some(task);
+                        self.set(site, task, next, &made, again).await
+                    }
+                    _ => Ok(ended),
+                }
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub use key_rotation::{KeyOrder, KeyTurn};
 pub use order::Order;
 pub use restore::{Before, Restore};
 pub use snapshot::DiskTurn;
-pub use way_in::is_known_way_in;
+pub use way_in::{is_known_way_in, is_way_in};
 pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.

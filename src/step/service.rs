@@ -65,7 +65,7 @@ const SUFFIXES: [&str; 8] = [".service", ".socket", ".path", ".timer", ".target"
 const TRIGGERS: [&str; 3] = [".socket", ".path", ".timer"];
 
 /// What one comes in by: stopping or restarting it can cut the way in.
-pub(super) const DOORS: [&str; 15] = [
+pub(super) const DOORS: [&str; 19] = [
     "ssh",
     "sshd",
     "dropbear",
@@ -81,6 +81,10 @@ pub(super) const DOORS: [&str; 15] = [
     "systemd-user-sessions",
     "systemd-logind",
     "openvpn",
+    "wg-quick",
+    "strongswan",
+    "ipsec",
+    "systemd-resolved",
 ];
 
 /// Services whose package has another name.
@@ -280,8 +284,9 @@ impl Kind for Service {
     }
 
     fn access(&self) -> bool {
-        let door = |name: &str| DOORS.contains(&name.split(['.', '@']).next().unwrap_or(name));
-        // Starting one cuts as well: a firewall begins to rule then.
+        // A home may be on a mount. Starting one cuts as well: a firewall begins to rule then.
+        let door =
+            |name: &str| DOORS.contains(&name.split(['.', '@']).next().unwrap_or(name)) || name.ends_with(".mount");
         self.name.iter().chain(self.also.iter()).any(door)
     }
 
@@ -323,7 +328,7 @@ mod tests {
         for name in DOORS {
             assert!(access(name), "{name}");
         }
-        for name in ["ssh.socket", "systemd-user-sessions.service", "ufw", "NetworkManager.service"] {
+        for name in ["ssh.socket", "systemd-user-sessions.service", "ufw", "NetworkManager.service", "wg-quick@wg0", "home.mount"] {
             assert!(access(name), "{name}");
         }
         for name in ["nginx", "rpcbind", "cups.socket"] {
