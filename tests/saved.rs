@@ -25,6 +25,13 @@ fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
 
     make();
     assert!(!std::fs::read_to_string(&plan).unwrap().contains("4711"), "contents stay out of plans");
+    // What means nothing for a kept plan is refused, never passed over.
+    for flag in ["--check", "--list-hosts", "--list-steps", "--become", "--limit=h1", "--tags=x", "--skip-tags=x"] {
+        let refused = fleet.steadfast(&["apply", &plan, "-y", flag]);
+        assert_eq!((refused.code, text().as_str()), (1, ""), "{flag}: {}{}", refused.out, refused.err);
+        let name = flag.split('=').next().unwrap();
+        assert!(refused.err.contains("[E0703]") && refused.err.contains(name), "{}", refused.err);
+    }
     let done = apply();
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     assert_eq!(text(), "canary-4711\ncanary-4711\n");
