@@ -86,3 +86,23 @@ fn what_an_earlier_step_moves_is_not_stale() {
     let done = fleet.steadfast(&["apply", &plan]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
 }
+
+/// Values of -e are not kept, so what is needed again is said.
+#[test]
+fn the_variables_of_a_kept_plan_are_named() {
+    let fleet = Fleet::up(1);
+    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
+    let (book, plan) = (path("vars.yml"), path("vars.json"));
+    let steps = "- {id: a, file: {path: /etc/text, content: \"{{ word }}\\n\"}}\n";
+    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan, "-e", "word=canary-4711"]);
+    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    assert!(made.err.contains("vars.json -e word=…`"), "{}", made.err);
+    for vars in [&[][..], &["-e", "word=other"]] {
+        let stale = fleet.steadfast(&[&["apply", &plan, "-y"], vars].concat());
+        assert_eq!(stale.code, 6, "{}{}", stale.out, stale.err);
+        assert!(stale.err.contains("the same -e as to plan: word") && !stale.err.contains("4711"), "{}", stale.err);
+    }
+    let done = fleet.steadfast(&["apply", &plan, "-y", "-e", "word=canary-4711"]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+}

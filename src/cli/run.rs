@@ -76,7 +76,8 @@ impl Plan {
                     .into());
             }
             saved::save(out, &plan, &self.scope, &decisions, self.expires)?;
-            say_error(&format!("kept in {}: `steadfast apply {}` does exactly that", out.display(), out.display()));
+            let again = super::words_again(&self.scope.extra_vars);
+            say_error(&format!("kept in {0}: `steadfast apply {0}{again}` does exactly that", out.display()));
             Ok(exit)
         })
     }
@@ -120,7 +121,7 @@ impl Apply {
         let scope = Scope::of(opened.call(), given.extra_vars.clone());
         let plan = match load::plan(&scope) {
             Ok(plan) => Arc::new(plan),
-            Err(faults) => return Ok(saved::refuse(&faults.to_string())),
+            Err(faults) => return Ok(saved::refuse(&format!("{faults}{}", opened.same_vars()))),
         };
         if let Some(why) = opened.stale(&plan)? {
             return Ok(saved::refuse(&why));
