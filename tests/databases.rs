@@ -13,7 +13,6 @@ use steadfast::host::Reply;
 const STEPS: &str = "
   - {id: redis, redis: {password: correct-horse-9}}
   - {id: mysql, mysql: {}}
-  - {id: mysql-socket, service: {name: mariadb.socket, state: stopped}}
   - {id: postgresql, postgresql: {}}
 ";
 
@@ -27,7 +26,6 @@ cd /etc/postgresql/15/main
 sed -i "s/^#*listen_addresses.*/listen_addresses = '*'/" postgresql.conf
 echo 'host all all 0.0.0.0/0 trust' >>pg_hba.conf
 systemctl restart redis-server mariadb postgresql@15-main
-systemctl stop mariadb; systemctl start mariadb.socket mariadb
 mariadb -e "CREATE DATABASE app; CREATE USER app@localhost IDENTIFIED BY 'app-word'; GRANT ALL ON app.* TO app@localhost;
   CREATE USER ''@'localhost'; GRANT ALL ON test.* TO ''@'localhost'; CREATE USER 'root'@'%' IDENTIFIED BY 'root-word'; GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION; CREATE DATABASE test"
 cd /; runuser -u postgres -- psql -q -c "CREATE ROLE app LOGIN PASSWORD 'app-word'" -c 'CREATE DATABASE app OWNER app'
@@ -45,7 +43,6 @@ cd /; PGPASSWORD=app-word psql -XAtq -h 127.0.0.1 -U app -c 'CREATE TABLE IF NOT
 const LOOK: &str = r#"
 sha256sum /etc/redis/redis.conf /etc/postgresql/15/main/pg_hba.conf /etc/postgresql/15/main/postgresql.conf
 stat -c '%n %a %U:%G' /etc/redis/redis.conf /etc/postgresql/15/main/pg_hba.conf /var/lib/mysql
-systemctl is-active mariadb.socket mariadb.service
 ls /etc/mysql/mariadb.conf.d /etc/postgresql/15/main/conf.d
 ss -Hltn 'sport = :6379 or sport = :3306 or sport = :5432' | awk '{print $4}' | sort
 mariadb -N -e "SELECT User, Host, authentication_string FROM mysql.user ORDER BY 1, 2; SHOW DATABASES; SHOW CREATE DATABASE test; SHOW GRANTS FOR root@'%'; SHOW GRANTS FOR ''@localhost"
