@@ -27,7 +27,7 @@ sed -i "s/^#*listen_addresses.*/listen_addresses = '*'/" postgresql.conf
 echo 'host all all 0.0.0.0/0 trust' >>pg_hba.conf
 systemctl restart redis-server mariadb postgresql@15-main
 mariadb -e "CREATE DATABASE app; CREATE USER app@localhost IDENTIFIED BY 'app-word'; GRANT ALL ON app.* TO app@localhost;
-  CREATE USER ''@'localhost'; CREATE USER 'root'@'%' IDENTIFIED BY 'root-word'; GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION; CREATE DATABASE test"
+  CREATE USER ''@'localhost'; GRANT ALL ON test.* TO ''@'localhost'; CREATE USER 'root'@'%' IDENTIFIED BY 'root-word'; GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION; CREATE DATABASE test"
 cd /; runuser -u postgres -- psql -q -c "CREATE ROLE app LOGIN PASSWORD 'app-word'" -c 'CREATE DATABASE app OWNER app'
 "#;
 

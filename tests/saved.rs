@@ -25,6 +25,13 @@ fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
 
     make();
     assert!(!std::fs::read_to_string(&plan).unwrap().contains("4711"), "contents stay out of plans");
+    // What means nothing for a kept plan is refused, never passed over.
+    for flag in ["--check", "--list-hosts", "--list-steps", "--become", "--limit=h1", "--tags=x", "--skip-tags=x"] {
+        let refused = fleet.steadfast(&["apply", &plan, "-y", flag]);
+        assert_eq!((refused.code, text().as_str()), (1, ""), "{flag}: {}{}", refused.out, refused.err);
+        let name = flag.split('=').next().unwrap();
+        assert!(refused.err.contains("[E0703]") && refused.err.contains(name), "{}", refused.err);
+    }
     let done = apply();
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     assert_eq!(text(), "canary-4711\ncanary-4711\n");
@@ -77,5 +84,25 @@ fn what_an_earlier_step_moves_is_not_stale() {
     let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan]);
     assert_eq!(made.code, 2, "{}{}", made.out, made.err);
     let done = fleet.steadfast(&["apply", &plan]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+}
+
+/// Values of -e are not kept, so what is needed again is said.
+#[test]
+fn the_variables_of_a_kept_plan_are_named() {
+    let fleet = Fleet::up(1);
+    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
+    let (book, plan) = (path("vars.yml"), path("vars.json"));
+    let steps = "- {id: a, file: {path: /etc/text, content: \"{{ word }}\\n\"}}\n";
+    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan, "-e", "word=canary-4711"]);
+    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    assert!(made.err.contains("vars.json -e word=…`"), "{}", made.err);
+    for vars in [&[][..], &["-e", "word=other"]] {
+        let stale = fleet.steadfast(&[&["apply", &plan, "-y"], vars].concat());
+        assert_eq!(stale.code, 6, "{}{}", stale.out, stale.err);
+        assert!(stale.err.contains("the same -e as to plan: word") && !stale.err.contains("4711"), "{}", stale.err);
+    }
+    let done = fleet.steadfast(&["apply", &plan, "-y", "-e", "word=canary-4711"]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
 }

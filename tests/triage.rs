@@ -60,6 +60,9 @@ fn every_sign_that_was_planted_is_found_with_its_evidence() {
     assert_eq!(planted.code, 0, "{}{}", planted.out, planted.err);
     let met = "n=0; until ss -Htn state established | grep -q ':4444'; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done";
     assert_eq!(fleet.inside("h1", met).code, 0, "the beacon does not call");
+    // Who touches the files of the first start makes nothing that was planted before a part of the installation.
+    let touched = "sleep 1; touch /etc/machine-id /etc/ssh/ssh_host_*_key && chmod 600 /etc/ssh/ssh_host_*_key";
+    assert_eq!(fleet.inside("h1", touched).code, 0);
     let run = check(&fleet, "h1", "{}");
     assert_eq!(run.code, 2, "{}{}", run.out, run.err);
     let found = findings(&run);

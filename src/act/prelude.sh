@@ -27,6 +27,8 @@ unit() {
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac
   w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1); r=$?
   [ -z "$held" ] || unit start "$held" || r=1
+  # Nor can it be started while its service runs: systemd refuses that. The service stops for that moment.
+  case $r:$1:$2 in 0:*) ;; *:start:*.socket) ! systemctl --quiet is-active -- "${2%.socket}.service" || { unit restart "$2"; return; } ;; esac
   [ "$r" = 0 ] || {
     [ "$1" = start ] || [ "$1" = restart ] || [ "$1" = reload ] && w="$w $(journalctl --no-pager -q -n 5 -o cat -u "$2" 2>/dev/null)"
     say "systemctl $1 $2: $w"; return $r; }

@@ -182,6 +182,17 @@ impl Scope {
     }
 }
 
+/// ` -e …` for each that was given, as it must be given again; without its values.
+fn words_again(extra_vars: &[String]) -> String {
+    let blank = |name: &str| format!("{name}=…");
+    let one = |word: &String| match named(word) {
+        name if name.starts_with(['@', '{']) => name,
+        names => names.split(' ').map(blank).collect::<Vec<_>>().join(" "),
+    };
+    let quoted = |word: String| if word.contains([' ', '{']) { format!(" -e '{word}'") } else { format!(" -e {word}") };
+    extra_vars.iter().map(one).map(quoted).collect()
+}
+
 /// `-e` without its values: a file by its path, else the names.
 fn named(word: &str) -> String {
     if word.starts_with('@') {

@@ -76,7 +76,8 @@ impl Plan {
                     .into());
             }
             saved::save(out, &plan, &self.scope, &decisions, self.expires)?;
-            say_error(&format!("kept in {}: `steadfast apply {}` does exactly that", out.display(), out.display()));
+            let again = super::words_again(&self.scope.extra_vars);
+            say_error(&format!("kept in {0}: `steadfast apply {0}{again}` does exactly that", out.display()));
             Ok(exit)
         })
     }
@@ -98,16 +99,29 @@ impl Apply {
     /// Carries out a plan that was kept.
     fn saved(&self, file: &Path, told: Told) -> Result<u8, Faults> {
         let given = &self.scope;
-        if given.limit.is_some() || !given.tags.is_empty() || !given.skip_tags.is_empty() {
+        let told_by_plan = [
+            ("--limit", given.limit.is_some()),
+            ("--tags", !given.tags.is_empty()),
+            ("--skip-tags", !given.skip_tags.is_empty()),
+            ("--become", given.become_root),
+            ("--waivers", !given.waivers.is_empty()),
+            ("--check", self.check),
+            ("--list-hosts", self.way.list_hosts),
+            ("--list-steps", self.way.list_steps),
+        ];
+        // None of them may be passed over: who says --check must not change a host.
+        let strange: Vec<&str> = told_by_plan.into_iter().filter(|(_, is)| *is).map(|(flag, _)| flag).collect();
+        if !strange.is_empty() {
             return Err(Fault::new("a kept plan says itself on which hosts it does what")
-                .hint("take -l and tags away, or make another plan")
+                .why(format!("it takes no {}, and nothing was done", strange.join(", ")))
+                .hint("take these away, or make another plan; `steadfast check` and `plan` look at playbooks without changing")
                 .into());
         }
         let opened = saved::Opened::read(file)?;
         let scope = Scope::of(opened.call(), given.extra_vars.clone());
         let plan = match load::plan(&scope) {
             Ok(plan) => Arc::new(plan),
-            Err(faults) => return Ok(saved::refuse(&faults.to_string())),
+            Err(faults) => return Ok(saved::refuse(&format!("{faults}{}", opened.same_vars()))),
         };
         if let Some(why) = opened.stale(&plan)? {
             return Ok(saved::refuse(&why));

@@ -133,9 +133,16 @@ impl Opened {
             return Ok(Some(format!("it was used: `steadfast runs` has its run {}", self.saved.id)));
         }
         if plan.meaning(&self.key) != self.saved.meaning {
-            return Ok(Some("playbooks, inventory or variables are no longer what they were".into()));
+            let why = "playbooks, inventory or variables are no longer what they were";
+            return Ok(Some(format!("{why}{}", self.same_vars())));
         }
         Ok(None)
+    }
+
+    /// Which variables must be given again, where there were any: their values are not kept.
+    pub fn same_vars(&self) -> String {
+        let names = self.saved.call.extra_vars.join(" ");
+        if names.is_empty() { names } else { format!("\n  give the same -e as to plan: {names}") }
     }
 
     /// What it allows, by the tasks of the plan made again.

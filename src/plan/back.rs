@@ -140,6 +140,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 thing: touched.thing.clone(),
                 was: was.clone(),
                 left: touched.now.iter().cloned().collect(),
+                settled: Vec::new(),
                 copy,
                 also: Vec::new(),
                 later,
@@ -148,6 +149,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         all.push((entry, restore));
     }
     agree_on_modes(&mut all);
+    settle(&mut all);
     let packages = |(_, restore): &(&JournalEntry, Restore)| {
         restore.things.iter().any(|before| before.thing.family == Family::Packages)
     };
@@ -201,6 +203,24 @@ fn agree_on_modes(all: &mut [(&JournalEntry, Restore)]) {
             }
         }
         before.left.dedup();
+    }
+}
+
+/// A path whose mode an earlier task set is back with its content and the mode that this task found: so a rollback that is said
+/// again after one that failed leaves it.
+fn settle(all: &mut [(&JournalEntry, Restore)]) {
+    let mut modes: HashMap<String, String> = HashMap::new();
+    for before in all.iter_mut().flat_map(|(_, restore)| &mut restore.things) {
+        match before.thing.family {
+            Family::Meta => {
+                modes.entry(before.thing.name.clone()).or_insert_with(|| before.was.clone());
+            }
+            Family::Path => {
+                before.settled =
+                    modes.get(&before.thing.name).and_then(|mode| with_mode(&before.was, mode)).into_iter().collect();
+            }
+            _ => {}
+        }
     }
 }
 
@@ -317,6 +337,26 @@ mod tests {
         };
         assert_eq!(told(&[cut("1", "a"), entry("3", "b", "c")], &["1", "3"]), ["a from c after -"]);
         assert_eq!(told(&[cut("1", "a"), cut("2", "b")], &["1"]), ["a from  after 2"]);
+    }
+
+    #[test]
+    fn a_path_with_its_content_and_its_first_mode_is_back() {
+        let (mode, path) = (Thing::new(Family::Meta, "/etc/a"), Thing::new(Family::Path, "/etc/a"));
+        let touched = |thing: &Thing, was: &str, now: &str| {
+            vec![Touched { thing: thing.clone(), was: Some(was.into()), now: Some(now.into()) }]
+        };
+        let mut first = entry("1", "", "");
+        first.touched = touched(&mode, "664:0:0", "644:0:0");
+        let mut second = entry("1", "", "");
+        (second.seq, second.touched) = (2, touched(&path, "file:644:0:0:old", "file:644:0:0:new"));
+        let what = Back { run: "1".into(), work: vec!["1".into()], steps: vec![], force: false, become_root: true };
+        let settled = |journal: &[JournalEntry]| {
+            let all = restores(journal, &what);
+            all.iter().flat_map(|(_, restore)| &restore.things).flat_map(|b| b.settled.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(settled(&[first.clone(), second.clone()]), ["file:664:0:0:old"]);
+        // Where the mode goes back first, the content's own mode is the last word.
+        assert!(settled(&[second, first]).is_empty());
     }
 
     #[test]

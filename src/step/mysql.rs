@@ -33,7 +33,7 @@
 //! you say `drop`, which loses them, or `keep`.
 //!
 //! Way back: partial. Settings exactly, and dropped accounts with their passwords and rights, and an empty database `test`; tables
-//! that were dropped do not come back. What makes an account again lies in the journal, root's alone. Disruption: restart.
+//! that were dropped do not come back. An account of the same name that was made since gives way to the one that was. What makes an account again lies in the journal, root's alone. Disruption: restart.
 //!
 //! Traps:
 //! - Applications that log in as root, or without a name, lose their way in. Give them an account first.

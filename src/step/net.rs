@@ -80,7 +80,10 @@ impl TryFrom<Many> for Sources {
             )),
         };
         if many.0.is_empty() {
-            return Err("this names nobody; leave it out for everybody".into());
+            return Err(
+                "this names nobody: write who is meant, by address or network (a rule for everybody goes without it)"
+                    .into(),
+            );
         }
         let (names, addresses): (Vec<&str>, Vec<&str>) = many.iter().partition(|word| word.starts_with('@'));
         let spans = addresses.into_iter().map(one).collect::<Result<Vec<_>, _>>()?;

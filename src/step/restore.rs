@@ -33,6 +33,8 @@ pub struct Before {
     pub was: String,
     /// The states in which the run may have left it; none is known of a run that was broken off.
     pub left: Vec<String>,
+    /// States in which it is back already: another task of the same work puts back its mode.
+    pub settled: Vec<String>,
     /// Its content in the journal, below `runs/`.
     pub copy: String,
     /// The copies of later parts of the same work: what each of these brought goes back with it.
@@ -69,7 +71,7 @@ impl Before {
     }
 
     fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
-        if self.same(now, &self.was) {
+        if self.same(now, &self.was) || self.settled.iter().any(|state| state == now) {
             return Ok(None);
         }
         // The journal keeps the way back of a script, not the script.

@@ -53,7 +53,7 @@
 //!
 //! Traps:
 //! - Needs root. Whoever is root on the host can lie in every answer, also in the sums of packages; compare with what others saw.
-//! - What changed before the host made its own keys (its first start) came with its image and is not told. What cloud-init
+//! - What changed before the host made its own keys (its first start, the earliest of all times of these files) came with its image and is not told. What cloud-init
 //!   writes afterwards is told for `days` days: name it under `known`.
 //! - A playbook that writes start-up items makes them signs for others: name these under `known` as well.
 //! - Packages are known on Debian and Ubuntu; elsewhere what depends on them is `low`.

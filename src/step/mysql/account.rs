@@ -107,6 +107,10 @@ impl<'s> Account<'s> {
 
 /// Rows for accounts and the database `test`.
 pub fn rows(wanted: &Mysql, server: &Server, rows: &mut Vec<Row>) -> Result<(), Gap> {
+    // First, so that they come back last: no account can be made while rights of its name stand.
+    if wanted.test_database != Fate::Keep {
+        open_row(server, rows)?;
+    }
     let accounts = Account::all(server)?;
     let me = server.one("me").unwrap_or_default();
     for one in &accounts {
@@ -135,21 +139,28 @@ pub fn rows(wanted: &Mysql, server: &Server, rows: &mut Vec<Row>) -> Result<(), 
         let found = if count == "0" { "empty".to_owned() } else { format!("{count} things") };
         rows.push(Row::new("mysql database test", "database", found, Val::Absent));
     }
-    let open: Vec<String> = server.rows("open").map(|row| row.join(" ")).collect();
-    if !open.is_empty() {
-        if server.rows("open_sql").count() != open.len() || again_open(server).is_none() {
-            return Err(Gap::Unknown("the rights in databases of the name test… cannot be recorded".into()));
-        }
-        rows.push(Row::new("mysql rights of anybody", "databases", open.join(", "), Val::Absent));
-    }
     Ok(())
 }
 
-/// The statements that make the rights of anybody again.
+/// The row for rights that nobody's name has.
+fn open_row(server: &Server, rows: &mut Vec<Row>) -> Result<(), Gap> {
+    let open: Vec<String> = server.rows("open").map(|row| row.join(" ")).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    if server.rows("open_sql").count() != open.len() || again_open(server).is_none() {
+        return Err(Gap::Unknown("the rights in databases of the name test… cannot be recorded".into()));
+    }
+    rows.push(Row::new("mysql rights of anybody", "databases", open.join(", "), Val::Absent));
+    Ok(())
+}
+
+/// The statements that make the rights of anybody again; an account that came back may have brought some of them.
 fn again_open(server: &Server) -> Option<Vec<String>> {
     let all: Vec<String> =
         server.rows("open_sql").filter_map(|row| row.first()).map(|sql| sql.trim_end_matches(';').to_owned()).collect();
-    all.iter().all(|sql| is_one(sql, "INSERT INTO ")).then_some(all)
+    let replaced = |sql: &String| sql.replacen("INSERT INTO ", "REPLACE INTO ", 1);
+    all.iter().all(|sql| is_one(sql, "INSERT INTO ")).then(|| all.iter().map(replaced).collect())
 }
 
 /// The act that makes a setting so. The way back of what goes away is in its `undo`, not in a value.
@@ -180,7 +191,11 @@ pub fn act(server: &Server, to: &Setting) -> Option<Act> {
             let one = accounts.iter().find(|one| one.object() == object)?;
             let name = account(one.name, one.host);
             match (to.field.as_str(), wanted) {
-                ("account", Val::Absent) => shell(&[format!("DROP USER {name}")], one.again()?),
+                ("account", Val::Absent) => {
+                    // What an attempt that failed left of it, or rights that stand alone, must not be in its way.
+                    let clear = format!("DROP USER IF EXISTS {name}");
+                    shell(&[format!("DROP USER {name}")], [clear].into_iter().chain(one.again()?).collect())
+                }
                 ("logs in", Val::Text(way)) if way == Way::Socket.told() => {
                     let maria = server.version.contains("MariaDB");
                     let how = if maria { "VIA unix_socket" } else { "WITH auth_socket" };
