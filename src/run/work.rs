@@ -4,6 +4,7 @@
 use super::apply::Shared;
 use super::fail;
 use super::guard::Open;
+use super::order::orders;
 use super::site::Site;
 use super::voice::is_good;
 use crate::event::Outcome;
@@ -258,8 +259,10 @@ impl<'a> Work<'a> {
                 }
             }
             Decision::Drift(_) | Decision::Blind => {
+                // Of a cloud whoever is faster keeps what they did.
+                let of_host = orders(&made, &planned, &self.facts).is_empty();
                 let ended = self.set(site, task, next, &made, planned).await?;
-                let free = self.touched && self.shared.approved.is_none();
+                let free = of_host && self.touched && self.shared.approved.is_none();
                 if !free || !matches!(ended.0, Outcome::Stale { .. }) {
                     return Ok(ended);
                 }

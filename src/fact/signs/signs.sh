@@ -6,9 +6,9 @@ sg_one() { sg_v=$1; while :; do case $sg_v in *"$sg_n"*) sg_v=${sg_v%%"$sg_n"*}'
 date '+now %s'
 printf 'tick %s\n' "$(getconf CLK_TCK || echo 100)"
 printf 'cpus %s\n' "$(grep -c '^cpu[0-9]' /proc/stat)"
-# The earliest of all, for touch and chmod move the others. An empty machine-id may come with the image, so its birth says nothing.
+# The earliest of all, for touch and chmod move the others. machine-id comes with the image, often empty, and only its last change is of this host.
 for f in /etc/machine-id /etc/ssh/ssh_host_*_key; do [ -f "$f" ] || continue
-case $f in */machine-id) x='%Y %Z';; *) x='%W %Y %Z';; esac
+case $f in */machine-id) x=%Z;; *) x='%W %Y %Z';; esac
 for x in $(stat -c "$x" -- "$f"); do case $x in 0 | *[!0-9]*) ;; *) printf 'born %s\n' "$x";; esac; done; done
 grep -as '^Mem' /proc/meminfo
 [ -s /var/lib/dpkg/status ] && printf 'dpkg yes\n'
