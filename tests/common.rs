@@ -169,9 +169,11 @@ fn walk(root: &Path, at: &Path, without: &[&str], all: &mut BTreeMap<String, Str
     for entry in std::fs::read_dir(at).unwrap() {
         let path = entry.unwrap().path();
         let name = format!("/{}", path.strip_prefix(root).unwrap().display());
-        // A timer of Debian's fills /var/backups at midnight.
-        let skipped = without.iter().chain([&"/var/backups"]);
-        if skipped.into_iter().any(|skip| name == *skip || name.starts_with(&format!("{skip}/"))) {
+        // What Debian's dpkg-db-backup.timer writes at midnight.
+        let of_midnight = ["/var/backups/dpkg.", "/var/backups/alternatives.tar."];
+        if of_midnight.iter().any(|own| name.starts_with(own))
+            || without.iter().any(|skip| name == *skip || name.starts_with(&format!("{skip}/")))
+        {
             continue;
         }
         let Ok(found) = std::fs::symlink_metadata(&path) else { continue };

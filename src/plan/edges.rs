@@ -64,6 +64,14 @@ fn by_step(plan: &Plan) -> HashMap<&str, HashMap<usize, usize>> {
 /// `needs` and `on_change` on the same host. A needed step that does not concern this host is no edge.
 fn written(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
     let here: HashMap<&str, usize> = range.clone().map(|n| (plan.tasks[n].step.id.as_str(), n)).collect();
+    // First, for a pair keeps its first reason: what follows and also needs the other is due by it all the same.
+    for n in range.clone() {
+        for follow in &plan.tasks[n].step.on_change {
+            if let Some(then) = here.get(follow.step.as_str()) {
+                graph.edge(n, *then, Why::OnChange);
+            }
+        }
+    }
     // What judges the host comes when all others of its playbook are done.
     for judge in range.clone().filter(|n| plan.tasks[*n].step.health.is_some()) {
         let of_play = |n: &usize| plan.tasks[*n].play == plan.tasks[judge].play && plan.tasks[*n].step.health.is_none();
@@ -74,11 +82,6 @@ fn written(plan: &Plan, range: Range<usize>, graph: &mut Graph<Why>) {
         for need in step.needs.iter().filter(|need| need.hosts.is_none()) {
             if let Some(first) = here.get(need.step.step.as_str()) {
                 graph.edge(*first, n, Why::Needs);
-            }
-        }
-        for follow in &step.on_change {
-            if let Some(then) = here.get(follow.step.as_str()) {
-                graph.edge(n, *then, Why::OnChange);
             }
         }
     }

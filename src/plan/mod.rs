@@ -147,22 +147,15 @@ impl Plan {
         self.hosts[task.host].connection.become_root.or(task.become_root).unwrap_or(false)
     }
 
-    /// The tasks that a change of this one makes due, and those that they make due.
-    pub fn follow_ups(&self, task: usize) -> Vec<usize> {
-        let mut all = vec![task];
-        let mut at = 0;
-        while let Some(one) = all.get(at).copied() {
-            let edges = self.graph.after(one).into_iter();
-            let due = |then: &usize| {
-                let names = &self.tasks[one].step.on_change;
-                self.tasks[*then].host == self.tasks[one].host
-                    && names.iter().any(|name| name.step == self.tasks[*then].step.id)
-            };
-            let new: Vec<usize> = edges.filter(due).filter(|then| !all.contains(then)).collect();
-            all.extend(new);
-            at += 1;
+    /// The tasks that a change of this one makes due.
+    pub fn followers(&self, task: usize) -> Vec<usize> {
+        if self.tasks[task].step.on_change.is_empty() {
+            return vec![];
         }
-        all.split_off(1)
+        let is_due = |after: &usize| {
+            self.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
+        };
+        self.graph.after(task).into_iter().filter(is_due).collect()
     }
 
     /// The tasks of a host in the order in which they run.

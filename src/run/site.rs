@@ -373,8 +373,10 @@ impl Site {
 
     /// Whether a task touches the way in, itself or by what is told to read what it changes.
     pub fn access(&self, task: usize) -> bool {
-        let own = |task: usize| self.made(task).iter().any(|one| one.kind.access());
-        own(task) || self.run.plan.follow_ups(task).into_iter().any(own)
+        let plan = &self.run.plan;
+        let may_be = |task: usize| plan.tasks[task].hope().iter().any(|one| one.kind.access());
+        let follower = |after: usize| may_be(after) || self.access(after);
+        self.made(task).iter().any(|one| one.kind.access()) || plan.followers(task).into_iter().any(follower)
     }
 
     /// Says that a task begins to act.

@@ -8,7 +8,7 @@ use crate::act::Act;
 use crate::event::Outcome;
 use crate::fact::Facts;
 use crate::host::Loss;
-use crate::plan::{Decision, Why, decide};
+use crate::plan::{Decision, decide};
 use crate::playbook::Made;
 use crate::step::{Row, Setting};
 use crate::target::{Done, Job};
@@ -197,15 +197,14 @@ impl Work<'_> {
     /// The marks of all that follows when this changes, then the change itself.
     fn acts(&self, site: &Site, task: usize, made: &[Made], planned: &Decision) -> Vec<Act> {
         let plan = &self.shared.run.plan;
-        let follows = plan.graph.after(task).into_iter().filter(|after| {
-            plan.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
-        });
         let may_be = |after: usize| {
             let in_doubt = plan.tasks[after].step.asks_host();
             if in_doubt { site.doubted(after, &self.facts) } else { site.made(after) }
         };
-        let marks =
-            follows.flat_map(|after| may_be(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
+        let marks = plan
+            .followers(task)
+            .into_iter()
+            .flat_map(|after| may_be(after).iter().filter_map(|one| one.kind.follow_up()).collect::<Vec<_>>());
         let mut acts: Vec<Act> = marks.map(|name| Act::MarkDue { name }).collect();
         let blind: Vec<Setting> = Vec::new();
         if *planned == Decision::Blind {

@@ -4,7 +4,6 @@
 use super::apply::Shared;
 use super::fail;
 use super::guard::Open;
-use super::order::orders;
 use super::site::Site;
 use super::voice::is_good;
 use crate::event::Outcome;
@@ -220,8 +219,11 @@ impl<'a> Work<'a> {
             }
         }
         let mut planned = site.decide(task, &self.facts);
-        if self.touched && matches!(planned, Decision::Impossible(_) | Decision::Unknown(_)) {
-            // What was missing may have come with something that nobody said brings it.
+        let missing = matches!(planned, Decision::Impossible(_) | Decision::Unknown(_));
+        let acts = matches!(planned, Decision::Drift(_) | Decision::Blind);
+        if self.touched && (missing || acts && self.shared.approved.is_none()) {
+            // What was missing may have come with something that nobody said brings it; and where nobody approved of less, what the
+            // run itself set in motion meanwhile (a log that begins) is done with the rest.
             self.refresh(site, task).await?;
             planned = site.decide(task, &self.facts);
         }
@@ -258,23 +260,7 @@ impl<'a> Work<'a> {
                     None => Ok((Outcome::Unchanged, vec![])),
                 }
             }
-            Decision::Drift(_) | Decision::Blind => {
-                // Of a cloud whoever is faster keeps what they did.
-                let of_host = orders(&made, &planned, &self.facts).is_empty();
-                let ended = self.set(site, task, next, &made, planned).await?;
-                let free = of_host && self.touched && self.shared.approved.is_none();
-                if !free || !matches!(ended.0, Outcome::Stale { .. }) {
-                    return Ok(ended);
-                }
-                // What the run itself set in motion, a log that begins, leaves nothing undone: nobody approved of less.
-                match site.decide(task, &self.facts) {
-                    again @ Decision::Drift(_) => {
-                        self.fresh = Some(task);
-                        self.set(site, task, next, &made, again).await
-                    }
-                    _ => Ok(ended),
-                }
-            }
+            Decision::Drift(_) | Decision::Blind => self.set(site, task, next, &made, planned).await,
         }
     }
 
