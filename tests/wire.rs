@@ -235,10 +235,12 @@ async fn what_ran_on_is_collected_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_late_is_not_begun_any_more() {
-    let (terms, dir) = (terms(), tempfile::tempdir().unwrap());
+    let dir = tempfile::tempdir().unwrap();
     let ran = dir.path().join("ran");
     let script = format!("echo run >>{}", ran.display());
     for shell in SHELLS {
+        // A host tidies up after its goodbye, so each shell has a place of its own there.
+        let terms = terms();
         let (old, child) = line_with(shell, &terms).await;
         assert!(!old.greeted().await.unwrap(), "nothing is there yet");
         say(&old, "true").await;
