@@ -202,6 +202,48 @@ fn names_are_not_asked_for_where_nobody_needs_them() {
 }
 
 #[test]
+fn a_variable_that_nothing_here_has_is_told_before_it_is_passed_over() {
+    let book =
+        "hosts: all\nvars: {profile: standard}\nsteps:\n- {file: {path: '/{{ profile }}{{ from }}', state: absent}}\n";
+    let files = [("p.yml", book), ("hosts", "h1 from=x port='{{ door }}'\n"), ("v.yml", "elsewhere: 1\n")];
+    let here = Here::with(&files);
+    let valid = |words: &[&str]| here.call(&[&["validate", "p.yml", "-i", "hosts"], words].concat());
+    let told = valid(&["-e", "profil=strict"]);
+    assert!(told.code == 1 && told.err.contains("has a variable `profil`"), "{told:?}");
+    assert!(told.err.contains("did you mean `profile`?"), "{told:?}");
+    let told = valid(&["-e", "{frm: y}"]);
+    assert!(told.code == 1 && told.err.contains("did you mean `from`?"), "{told:?}");
+    for words in ["profile=strict from=y", "door=22", "ansible_user=x", "waive=[]", "@v.yml"] {
+        assert_eq!(valid(&["-e", words]).code, 0, "{words}");
+    }
+}
+
+#[test]
+fn playbooks_are_valid_one_by_one() {
+    let book = "hosts: all\nsteps:\n- {id: a, file: {path: /a, state: absent}}\n";
+    let here = Here::with(&[("p.yml", book), ("q.yml", book), ("r.yml", "hosts: all\nsteps:\n- {fil: {}}\n")]);
+    let both = here.call(&["validate", "p.yml", "q.yml", "-i", "h1,"]);
+    let line = |name: &str| format!("valid: {name}: 1 step, 1 host, 1 task\n");
+    assert_eq!((both.code, both.out), (0, line("p.yml") + &line("q.yml")), "{}", both.err);
+    let all = here.call(&["validate", "p.yml", "r.yml", "r.yml", "-i", "h1,"]);
+    assert_eq!((all.code, all.out), (1, line("p.yml")), "{}", all.err);
+    assert_eq!(all.err.matches("unknown field or kind").count(), 1, "{}", all.err);
+}
+
+#[test]
+fn thousands_of_mistakes_do_not_flood() {
+    let book =
+        (0..500).fold("hosts: all\nsteps:\n".to_owned(), |book, n| book + &format!("- {{fil: {{path: /{n}}}}}\n"));
+    let told = Here::with(&[("p.yml", &book)]).call(&["validate", "p.yml", "-i", "h1,"]);
+    assert_eq!((told.code, told.err.matches("error").count()), (1, 100));
+    assert!(
+        told.err.trim_end().ends_with("… and 400 more; mend these first, many may have the same cause"),
+        "{}",
+        told.err
+    );
+}
+
+#[test]
 fn paths_stay_on_their_line() {
     let here = Here::with(&[]);
     let told = here.validate(

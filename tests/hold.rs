@@ -2,6 +2,7 @@
 
 use crate::common::{Fleet, told};
 use std::io::BufRead;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,22 @@ fn drift_is_told_apart_from_a_newer_playbook() {
     let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
     assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
     what_a_run_moves_itself_is_nobody_elses_doing(&fleet);
+}
+
+#[test]
+fn another_host_of_the_same_name_has_no_history_here() {
+    let fleet = Fleet::up(2);
+    let path = book(&fleet, "text.yml", "  - {id: text, file: {path: /etc/text, content: \"a\\n\"}}\n");
+    let mine = fleet.inventory();
+    let text = std::fs::read_to_string(&mine).unwrap();
+    let theirs = Path::new(&mine).with_file_name("theirs.yml").display().to_string();
+    std::fs::write(&theirs, text.replace("h1", "h0").replace("h2", "h1").replace("h0", "h2")).unwrap();
+    assert_eq!(fleet.steadfast(&["apply", &path, "-i", &mine, "-l", "h1", "-y"]).code, 0);
+    fleet.inside("h1", "rm /etc/text");
+    let told = |inventory: &str| fleet.steadfast(&["check", &path, "-i", inventory, "-l", "h1"]);
+    let (here, there) = (told(&mine), told(&theirs));
+    assert!(here.code == 2 && here.out.contains("somebody changed the host since run"), "{}", here.out);
+    assert!(there.code == 2 && !there.out.contains("since run"), "{}", there.out);
 }
 
 /// A follow-up and a step that another one undoes differ in each run by that run's own doing.

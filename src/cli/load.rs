@@ -4,7 +4,7 @@ use super::{Scope, say_error};
 use crate::expr;
 use crate::fault::{Fault, Faults, Place, Result, Source, read_text};
 use crate::inventory::{self, Inventory};
-use crate::plan::{Options, Plan, compile, wanted_steps};
+use crate::plan::{Options, Plan, WAIVE, compile, wanted_steps};
 use crate::playbook::{self, Playbook};
 use crate::report::fault::warning;
 use crate::yaml;
@@ -72,6 +72,9 @@ fn made(scope: &Scope, closed: bool) -> Result<Plan, Faults> {
     if let (Some(inventory), Some(options)) = (inventory, options) {
         let whole = faults.is_empty();
         faults.extend(names(&playbooks, &inventory, &options));
+        if whole {
+            faults.extend(strange_extras(&scope.extra_vars, &playbooks, &inventory, &options));
+        }
         match if whole { compile(&playbooks, &inventory, &options).map(Some) } else { Ok(None) } {
             Ok(Some(plan)) if faults.is_empty() => {
                 plan.notes.iter().for_each(|note| say_error(&warning(note)));
@@ -99,6 +102,42 @@ fn names(playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Ve
     let known: BTreeSet<&str> = inventory.hosts.iter().flat_map(|host| host.vars.keys()).map(String::as_str).collect();
     let wanted = playbooks.iter().flat_map(|playbook| wanted_steps(playbook, options));
     wanted.flat_map(|step| playbook::strangers(&step, &known, &options.extra)).collect()
+}
+
+/// What `-e` sets by name and nobody has: a word that is mistyped would be passed over. A file of variables may be meant for
+/// many playbooks.
+fn strange_extras(words: &[String], playbooks: &[Playbook], inventory: &Inventory, options: &Options) -> Vec<Fault> {
+    let steps = || playbooks.iter().flat_map(|playbook| &playbook.steps);
+    let declared = || {
+        let hosts = inventory.hosts.iter().flat_map(|host| host.vars.keys()).map(String::as_str);
+        let plays = playbooks.iter().flat_map(|playbook| playbook.vars.keys()).map(String::as_str);
+        hosts.chain(plays).chain(steps().flat_map(|step| playbook::familiar(step)))
+    };
+    let ours = |name: &str| name.starts_with("ansible_") || ["ssh_known_hosts_file", WAIVE].contains(&name);
+    // Templates of an inventory may look at what nobody sets.
+    let looked_at =
+        |name: &str| inventory.hosts.iter().flat_map(|host| host.vars.values()).any(|value| mentions(value, name));
+    let spoken =
+        words.iter().filter(|word| !word.starts_with('@')).filter_map(|word| extra(std::slice::from_ref(word)).ok());
+    let mut names: Vec<String> = spoken.flat_map(|vars| vars.into_iter().map(|(name, _)| name)).collect();
+    names.retain(|name| options.extra.contains_key(name) && !ours(name));
+    names.retain(|name| !declared().any(|known| known == name) && !looked_at(name));
+    let fault = |name: &String| {
+        Fault::new(format!("nothing here has a variable `{name}`, which --extra-vars sets"))
+            .nearest(name, declared())
+            .hint("variables for several playbooks may stand in a file: `-e @FILE`")
+    };
+    names.iter().map(fault).collect()
+}
+
+/// Whether a value of an inventory has a template with this word.
+fn mentions(value: &serde_json::Value, name: &str) -> bool {
+    match value {
+        serde_json::Value::String(text) => (text.contains("{{") || text.contains("{%")) && text.contains(name),
+        serde_json::Value::Array(list) => list.iter().any(|value| mentions(value, name)),
+        serde_json::Value::Object(map) => map.values().any(|value| mentions(value, name)),
+        _ => false,
+    }
 }
 
 /// The patterns that choose no host.

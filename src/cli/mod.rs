@@ -205,6 +205,9 @@ fn named(word: &str) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
+/// How many mistakes are shown at once: whoever has more looks at the first.
+const MOST_FAULTS: usize = 100;
+
 /// Reads the command line, does what it says, gives the exit code.
 pub fn main() -> u8 {
     keep_memory_private();
@@ -249,8 +252,12 @@ pub fn main() -> u8 {
         Command::Completions { shell } => complete::registration(shell).and_then(|text| say(&text)).map(|()| 0),
     };
     done.unwrap_or_else(|faults| {
-        for fault in faults.iter() {
+        for fault in faults.iter().take(MOST_FAULTS) {
             say_error(&crate::report::fault::render(fault, color && std::io::stderr().is_terminal()));
+        }
+        let more = faults.iter().count().saturating_sub(MOST_FAULTS);
+        if more > 0 {
+            say_error(&format!("… and {more} more; mend these first, many may have the same cause"));
         }
         1
     })

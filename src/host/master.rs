@@ -204,8 +204,10 @@ fn kind_of(text: &str) -> LossKind {
         LossKind::UnknownHostKey
     } else if has(&["Permission denied (", "Too many authentication failures", "No supported authentication methods"]) {
         LossKind::PermissionDenied
-    } else if has(&["Connection refused", "No route to host", "Network is unreachable", "Could not resolve"]) {
+    } else if has(&["Connection refused"]) {
         LossKind::Refused
+    } else if has(&["No route to host", "Network is unreachable", "Could not resolve"]) {
+        LossKind::NoWay
     } else if has(&["timed out"]) {
         LossKind::ConnectTimeout
     } else {
@@ -227,6 +229,8 @@ mod tests {
     fn words_of_ssh_have_a_class() {
         let cases = [
             ("ssh: connect to host h port 22: Connection refused", "", LossKind::Refused),
+            ("ssh: Could not resolve hostname h: Name or service not known", "", LossKind::NoWay),
+            ("ssh: connect to host h port 22: No route to host", "", LossKind::NoWay),
             ("ssh: connect to host h port 22: Connection timed out", "", LossKind::ConnectTimeout),
             ("Connection timed out during banner exchange", "", LossKind::ConnectTimeout),
             ("u@h: Permission denied (publickey).", "", LossKind::PermissionDenied),

@@ -92,8 +92,10 @@ pub struct Loss {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
-    /// Nobody listens at the port, or no route leads there.
+    /// Nobody listens at the port.
     Refused,
+    /// Its name has no address, or no route leads there.
+    NoWay,
     /// No answer in time while connecting.
     ConnectTimeout,
     /// The host does not let this key or user in.
@@ -122,6 +124,7 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             LossKind::Refused => "connection refused",
+            LossKind::NoWay => "no way there",
             LossKind::ConnectTimeout => "no answer while connecting",
             LossKind::PermissionDenied => "login refused",
             LossKind::UnknownHostKey => "unknown host key",

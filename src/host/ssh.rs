@@ -115,10 +115,7 @@ impl SshHost {
         let mut pause = Duration::from_millis(100);
         loop {
             match connect(&self.login, &self.opener, &self.terms).await {
-                Err(loss)
-                    if matches!(loss.kind, LossKind::Refused | LossKind::ConnectTimeout | LossKind::Other)
-                        && Instant::now() + pause < end =>
-                {
+                Err(loss) if is_for_now(loss.kind) && Instant::now() + pause < end => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
@@ -136,6 +133,11 @@ impl SshHost {
             None => wire.run(wire.number(), request).await,
         }
     }
+}
+
+/// Whether a host that starts its services again may be like this for a moment.
+fn is_for_now(kind: LossKind) -> bool {
+    matches!(kind, LossKind::Refused | LossKind::NoWay | LossKind::ConnectTimeout | LossKind::Other)
 }
 
 fn closed() -> Loss {

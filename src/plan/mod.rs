@@ -28,7 +28,7 @@ pub use compile::{Options, compile, hosts_of, neighbours, wanted_steps};
 pub use decide::{Decision, Part, Taint, decide, decide_turn, judge};
 pub use draw::{Format, draw};
 pub use saved::{Approved, Key, Shown};
-pub use waive::{Waiver, schema as waivers_schema, waivers};
+pub use waive::{VARIABLE as WAIVE, Waiver, schema as waivers_schema, waivers};
 
 /// All that is to be done, in order, for one run.
 #[derive(Debug)]

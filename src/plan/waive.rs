@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// The name of the variable.
-const VARIABLE: &str = "waive";
+pub const VARIABLE: &str = "waive";
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 

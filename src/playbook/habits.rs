@@ -4,7 +4,10 @@ use crate::fault::Fault;
 
 /// Fields of playbooks and steps, with what to write in their place.
 const FIELDS: &[(&[&str], &str)] = &[
-    (&["tasks", "pre_tasks", "post_tasks"], "steps stand under `steps:`"),
+    (
+        &["tasks", "pre_tasks", "post_tasks"],
+        "steps stand under `steps:`; `steadfast import ansible FILE` translates a playbook of Ansible",
+    ),
     (&["handlers", "notify", "listen"], "write `on_change: [id]` at the step, and the follow-up as a step of its own"),
     (
         &["roles", "include_tasks", "import_tasks", "include_role", "import_role", "import_playbook"],

@@ -30,7 +30,7 @@ mod title;
 mod vars;
 
 pub use load::{load, read};
-pub use names::{outside, strangers};
+pub use names::{familiar, outside, strangers};
 pub use schema::{included_schema, schema};
 
 /// What should be true, and where.

@@ -23,6 +23,11 @@ pub fn outside(step: &Step) -> impl Iterator<Item = &str> {
     all.filter(|name| !ALWAYS.contains(name) && step.within.get(name).is_none())
 }
 
+/// The names that a step knows: those that the files around it give a value, and those that it may look up.
+pub fn familiar(step: &Step) -> impl Iterator<Item = &str> {
+    step.within.names().chain(step.uses.iter().map(String::as_str))
+}
+
 /// The faults of names that no host can give a meaning: `known` are the names of all hosts' variables, `extra` those of
 /// the command line. Only what is surely looked at counts: what stands behind a condition may be meant for others.
 pub fn strangers(step: &Step, known: &BTreeSet<&str>, extra: &Scope) -> Vec<Fault> {

@@ -209,8 +209,8 @@ impl crate::host::Host for Nobody {
 /// Whether ssh does not reach a host, or lets nobody in there. A host that is not known, or is another one, is for a person to
 /// look at.
 pub(super) fn keeps_out(loss: &Loss) -> bool {
-    use LossKind::{ConnectTimeout, Lost, NoShell, Other, PermissionDenied, Refused, Silent};
-    matches!(loss.kind, ConnectTimeout | Lost | NoShell | Other | PermissionDenied | Refused | Silent)
+    use LossKind::{ConnectTimeout, Lost, NoShell, NoWay, Other, PermissionDenied, Refused, Silent};
+    matches!(loss.kind, ConnectTimeout | Lost | NoShell | NoWay | Other | PermissionDenied | Refused | Silent)
 }
 
 impl Ssh {

@@ -5,6 +5,9 @@ use crate::event::{Moved, Outcome, Since};
 use crate::plan::Decision;
 use crate::step::Row;
 
+/// Stands between the place of a host and what was wanted there; an earlier version kept no place.
+const AT: char = '@';
+
 impl Site {
     /// Keeps what differs by the first reading: what a later one finds may be this run's own doing.
     pub fn met(&mut self, decisions: &[(usize, Decision)]) {
@@ -14,6 +17,15 @@ impl Site {
         let differs = |decision: &Decision| matches!(decision, Decision::Drift(_) | Decision::Manual(_));
         let met = decisions.iter().filter(|(_, decision)| differs(decision)).map(|(task, _)| *task);
         self.differed.extend(met);
+    }
+
+    /// Where the host of this name is, as the head of what is remembered of it: another inventory may know another host by the
+    /// same name.
+    pub(super) fn whereabouts(&self) -> String {
+        let there = &self.run.plan.hosts[self.host].connection;
+        let port = there.port.map_or_else(String::new, |port| port.to_string());
+        let digest = self.run.settings.past.key.digest([there.address.as_bytes(), port.as_bytes()]);
+        format!("{}{AT}", digest.get(..16).unwrap_or_default())
     }
 
     /// Somebody on the host, or the playbook; none where it was never true, is true now, or where we moved it ourselves: by
@@ -26,6 +38,10 @@ impl Site {
             return None;
         }
         let (wanted, run) = self.run.settings.past.left.get(&(self.name(), step.id.clone()))?;
+        let another = wanted.contains(AT) && !wanted.starts_with(&self.whereabouts());
+        if another {
+            return None;
+        }
         let moved = if wanted == meaning { Moved::Host } else { Moved::Playbook };
         Some(Since { moved, run: run.clone() })
     }

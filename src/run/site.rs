@@ -90,7 +90,7 @@ impl Site {
         }
         let began = Instant::now();
         let line = match self.opened(as_root, false).await {
-            Err(loss) if loss.kind == LossKind::Refused && self.door.is_none() => {
+            Err(loss) if matches!(loss.kind, LossKind::Refused | LossKind::NoWay) && self.door.is_none() => {
                 self.at_new_door(as_root, loss).await?
             }
             line => line?,
@@ -273,9 +273,8 @@ impl Site {
         let made = self.made(task);
         let kinds = || made.iter().map(|one| &one.kind);
         let past = &self.run.settings.past;
-        let meaning = past
-            .key
-            .digest(made.iter().map(|one| format!("{:?}", one.kind)).collect::<Vec<_>>().iter().map(String::as_bytes));
+        let wanted: Vec<String> = made.iter().map(|one| format!("{:?}", one.kind)).collect();
+        let meaning = format!("{}{}", self.whereabouts(), past.key.digest(wanted.iter().map(String::as_bytes)));
         // What need not last is no promise that somebody could break.
         let passes = step.kind != "restore" && kinds().any(|kind| kind.passing());
         let meaning = if passes { String::new() } else { meaning };
