@@ -130,6 +130,45 @@ fn a_hardened_system_is_silent_and_can_go_back() {
     }
 }
 
+#[test]
+fn a_password_that_ended_stops_neither_keys_nor_cron_nor_sudo() {
+    for release in ["bookworm", "trixie"] {
+        let fleet = Fleet::of(release, 1);
+        let policy = Path::new("playbooks/baselines/password-policy.yml");
+        std::fs::copy(policy, fleet.0.dir().join("policy.yml")).unwrap();
+        let steps = "  - include: {file: policy.yml, vars: {profile: strict, install_packages: false}}\n";
+        let key = fleet.0.dir().join("id_ed25519");
+        let ages =
+            || fleet.inside("h1", "chage -l root | sed -n '/^Maximum/s/.*: //p'; passwd -S root | cut -d' ' -f5").out;
+        // So long ago that it ended, whatever the age.
+        let long_ago = |max: &str| fleet.inside("h1", &format!("chage -d 2020-01-01 -M {max} root"));
+        assert_eq!(long_ago("365").code, 0);
+        assert!(!fleet.lets_in("h1", &key), "{release}: without the step before it, the age shuts root out");
+        assert_eq!(fleet.inside("h1", "sudo -n true").code, 1, "{release}");
+        assert_eq!(long_ago("99999").code, 0);
+        let was = ages();
+        let applied = run(&fleet, &["apply", "-y"], steps);
+        assert_eq!(applied.code, 0, "{release} {}{}", applied.out, applied.err);
+        let again = run(&fleet, &["apply", "-y"], steps);
+        assert!(again.code == 0 && again.out.contains("in sync"), "{release} {}{}", again.out, again.err);
+        assert_eq!(ages(), "365\n365\n", "{release}");
+        assert!(fleet.lets_in("h1", &key), "{release}");
+        let begun =
+            "sudo -n true && echo '* * * * * root touch /root/cron-ran' >/etc/cron.d/proof && systemctl is-active cron";
+        assert_eq!(fleet.inside("h1", begun).out, "active\n", "{release}");
+        // By a password that ended nobody comes further than to a new one.
+        let by_password = "echo root:Aa1-long-and-old-9 | chpasswd && chage -d 2020-01-01 root && useradd -m guest &&
+            echo Aa1-long-and-old-9 | runuser -u guest -- su -c true root 2>&1";
+        let asked = fleet.inside("h1", by_password);
+        assert!(asked.code != 0 && asked.out.contains("required to change your password"), "{release} {asked:?}");
+        let ran = "n=0; until [ -e /root/cron-ran ]; do n=$((n+1)); [ $n -lt 90 ] || exit 1; sleep 1; done; rm /etc/cron.d/proof";
+        assert_eq!(fleet.inside("h1", ran).code, 0, "{release}: cron ran nothing");
+        let back = fleet.steadfast(&["rollback", "last", "-y", "--force"]);
+        assert!(back.code == 0, "{release} {}{}", back.out, back.err);
+        assert_eq!(ages(), was, "{release}");
+    }
+}
+
 fn recorded() -> Vec<Query> {
     vec![Query::Updates, Query::AptConfig, Query::Audit]
 }
