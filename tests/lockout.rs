@@ -430,7 +430,7 @@ fn what_was_written_goes_back_with_the_restart_that_reads_it_whatever_stands_bet
                 [("read", "reverted"), ("same", "reverted"), ("again", "reverted"), ("other", ""), ("apart", "")]
             {
                 let of_it = |line: &&str| line.contains("task_done") && line.contains(&format!("\"step\":\"{step}\""));
-                let last = run.out.lines().filter(of_it).next_back().unwrap_or_default();
+                let last = run.out.lines().rfind(of_it).unwrap_or_default();
                 let reverted = last.contains("\"outcome\":\"reverted\"");
                 assert_eq!(reverted, end == "reverted", "{host}: {step}: {last}");
             }
