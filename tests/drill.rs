@@ -120,7 +120,6 @@ fn a_host_that_was_broken_into_is_found_contained_put_back_hardened_and_let_go_a
         "admins": [format!("{}.1", fleet.0.subnet)],
         "owner": "alice, incident 4711",
         "keys_exclusive": true,
-        "install_packages": false,
         "listen": listen,
     })
     .to_string();

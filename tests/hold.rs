@@ -172,7 +172,7 @@ fn another_host_of_the_same_name_has_no_history_here() {
     let mine = fleet.inventory();
     let text = std::fs::read_to_string(&mine).unwrap();
     let theirs = Path::new(&mine).with_file_name("theirs.yml").display().to_string();
-    std::fs::write(&theirs, text.replace("h1", "h0").replace("h2", "h1").replace("h0", "h2")).unwrap();
+    std::fs::write(&theirs, text.replace("h1:", "h0:").replace("h2:", "h1:").replace("h0:", "h2:")).unwrap();
     assert_eq!(fleet.steadfast(&["apply", &path, "-i", &mine, "-l", "h1", "-y"]).code, 0);
     fleet.inside("h1", "rm /etc/text");
     let told = |inventory: &str| fleet.steadfast(&["check", &path, "-i", inventory, "-l", "h1"]);
