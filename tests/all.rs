@@ -37,7 +37,6 @@ mod lab;
 mod laws;
 mod live;
 mod lockout;
-mod named;
 mod neglected;
 mod network;
 mod page;
