@@ -98,12 +98,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     let mut first: HashMap<Thing, (usize, usize, &str)> = HashMap::new();
     for entry in journal.iter().filter(chosen) {
         if !entry.whole {
-            let why = match entry.seq {
-                0 => {
-                    format!("run {} changed something by this step, and no entry of its journal tells what", entry.run)
-                }
-                seq => format!("it is cut: {}/{seq:04} does not say all that was touched", entry.run),
-            };
+            let why = format!("it is cut: {}/{:04} does not say all that was touched", entry.run, entry.seq);
             all.push((entry, Restore { unread: Some(why), ..Restore::default() }));
             continue;
         }
