@@ -10,10 +10,6 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-
-/// One of ours changes such files at a time.
-static ONE: Mutex<()> = Mutex::new(());
 
 /// Where a host stands in known_hosts.
 pub struct Known {
@@ -22,9 +18,16 @@ pub struct Known {
     files: Vec<PathBuf>,
 }
 
+/// A file as it was read at one moment.
+struct Book {
+    /// Behind all links.
+    file: PathBuf,
+    text: String,
+    lines: Vec<Line>,
+}
+
 /// A line that speaks of the host.
 struct Line {
-    file: PathBuf,
     /// From 0.
     number: usize,
     /// Whom it names, hashed or not.
@@ -71,7 +74,7 @@ impl Known {
     /// # Errors
     /// A file cannot be read, or knows the host otherwise than by a key.
     pub fn keys(&self) -> Result<Vec<PublicKey>, String> {
-        Ok(self.lines()?.into_iter().map(|line| line.key).collect())
+        Ok(self.books()?.into_iter().flat_map(|book| book.lines).map(|line| line.key).collect())
     }
 
     /// Beside each line with an old key comes one with the new key, for the same names.
@@ -79,28 +82,26 @@ impl Known {
     /// # Errors
     /// No line has an old key, or a file cannot be written; then nothing was.
     pub fn learn(&self, old: &[PublicKey], new: &PublicKey) -> Result<(), String> {
-        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = self.lines()?;
-        let beside: Vec<&Line> = lines.iter().filter(|line| old.iter().any(|old| old.is(&line.key))).collect();
-        if beside.is_empty() {
+        let _held = self.held()?;
+        let books = self.books()?;
+        let is_old = |line: &&Line| old.iter().any(|old| old.is(&line.key));
+        if !books.iter().flat_map(|book| &book.lines).any(|line| is_old(&line)) {
             return Err(format!("no line of known_hosts has the key that {} shows now", self.name));
         }
-        for file in &self.files {
+        for book in &books {
             let mut last: Vec<(usize, &str)> = Vec::new();
-            for line in beside.iter().filter(|line| line.file == *file) {
+            for line in book.lines.iter().filter(is_old) {
                 // Of several keys of one name, one line is enough.
                 match last.iter_mut().find(|(_, hosts)| *hosts == line.hosts) {
                     Some(seen) => seen.0 = line.number,
                     None => last.push((line.number, &line.hosts)),
                 }
             }
-            let known =
-                |hosts: &str| lines.iter().any(|line| line.file == *file && line.hosts == hosts && line.key.is(new));
-            last.retain(|(_, hosts)| !known(hosts));
+            last.retain(|(_, hosts)| !book.lines.iter().any(|line| line.hosts == *hosts && line.key.is(new)));
             if last.is_empty() {
                 continue;
             }
-            change(file, |number, line| {
+            book.change(|number, line| {
                 let mut text = line.to_owned();
                 if let Some((_, hosts)) = last.iter().find(|(at, _)| *at == number) {
                     let end = if line.ends_with('\n') { "" } else { "\n" };
@@ -118,15 +119,13 @@ impl Known {
     /// # Errors
     /// A file cannot be written.
     pub fn forget(&self, old: &[PublicKey], others: &BTreeSet<String>) -> Result<(), String> {
-        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = self.lines()?;
-        for file in &self.files {
-            let gone: Vec<&Line> =
-                lines.iter().filter(|line| line.file == *file && old.iter().any(|old| old.is(&line.key))).collect();
+        let _held = self.held()?;
+        for book in self.books()? {
+            let gone: Vec<&Line> = book.lines.iter().filter(|line| old.iter().any(|old| old.is(&line.key))).collect();
             if gone.is_empty() {
                 continue;
             }
-            change(file, |number, text| {
+            book.change(|number, text| {
                 let Some(line) = gone.iter().find(|line| line.number == number) else { return text.to_owned() };
                 let names = || line.hosts.split(',');
                 if !names().any(|name| others.contains(&name.to_lowercase())) {
@@ -140,38 +139,87 @@ impl Known {
         Ok(())
     }
 
-    fn lines(&self) -> Result<Vec<Line>, String> {
-        let mut all = Vec::new();
-        for file in &self.files {
-            let bytes = fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-            let text = String::from_utf8_lossy(&bytes);
-            for number in found(&self.name, file)? {
-                let line = number.checked_sub(1).and_then(|at| text.split_inclusive('\n').nth(at)).unwrap_or_default();
-                let hosts = line.split_whitespace().next().unwrap_or_default();
-                if hosts.starts_with('@') {
-                    return Err(format!("{} knows {} by {hosts}", file.display(), self.name));
-                }
-                if hosts.contains(['*', '?', '!']) {
-                    return Err(format!(
-                        "{} knows {} by the pattern {hosts}: give it a line of its own",
-                        file.display(),
-                        self.name
-                    ));
-                }
-                if let Some(key) = PublicKey::of_line(line) {
-                    all.push(Line { file: file.clone(), number: number - 1, hosts: hosts.to_owned(), key });
-                }
+    /// The directories of the files, each held once and in one order: from the reading to the writing no other run of ours,
+    /// here or in another process, moves a line.
+    fn held(&self) -> Result<Vec<fs::File>, String> {
+        let directories: BTreeSet<PathBuf> = self.files.iter().map(|file| directory(file)).collect::<Result<_, _>>()?;
+        let hold = |path: PathBuf| {
+            let held = fs::File::open(&path)?;
+            rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive)?;
+            Ok(held)
+        };
+        let named = |path: PathBuf| hold(path.clone()).map_err(|error| cannot(&path, error));
+        directories.into_iter().map(named).collect()
+    }
+
+    fn books(&self) -> Result<Vec<Book>, String> {
+        self.files.iter().map(|file| self.book(file)).collect()
+    }
+
+    fn book(&self, file: &Path) -> Result<Book, String> {
+        let unread = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+        let bytes = fs::read(file).map_err(unread)?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", file.display()))?;
+        let mut lines = Vec::new();
+        for number in found(&self.name, &text)? {
+            let line = number.checked_sub(1).and_then(|at| text.split_inclusive('\n').nth(at)).unwrap_or_default();
+            let hosts = line.split_whitespace().next().unwrap_or_default();
+            if hosts.starts_with('@') {
+                return Err(format!("{} knows {} by {hosts}", file.display(), self.name));
+            }
+            if hosts.contains(['*', '?', '!']) {
+                return Err(format!(
+                    "{} knows {} by the pattern {hosts}: give it a line of its own",
+                    file.display(),
+                    self.name
+                ));
+            }
+            if let Some(key) = PublicKey::of_line(line) {
+                lines.push(Line { number: number - 1, hosts: hosts.to_owned(), key });
             }
         }
-        Ok(all)
+        Ok(Book { file: fs::canonicalize(file).map_err(unread)?, text, lines })
     }
 }
 
-/// The numbers of lines (from 1) that speak of a name, as OpenSSH finds them, hashed ones too.
-fn found(name: &str, file: &Path) -> Result<Vec<usize>, String> {
+impl Book {
+    /// Replaces the file whole, line by line; links are followed, mode and owner stay.
+    fn change(&self, mut line: impl FnMut(usize, &str) -> String) -> Result<(), String> {
+        let cannot = |error| cannot(&self.file, error);
+        let directory = directory(&self.file)?;
+        let was = fs::metadata(&self.file).map_err(cannot)?;
+        let new: String =
+            self.text.split_inclusive('\n').enumerate().map(|(number, text)| line(number, text)).collect();
+        let mut temporary = tempfile::Builder::new().prefix(".known_hosts-").tempfile_in(&directory).map_err(cannot)?;
+        temporary.write_all(new.as_bytes()).map_err(cannot)?;
+        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(was.mode() & 0o7777)).map_err(cannot)?;
+        // Root may keep the file of another.
+        let _ = std::os::unix::fs::chown(temporary.path(), Some(was.uid()), Some(was.gid()));
+        temporary.as_file().sync_all().map_err(cannot)?;
+        temporary.persist(&self.file).map_err(|error| cannot(error.error))?;
+        fs::File::open(&directory).and_then(|directory| directory.sync_all()).map_err(cannot)
+    }
+}
+
+fn cannot(path: &Path, error: std::io::Error) -> String {
+    format!("{} cannot be changed: {error}", path.display())
+}
+
+/// Where a file really is.
+fn directory(file: &Path) -> Result<PathBuf, String> {
+    let real = fs::canonicalize(file).map_err(|error| cannot(file, error))?;
+    real.parent().map(Path::to_owned).ok_or_else(|| format!("{} is in no directory", file.display()))
+}
+
+/// The numbers of lines (from 1) that speak of a name, as OpenSSH finds them, hashed ones too. It is given a copy, because
+/// numbers are worth nothing where the file changed since it was read.
+fn found(name: &str, text: &str) -> Result<Vec<usize>, String> {
+    let copied = |error: std::io::Error| format!("known_hosts cannot be copied for ssh-keygen: {error}");
+    let mut copy = tempfile::NamedTempFile::new().map_err(copied)?;
+    copy.write_all(text.as_bytes()).map_err(copied)?;
     let mut command = Command::new("ssh-keygen");
     super::bare(&mut command);
-    command.args(["-F", name, "-f"]).arg(file).env("LC_ALL", "C").stdin(Stdio::null());
+    command.args(["-F", name, "-f"]).arg(copy.path()).env("LC_ALL", "C").stdin(Stdio::null());
     let said = command.output().map_err(|error| format!("cannot start ssh-keygen: {error}"))?;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let mut numbers: Vec<usize> = text
@@ -182,28 +230,6 @@ fn found(name: &str, file: &Path) -> Result<Vec<usize>, String> {
     numbers.sort_unstable();
     numbers.dedup();
     Ok(numbers)
-}
-
-/// Replaces a file whole, line by line; links are followed, mode and owner stay.
-fn change(file: &Path, mut line: impl FnMut(usize, &str) -> String) -> Result<(), String> {
-    let cannot = |error: std::io::Error| format!("{} cannot be changed: {error}", file.display());
-    let real = fs::canonicalize(file).map_err(cannot)?;
-    let directory = real.parent().ok_or("it has no directory")?;
-    // Another run of ours may do the same at this moment.
-    let held = fs::File::open(directory).map_err(cannot)?;
-    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
-    let text = String::from_utf8(fs::read(&real).map_err(cannot)?)
-        .map_err(|_| format!("{} is not UTF-8 text", file.display()))?;
-    let was = fs::metadata(&real).map_err(cannot)?;
-    let new: String = text.split_inclusive('\n').enumerate().map(|(number, text)| line(number, text)).collect();
-    let mut temporary = tempfile::Builder::new().prefix(".known_hosts-").tempfile_in(directory).map_err(cannot)?;
-    temporary.write_all(new.as_bytes()).map_err(cannot)?;
-    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(was.mode() & 0o7777)).map_err(cannot)?;
-    // Root may keep the file of another.
-    let _ = std::os::unix::fs::chown(temporary.path(), Some(was.uid()), Some(was.gid()));
-    temporary.as_file().sync_all().map_err(cannot)?;
-    temporary.persist(&real).map_err(|error| cannot(error.error))?;
-    held.sync_all().map_err(cannot)
 }
 
 #[cfg(test)]
@@ -254,5 +280,25 @@ mod tests {
         assert_eq!(one.keys().unwrap().len(), 2);
         let (_dir, one) = known("web1", &format!("web* {OLD}\n"));
         assert!(one.keys().unwrap_err().contains("the pattern web*"));
+    }
+
+    #[test]
+    fn those_who_change_one_file_together_take_only_their_own_lines() {
+        let [old, new] = [OLD, NEW].map(|line| PublicKey::of_line(line).unwrap());
+        let names = || (0..8).map(|n| format!("web{n}"));
+        let (dir, _) = known("", &names().map(|name| format!("{name} {OLD}\n")).collect::<String>());
+        let file = dir.path().join("known_hosts");
+        std::thread::scope(|scope| {
+            for name in names() {
+                let one = Known { name, files: vec![file.clone()] };
+                let (old, new) = (std::slice::from_ref(&old), &new);
+                scope.spawn(move || {
+                    one.learn(old, new).unwrap();
+                    one.forget(old, &BTreeSet::new()).unwrap();
+                });
+            }
+        });
+        let expected: String = names().map(|name| format!("{name} {NEW}\n")).collect();
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
     }
 }
