@@ -195,6 +195,42 @@ fn a_whole_host_goes_back_and_the_run_goes_on_with_it() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_gets_its_snapshot_and_its_disk_back() {
+    let fleet = Fleet::up(1);
+    let inventory = fleet.inventory();
+    let call = |words: &[&str], book: &str| fleet.steadfast(&[words, &[book, "-i", &inventory]].concat());
+    let lab = |verb: &str| ends(&fleet.steadfast(&["lab", verb, "--name", &fleet.0.name, "h1"]), 0, "");
+    let mine = "- {id: mine, file: {path: /root/mine, content: \"x\\n\"}}\n";
+    let policy = book(&fleet, "policy.yml", &format!("{mine}{}", step(&fleet, "young", "newest: \"<24h\"")));
+    lab("stop");
+    let seen = call(&["check"], &policy);
+    ends(&seen, 4, "newest snapshot: none → younger than 24 h");
+    assert!(seen.flat().contains("drift=1") && seen.flat().contains("unreachable"), "{}{}", seen.out, seen.err);
+    ends(&call(&["apply", "-y"], &policy), 4, "changed=1");
+    assert_eq!(steadfast::lab::snapshots(&fleet.0, fleet.0.host("h1").unwrap()).unwrap().len(), 1);
+    ends(&call(&["apply", "-y"], &policy), 4, "ok=1");
+    lab("start");
+
+    let boot = || fleet.inside("h1", "cat /proc/sys/kernel/random/boot_id").out;
+    let rolls = format!("rollback: {{before: \"{}\"}}", moment());
+    // Whoever came in shuts the door behind him.
+    ends(&fleet.inside("h1", "echo evil >/root/planted; systemctl disable --now ssh; echo x >/etc/motd; sync"), 0, "");
+    let first_boot = boot();
+    let back = step(&fleet, "back", &rolls);
+    let motd = "- {id: motd, file: {path: /etc/motd, content: \"hardened\\n\"}}\n";
+    let behind = book(&fleet, "behind.yml", &format!("{mine}{back}{motd}"));
+    ends(&call(&["apply", "-y", "--approve", "back"], &behind), 4, "h1/mine comes first, and is not done");
+    let gated = book(&fleet, "gated.yml", &format!("- {{id: sure, approve: {{message: Go back?}}}}\n{back}{motd}"));
+    ends(&call(&["check"], &gated), 4, "there → lost");
+    ends(&call(&["apply", "-y"], &gated), 4, "`--approve sure`");
+    assert_eq!(boot(), first_boot, "nobody said yes");
+    ends(&call(&["apply", "-y", "--approve", "sure"], &gated), 0, "changed=2");
+    assert_ne!(boot(), first_boot);
+    assert_eq!(fleet.inside("h1", "ls /root/planted 2>/dev/null; cat /etc/motd").out, "hardened\n");
+    ends(&call(&["check"], &gated), 0, "");
+}
+
+#[test]
 fn a_run_that_dies_while_a_disk_goes_back_is_taken_on() {
     let fleet = Fleet::up(1);
     let inventory = fleet.inventory();

@@ -146,8 +146,13 @@ impl Shared {
             self.run.plan.of_host(host).into_iter().filter(|task| self.run.plan.tasks[*task].play == play).collect();
         if let Some(site) = slot.as_mut() {
             let mut work = Work::new(self, &order);
-            if let Err(loss) = work.all(site).await {
-                work.outside(site, &loss).await;
+            let mut ended = work.all(site).await;
+            if let Err(loss) = &ended
+                && work.outside(site, loss).await
+            {
+                ended = work.go(site).await;
+            }
+            if let Err(loss) = ended {
                 site.lost(&loss);
                 site.leave().await;
                 *slot = None;

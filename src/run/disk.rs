@@ -111,14 +111,19 @@ impl Work<'_> {
         if let Some(end) = self.not_as_planned(site, task, &planned).await? {
             return Ok(end);
         }
+        Ok((self.disks(site, task, made).await?, rows))
+    }
+
+    /// One after the other; the first that does not end well is the last.
+    pub(super) async fn disks(&mut self, site: &mut Site, task: usize, made: &Arc<[Made]>) -> Result<Outcome, Loss> {
         for one in made.iter() {
             let one: Arc<[Made]> = Arc::new([one.clone()]);
             let outcome = self.one_disk(site, task, &one).await?;
             if outcome != Outcome::Changed && outcome != Outcome::Unchanged {
-                return Ok((outcome, rows));
+                return Ok(outcome);
             }
         }
-        Ok((Outcome::Changed, rows))
+        Ok(Outcome::Changed)
     }
 
     async fn one_disk(&mut self, site: &mut Site, task: usize, made: &Arc<[Made]>) -> Result<Outcome, Loss> {
@@ -150,10 +155,21 @@ impl Work<'_> {
             if let Err(why) = done {
                 return Ok(failed(why));
             }
-            self.fresh = None;
-            self.refresh(site, task).await?;
+            self.look_again(site, task).await?;
         }
         Ok(failed(format!("it did not come to an end: {}", told(&decide(made, &self.facts, None)))))
+    }
+
+    /// Reads a disk once more: where its host does not answer, from its keeper alone.
+    async fn look_again(&mut self, site: &mut Site, task: usize) -> Result<(), Loss> {
+        if !self.away {
+            self.fresh = None;
+            return self.refresh(site, task).await;
+        }
+        if let Some(facts) = site.beyond_facts(task).await {
+            self.facts.update(facts);
+        }
+        Ok(())
     }
 
     /// All that must hold before anything is stopped.
@@ -175,7 +191,8 @@ impl Work<'_> {
         if let Err(why) = self.doomed(site, to, false) {
             return Ok(Err(failed(why)));
         }
-        let boot = site.boot(task).await?;
+        // A host that does not answer does not say which boot it is either.
+        let boot = if self.away { String::new() } else { site.boot(task).await? };
         let run = self.shared.run.id.clone();
         let word = WayBack { snapshot: to.id.clone(), made: to.made, stage: Stage::Stopping, at: now(), boot, run };
         site.say(format!("its disk goes back to {}: what was written since {window} is lost", to.name));
@@ -236,6 +253,7 @@ impl Work<'_> {
         let known = Snapshot { id: word.snapshot.clone(), name: word.snapshot.clone(), made, lack: None };
         self.doomed(site, &known, true)?;
         let boot = site.landed(task, keeping.patience).await?;
+        self.away = false;
         if boot == word.boot {
             return Err("the host never started anew: it is the boot of before".into());
         }

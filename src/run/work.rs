@@ -40,6 +40,8 @@ pub struct Work<'a> {
     pub(super) gone: HashSet<usize>,
     /// It was said that all behind the way back holds.
     pub(super) hardened: bool,
+    /// The host does not answer, and what is done needs no word of it.
+    pub(super) away: bool,
 }
 
 impl<'a> Work<'a> {
@@ -58,6 +60,7 @@ impl<'a> Work<'a> {
             first: Arc::default(),
             gone: HashSet::new(),
             hardened: false,
+            away: false,
         }
     }
 
@@ -74,6 +77,11 @@ impl<'a> Work<'a> {
         }
         self.recall(site);
         self.end_way_back(site).await?;
+        self.go(site).await
+    }
+
+    /// All that has not ended yet.
+    pub(super) async fn go(&mut self, site: &mut Site) -> Result<(), Loss> {
         let decisions = self.begin(site).await?;
         site.met(&decisions);
         let first: Arc<HashMap<usize, Decision>> = Arc::new(decisions.into_iter().collect());
@@ -81,6 +89,9 @@ impl<'a> Work<'a> {
         for (at, task) in self.order.iter().enumerate() {
             if *self.shared.run.settings.stop.borrow() {
                 break;
+            }
+            if self.ends.contains_key(task) {
+                continue;
             }
             let idle = |task: &usize| matches!(first[task], Decision::InSync | Decision::Skipped(_));
             let next = self.order[at + 1..].iter().copied().find(|next| !idle(next));

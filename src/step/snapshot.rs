@@ -48,6 +48,10 @@
 //! killed leaves its stage written down; the next run of the playbook, or `resume`, goes on from there before it does anything
 //! else. After it is done it is in order until `before` says a later moment.
 //!
+//! A host that does not answer gets its snapshot all the same (`apply -y`), and its disk is put back where `before` is a moment and all that is
+//! written before the step is done already or a gate: which boot it was is not known then, and the stages alone say that it started
+//! anew. Once it answers, the rest of the playbook goes on. It stays unreachable where it does not.
+//!
 //! Way back: none. What the disk held is gone, but for what its keeper keeps; take evidence first. Disruption: data.
 //!
 //! Traps:
@@ -302,6 +306,12 @@ impl Kind for Snapshot {
 
     fn set(&self, _: &[Setting], _: &Facts) -> Vec<Act> {
         vec![]
+    }
+
+    /// All of it, but for a moment that only the host's own signs can give.
+    fn outside(&self, found: &Facts) -> Option<Result<Vec<Row>, Gap>> {
+        let by_evidence = self.rollback.as_ref().is_some_and(Rollback::by_evidence);
+        (!by_evidence).then(|| self.plan(found))
     }
 
     fn claims(&self) -> Vec<Claim> {
