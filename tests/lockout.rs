@@ -390,6 +390,120 @@ fn what_is_read_again_goes_back_with_what_it_reads() {
     }
 }
 
+/// Several steps later, when what was written is proven and told long since.
+#[test]
+fn what_was_written_goes_back_with_the_restart_that_reads_it_whatever_stands_between() {
+    let fleet = Fleet::up(3);
+    let scene = |host: &str, script: &str| assert_eq!(fleet.inside(host, script).code, 0, "{host}: {script}");
+    scene(
+        "h1",
+        "mkdir /etc/odd; echo 'Include /etc/odd/*.conf' >/etc/ssh/sshd_config.d/odd.conf; echo '# mine' >/etc/odd/x.conf; systemctl restart ssh",
+    );
+    let nftables = "mkdir /etc/odd; echo 'include \"/etc/odd/*.nft\"' >>/etc/nftables.conf; echo '# mine' >/etc/odd/x.nft; systemctl enable --now nftables";
+    scene("h2", nftables);
+    scene("h3", nftables);
+    let wall = "add table inet odd; add chain inet odd every { type filter hook input priority 0; policy drop; }";
+    let key = fleet.0.dir().join("id_ed25519");
+    let one = |host: &str, service: &str, file: &str, content: &str| {
+        let book = fleet.0.dir().join(format!("{host}.yml"));
+        let steps = format!(
+            "- {{id: read, on_change: [again], line: {{path: {file}, line: \"{content}\"}}}}\n\
+             - {{id: other, needs: [read], file: {{path: /etc/other, content: x}}}}\n\
+             - {{id: same, needs: [other], line: {{path: {file}, line: \"# a word of another step\"}}}}\n\
+             - {{id: apart, needs: [same], file: {{path: /etc/apart, content: x}}}}\n\
+             - {{id: again, needs: [apart], service: {{name: {service}, state: restarted}}}}\n"
+        );
+        std::fs::write(&book, format!("hosts: {host}\nsteps:\n{steps}")).unwrap();
+        let call = |words: &[&str], die_at: &str| {
+            let mut call = fleet.call(words);
+            call.env("STEADFAST_STATE", fleet.0.dir().join(format!("state-{host}"))).env("STEADFAST_DIE_AT", die_at);
+            told(&call.output().unwrap())
+        };
+        let (book, inventory) = (book.display().to_string(), fleet.inventory());
+        let apply = |seconds: &str, die_at: &str| {
+            call(&["apply", &book, "-y", "-i", &inventory, "--guard-timeout", seconds, "--json"], die_at)
+        };
+        // Each is told as what became of it: what has nothing to do with it stays.
+        let is_back = |run: &crate::common::Run| {
+            assert_eq!(run.code, 5, "{host}: {}{}", run.out, run.err);
+            for (step, end) in
+                [("read", "reverted"), ("same", "reverted"), ("again", "reverted"), ("other", ""), ("apart", "")]
+            {
+                let of_it = |line: &&str| line.contains("task_done") && line.contains(&format!("\"step\":\"{step}\""));
+                let last = run.out.lines().rfind(of_it).unwrap_or_default();
+                let reverted = last.contains("\"outcome\":\"reverted\"");
+                assert_eq!(reverted, end == "reverted", "{host}: {step}: {last}");
+            }
+            assert!(fleet.lets_in(host, &key), "{host}: {}", run.out);
+            assert_eq!(
+                fleet
+                    .inside(
+                        host,
+                        &format!("grep -qx '# mine' {file} && [ $(wc -l <{file}) = 1 ] && test -e /etc/other")
+                    )
+                    .code,
+                0,
+                "{host}: {}",
+                run.out
+            );
+        };
+        let begun = || {
+            let count = format!("journalctl --sync; journalctl -q -b -u {service} | grep -c ' Starting '");
+            fleet.inside(host, &count).out.trim().parse::<u32>().unwrap()
+        };
+        let before = begun();
+        is_back(&apply("20", ""));
+        // Once forward and once back.
+        assert_eq!(begun() - before, 2, "{host}");
+        assert_eq!(fleet.inside(host, "rm /etc/other /etc/apart").code, 0);
+        // Nobody is there any more.
+        let died = apply("10", "after-set:5");
+        assert_eq!(died.code, -1, "{host}: {}{}", died.out, died.err);
+        awaited(&fleet, host, "grep -qx reverted /var/lib/steadfast/guard/*/end");
+        let until = Instant::now() + Duration::from_secs(60);
+        while !fleet.lets_in(host, &key) {
+            assert!(Instant::now() < until, "{host}: it went back, and nobody gets in");
+        }
+        assert_eq!(
+            fleet.inside(host, &format!("grep -qx '# mine' {file} && [ $(wc -l <{file}) = 1 ]")).code,
+            0,
+            "{host}"
+        );
+        let resumed = call(&["resume", "last", "-y", "--guard-timeout", "20", "--json"], "");
+        is_back(&resumed);
+        for step in ["read", "again"] {
+            let note = format!("step {step} of run ");
+            assert!(
+                resumed.out.lines().any(|line| line.contains(&note) && line.contains("was taken back")),
+                "{host}: {}",
+                resumed.out
+            );
+        }
+        // Nor is the host.
+        let died = apply("3600", "after-set:3");
+        assert_eq!(died.code, -1, "{host}: {}{}", died.out, died.err);
+        let boot = || fleet.inside(host, "cat /proc/sys/kernel/random/boot_id").out;
+        let first = boot();
+        fleet.inside(host, "systemctl --no-block reboot");
+        let until = Instant::now() + Duration::from_secs(90);
+        while boot() == first || !fleet.lets_in(host, &key) {
+            assert!(Instant::now() < until, "{host}: nobody gets in after a restart");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(
+            fleet.inside(host, &format!("grep -qx '# mine' {file} && [ $(wc -l <{file}) = 1 ]")).code,
+            0,
+            "{host}"
+        );
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| one("h1", "ssh", "/etc/odd/x.conf", "AllowGroups ops"));
+        scope.spawn(|| one("h2", "nftables", "/etc/odd/x.nft", wall));
+        // It cannot even be read.
+        scope.spawn(|| one("h3", "nftables", "/etc/odd/x.nft", "add table odd odd odd"));
+    });
+}
+
 #[test]
 fn a_rollback_does_not_take_away_who_makes_it() {
     let fleet = Fleet::up(1);

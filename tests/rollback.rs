@@ -170,6 +170,53 @@ fn a_cut_journal_is_not_a_short_one() {
 }
 
 #[test]
+fn an_entry_that_was_taken_out_of_a_journal_is_told() {
+    let fleet = Fleet::up(2);
+    let steps =
+        ["a", "b", "c"].map(|n| format!("  - {{id: {n}, file: {{path: /etc/{n}, content: \"new\\n\"}}}}\n")).concat();
+    for host in ["h1", "h2"] {
+        fleet.inside(host, "for n in a b c; do echo old >/etc/$n; done");
+    }
+    let all = |host: &str| fleet.inside(host, "cat /etc/a /etc/b /etc/c").out;
+    let run = || fleet.steadfast(&["runs", "-n", "1"]).out.split_whitespace().next().unwrap().to_owned();
+    assert_eq!(apply(&fleet, &steps).code, 0);
+    let first = run();
+    // One of three on one host; on the other its whole journal.
+    let gone = fleet.inside("h1", "cd /var/lib/steadfast/runs/*/ && rm -r $(grep -l '^step b$' 000?)*");
+    assert_eq!(gone.code, 0, "{}", gone.err);
+    assert_eq!(fleet.inside("h2", "rm -r /var/lib/steadfast/runs").code, 0);
+    let one = fleet.steadfast(&["rollback", &first, "-y", "-l", "h1", "--step", "b"]);
+    assert_eq!(one.code, 4, "{}{}", one.out, one.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y", "--json"]);
+    assert_eq!(back.code, 4, "{}{}", back.out, back.err);
+    assert_eq!([all("h1"), all("h2")], ["old\nnew\nold\n", "new\nnew\nnew\n"]);
+    let unknown = |line: &&str| line.contains("\"unknown\"") && line.contains("no entry of its journal tells");
+    let told: Vec<&str> = back.out.lines().filter(unknown).collect();
+    assert_eq!(told.len(), 4, "{}", back.out);
+    assert_eq!(
+        told.iter().filter(|line| line.contains("\"host\":\"h1\"") && line.contains("\"step\":\"b\"")).count(),
+        1
+    );
+    // What was taken back may be cleared away, and what went back by itself was never left.
+    assert_eq!(apply(&fleet, &steps).code, 0);
+    let second = run();
+    assert_eq!(fleet.steadfast(&["rollback", &second, "-y"]).code, 0);
+    for host in ["h1", "h2"] {
+        assert_eq!(fleet.inside(host, &format!("rm -rf /var/lib/steadfast/runs/{second}")).code, 0);
+    }
+    let again = fleet.steadfast(&["rollback", &second, "-y"]);
+    assert!(again.code == 1 && again.err.contains("no host has a journal"), "{}{}", again.out, again.err);
+    let shut = "  - {id: shut, sshd: {AllowUsers: nobody}}\n  - {id: late, needs: [shut], file: {path: /etc/late, content: x}}\n";
+    let reverted = apply(&fleet, shut);
+    assert_eq!(reverted.code, 5, "{}{}", reverted.out, reverted.err);
+    for host in ["h1", "h2"] {
+        assert_eq!(fleet.inside(host, &format!("rm -r /var/lib/steadfast/runs/{}", run())).code, 0);
+    }
+    let none = fleet.steadfast(&["rollback", &run(), "-y"]);
+    assert!(none.code == 1 && none.err.contains("no host has a journal"), "{}{}", none.out, none.err);
+}
+
+#[test]
 fn what_belongs_to_a_file_beside_its_content_comes_back_too() {
     let fleet = Fleet::up(1);
     let prepare = "apt-get -q -y install libcap2-bin acl >/dev/null 2>&1; cp /bin/true /usr/local/bin/tool && setcap cap_net_raw+ep /usr/local/bin/tool && \

@@ -1,13 +1,13 @@
 # The dead-man switch: a change to the way in goes back by itself unless a new login confirms it. Needs journal.sh.
 # Confirming and firing are the renaming of one file, so never both happen. POSIX: dash, busybox ash, bash.
 # `list` holds the journals of all changes that one guard is for, in their order.
-# arm TOKEN SECONDS LONGEST: before the change, which may take so many seconds; `T` is its journal, `WAY` these functions as text. `room` is space for the way
-# back on a disk that is full by then.
+# arm TOKEN SECONDS LONGEST CHANGE…: before the change, which may take so many seconds; `T` is its journal, `WAY` these functions as text, the others are changes
+# of the run that go back with it. `room` is space for the way back on a disk that is full by then.
 arm() {
   G=$B/guard/$1
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
   { printf '%s\n' "$WAY" "B=$B; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
-    && printf '%s\n' "$T" >"$G/list" && busy "$3" >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
+    && (shift 3; together "$@") >"$G/list" && busy "$3" >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
     && durable "$G/undo.sh" "$G/list" "$G/room" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
   if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
     boot_unit && w=$(systemd-run --quiet --collect --unit="steadfast-guard-$1" --on-active="$2" --timer-property=AccuracySec=1s /bin/sh "$G/undo.sh" keep 2>&1) && return 0
@@ -18,10 +18,14 @@ arm() {
     while [ -e "$1/armed" ]; do read -r u _ </proc/uptime; [ "${u%.*}" -lt "$e" ] || exec sh "$1/undo.sh" keep; sleep 1; done' \
     guard "$G" "$2" </dev/null >/dev/null 2>&1 &
 }
-# join TOKEN LONGEST: one more change for a guard that is armed.
+# join TOKEN LONGEST CHANGE…: one more change for a guard that is armed.
 join() {
   G=$B/guard/$1
-  printf '%s\n' "$T" >>"$G/list" && busy "$2" >"$G/act" && durable "$G/list" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
+  (shift 2; together "$@") >"$G/list.new" && durable "$G/list.new" && mv "$G/list.new" "$G/list" && busy "$2" >"$G/act" && durable "$G" && [ -e "$G/armed" ] || { say "the guard fired before this began"; return 1; }
+}
+# together CHANGE…: the journals of one guard with these and `T`, in the order in which they were made.
+together() {
+  { cat "$G/list" 2>/dev/null; for s; do [ ! -e "$D/$s" ] || echo "$s"; done; echo "$T"; } | sed 's|.*/||' | sort -nu | while read -r s; do printf '%s\n' "$D/$s"; done
 }
 U=/etc/systemd/system/steadfast-guard.service
 L=/etc/systemd/system/sysinit.target.wants/steadfast-guard.service
@@ -114,19 +118,23 @@ fire() {
 go_back() {
   set --; e=reverted; : >"$G/log"
   while read -r j; do set -- "$@" "$j"; done <"$G/list"
-  n=$#
+  n=$#; bad=
   while [ "$n" -gt 0 ]; do
-    eval "j=\${$n}"; n=$((n-1)); x=failed
-    # Where not even this can be written, the way back is gone without it.
-    if : >>"$G/log"; then ! (undo "$j") >>"$G/log" 2>&1 || x=reverted
-    else ! (undo "$j") >/dev/null 2>&1 || x=reverted; fi
-    [ "$x" = reverted ] || e=failed
+    eval "j=\${$n}"; logged undo "$j" || bad="$bad $n "
+    n=$((n-1))
+  done
+  # Whoever reads again does so once, when all is back; whose word that is, nobody can tell.
+  logged pokes "$@" || e=failed
+  for j; do
+    n=$((n+1)); x=$e
+    case $bad in *" $n "*) x=failed ;; esac
     [ "$(tail -n 1 "$j")" = "end $x" ] || echo "end $x" >>"$j" || e=failed
   done
-  # What was told to read again did so before the changes that came first were back.
-  if [ "$#" -gt 1 ]; then for j; do (pokes "$j") >/dev/null 2>&1; done; fi
+  [ -z "$bad" ] || e=failed
   echo "$e" >"$G/end.new" && durable "$G/end.new" "$@" && mv "$G/end.new" "$G/end" && durable "$G" && [ "$e" = reverted ]
 }
+# logged COMMAND…: by itself, and in the log; where not even this can be written, the way back is gone without it.
+logged() { if : >>"$G/log"; then ("$@") >>"$G/log" 2>&1; else ("$@") >/dev/null 2>&1; fi; }
 keep_on() {
   if [ -d /run/systemd/system ] && systemd-run --quiet --collect --no-block /bin/sh "$G/undo.sh" keep 2>/dev/null; then :
   else setsid sh -c 'trap "" HUP TERM INT; exec sh "$1/undo.sh" keep' guard "$G" </dev/null >/dev/null 2>&1 & fi

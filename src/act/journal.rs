@@ -39,6 +39,8 @@ pub struct Guard {
     pub seconds: u64,
     /// It is armed already, for the changes before this one.
     pub joins: bool,
+    /// The numbers of earlier changes of the run that go back with it, though each was proven by itself.
+    pub with: Vec<u32>,
 }
 
 /// What augenrules writes: all rules in one file, and that file as it was before.
@@ -188,13 +190,14 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         intent.seq,
         quote(&head(intent, &things, acts))
     );
-    if let Some(Guard { token, seconds, joins }) = &intent.guard {
+    if let Some(Guard { token, seconds, joins, with }) = &intent.guard {
         let call = if *joins {
             format!("join {} {}", quote(token), intent.hold)
         } else {
             format!("arm {} {seconds} {}", quote(token), intent.hold)
         };
-        let _ = writeln!(text, "{call} || exit 70");
+        let with: String = with.iter().map(|seq| format!(" {seq:04}")).collect();
+        let _ = writeln!(text, "{call}{with} || exit 70");
     }
     let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();
     let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then {done}finish done; else finish failed; fi\n");

@@ -147,19 +147,31 @@ poke() {
   case $1 in
   daemon-reload) systemctl --no-ask-password daemon-reload ;;
   audit-rules) audit_rules --load ;;
-  *) unit "$1" "$2" ;;
+  # What began too often meanwhile may begin all the same.
+  *) ! command -v systemctl >/dev/null 2>&1 || systemctl --no-ask-password --quiet reset-failed -- "$2" 2>/dev/null; unit "$1" "$2" ;;
   esac
 }
-# pokes FILE: tells again what one task's change had told to read again.
-pokes() { while read -r w a b; do [ "$w" != poke ] || poke "$a" "$(printf %b "$b")"; done <"$1"; }
-# undo FILE: goes back through the whole of one task's journal, from its end to its beginning.
+# pokes FILE…: tells again, once each, what these changes had told to read again.
+pokes() {
+  bad=0; told=' '
+  for j; do
+    while read -r w a b; do
+      [ "$w" = poke ] && [ "$a" != daemon-reload ] || continue
+      case $told in *" $a:$b "*) continue ;; esac
+      told="$told$a:$b "; poke "$a" "$(printf %b "$b")" </dev/null || bad=1
+    done <"$j"
+  done
+  [ "$bad" = 0 ]
+}
+# undo FILE: goes back through the whole of one task's journal, from its end to its beginning. Units are read again at once:
+# what came before it may have stopped one of them.
 undo() {
   D=${1%/*}; n=0; k=0; z=0; bad=0
   while read -r w a b; do
     case $w in
     thing) n=$((n+1)); eval "f$n=\$a; n$n=\$b" ;;
     was) k=$((k+1)); eval "w$k=\$a" ;;
-    poke) z=$((z+1)); eval "v$z=\$a; u$z=\$b" ;;
+    poke) [ "$a" != daemon-reload ] || z=1 ;;
     esac
   done <"$1"
   while [ "$k" -gt 0 ]; do
@@ -169,7 +181,6 @@ undo() {
     back "$fam" "${nam%x}" "$old" "$1.$k" || bad=1
     k=$((k-1))
   done
-  k=0
-  while [ "$k" -lt "$z" ]; do k=$((k+1)); eval "vrb=\$v$k; nam=\$u$k"; poke "$vrb" "$(printf %b "$nam")" || bad=1; done
+  [ "$z" = 0 ] || poke daemon-reload || bad=1
   [ "$bad" = 0 ]
 }

@@ -113,8 +113,11 @@ impl Rollback {
                 ..record.call.clone()
             };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
-            session.over = work.over;
-            let journals = session.journals(&hosts, what.first(), what.become_root).await?;
+            session.over.clone_from(&work.over);
+            let mut journals = session.journals(&hosts, what.first(), what.become_root).await?;
+            for (host, journal) in hosts.iter().zip(&mut journals) {
+                journal.as_mut().map_or(Ok(()), |entries| store.add_missing(&work, &host.name, entries))?;
+            }
             let entries = || journals.iter().flatten().flatten().filter(|entry| what.work.contains(&entry.run));
             if entries().next().is_none() && journals.iter().all(Result::is_ok) {
                 return Ok(None);

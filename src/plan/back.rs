@@ -98,7 +98,12 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     let mut first: HashMap<Thing, (usize, usize, &str)> = HashMap::new();
     for entry in journal.iter().filter(chosen) {
         if !entry.whole {
-            let why = format!("it is cut: {}/{:04} does not say all that was touched", entry.run, entry.seq);
+            let why = match entry.seq {
+                0 => {
+                    format!("run {} changed something by this step, and no entry of its journal tells what", entry.run)
+                }
+                seq => format!("it is cut: {}/{seq:04} does not say all that was touched", entry.run),
+            };
             all.push((entry, Restore { unread: Some(why), ..Restore::default() }));
             continue;
         }

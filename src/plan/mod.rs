@@ -10,6 +10,7 @@ use crate::fault::{Fault, Faults};
 use crate::graph::Graph;
 use crate::inventory::Connection;
 use crate::playbook::{Budget, Left, Made, Mode, Step, Turn, question};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 mod back;
@@ -156,6 +157,20 @@ impl Plan {
             self.graph.before(*after).iter().any(|(before, why)| *before == task && **why == Why::OnChange)
         };
         self.graph.after(task).into_iter().filter(is_due).collect()
+    }
+
+    /// The tasks whose change makes this one due, those that lead to it by others included.
+    pub fn triggers(&self, task: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut left = vec![task];
+        while let Some(after) = left.pop() {
+            for (before, why) in self.graph.before(after) {
+                if *why == Why::OnChange && found.insert(before) {
+                    left.push(before);
+                }
+            }
+        }
+        found
     }
 
     /// The tasks of a host in the order in which they run.

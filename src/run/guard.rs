@@ -32,6 +32,8 @@ pub struct Open {
     /// Whether files on disk that no sshd has read yet can be proven: they could before the change.
     pub files: bool,
     pub members: Vec<Member>,
+    /// What was proven and told before, and goes back with them.
+    pub with: Vec<Member>,
     /// Ways through this host to others that were open before.
     pub ways: Vec<Way>,
     /// By which port lines were opened before.
@@ -39,7 +41,7 @@ pub struct Open {
 }
 
 /// One change of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Member {
     pub task: usize,
     pub planned: Decision,
@@ -198,7 +200,8 @@ async fn verify(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
     let line = line.map_err(|loss| lost(loss, &why))?;
     let _ = line.guard(Verb::Forget, &open.guard.token).await;
     line.close().await;
-    let tasks: Vec<usize> = open.members.iter().map(|member| member.task).collect();
+    let all = || open.with.iter().chain(&open.members);
+    let tasks: Vec<usize> = all().map(|member| member.task).collect();
     let facts = site.read_made(&tasks).await.map_err(|loss| lost(loss, &why))?;
     // What an earlier one of them had changed already, a later one was planned upon: the first of each thing counts.
     let as_found = |member: &Member| {
@@ -207,8 +210,8 @@ async fn verify(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
     };
     // What was due by one of them alone is not due any more.
     let is_due = |member: &&Member| site.made(member.task).iter().any(|one| one.kind.follow_up().is_some());
-    let mut others = open.members.iter().skip(1).filter(|member| !is_due(member)).chain(open.members.first());
-    if open.members.first().is_none_or(as_found) && others.all(|member| !is_in_sync(site, member, &facts)) {
+    let mut others = all().skip(1).filter(|member| !is_due(member)).chain(all().next());
+    if all().next().is_none_or(as_found) && others.all(|member| !is_in_sync(site, member, &facts)) {
         return Ok(Outcome::Reverted { why });
     }
     Ok(Outcome::Unknown { why: format!("{why}; it was taken back, but is not as it was found") })

@@ -3,18 +3,68 @@
 use super::guard::{self, Member, Open};
 use super::site::Site;
 use super::work::Work;
-use crate::act::Guard;
+use crate::act::{Act, Guard};
 use crate::event::Outcome;
+use crate::fact::{Family, Thing};
 use crate::host::Loss;
 use crate::plan::Decision;
 use crate::step::Row;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// A change that was made in this play.
+pub struct Change {
+    /// Its number on the host.
+    pub seq: u32,
+    pub member: Member,
+    /// What its way back puts back whole; marks of what is due, and packages, go back each by itself.
+    pub things: Vec<Thing>,
+}
+
+impl Change {
+    pub fn new(seq: u32, member: Member, acts: &[Act]) -> Self {
+        let own = |act: &&Act| !matches!(act, Act::MarkDue { .. } | Act::ClearDue { .. });
+        let things = acts.iter().filter(own).flat_map(Act::touches);
+        Self { seq, member, things: things.filter(|thing| thing.family != Family::Packages).collect() }
+    }
+}
+
 impl Work<'_> {
+    /// The changes that go back with a task because it reads what they wrote, in their order: what makes it due, what changed
+    /// the same things since, and what was told of them by then.
+    fn read_by(&self, task: usize) -> Vec<&Change> {
+        let plan = &self.shared.run.plan;
+        let triggers = plan.triggers(task);
+        let mut all: Vec<&Change> = Vec::new();
+        for change in &self.made {
+            let of = change.member.task;
+            let same =
+                |one: &&Change| one.things.iter().any(|thing| change.things.iter().any(|it| it.name == thing.name));
+            let told = all.iter().any(|one| plan.followers(one.member.task).contains(&of));
+            let alike = plan.becomes_root(of) == plan.becomes_root(task);
+            if of != task && alike && (triggers.contains(&of) || told || all.iter().any(same)) {
+                all.push(change);
+            }
+        }
+        all
+    }
+
     /// The guard for a task's change: the one that is armed for those before it, or a new one.
     pub(super) async fn guard(&mut self, site: &mut Site, task: usize, seconds: u64) -> Result<Guard, Loss> {
+        let mut guard = self.guard_alone(site, task, seconds).await?;
+        let back = self.read_by(task);
+        guard.with = back.iter().map(|change| change.seq).collect();
+        let mut with: Vec<Member> = back.iter().map(|change| change.member.clone()).collect();
+        if let Some(open) = &mut self.open {
+            let mut known: BTreeSet<usize> = open.members.iter().chain(&open.with).map(|member| member.task).collect();
+            with.retain(|member| known.insert(member.task));
+            open.with.extend(with);
+        }
+        Ok(guard)
+    }
+
+    async fn guard_alone(&mut self, site: &mut Site, task: usize, seconds: u64) -> Result<Guard, Loss> {
         let plan = Arc::clone(&self.shared.run.plan);
         let shuts = site.shuts_out(task);
         let fits = |open: &Open| {
@@ -38,9 +88,16 @@ impl Work<'_> {
             return Ok(Guard { joins: true, ..open.guard.clone() });
         }
         let ways = if shuts { vec![] } else { site.ways(task, latent).await };
-        let guard = Guard { token: crate::host::random_word(), seconds, joins: false };
-        self.open =
-            Some(Open { guard: guard.clone(), began: Instant::now(), files, members: vec![], ways, door: site.door() });
+        let guard = Guard { token: crate::host::random_word(), seconds, joins: false, with: vec![] };
+        self.open = Some(Open {
+            guard: guard.clone(),
+            began: Instant::now(),
+            files,
+            members: vec![],
+            with: vec![],
+            ways,
+            door: site.door(),
+        });
         Ok(guard)
     }
 
@@ -81,6 +138,18 @@ impl Work<'_> {
         let ended = guard::conclude(site, &open, broken).await;
         if !matches!(ended, Ok(None)) {
             self.fresh = None;
+        }
+        if let (Some(last), Ok(Some(all)) | Err((_, all))) = (open.members.last(), &ended) {
+            let by = self.shared.run.plan.name(last.task);
+            let all = match all.clone() {
+                Outcome::Reverted { why } => Outcome::Reverted { why: format!("it went back with {by}: {why}") },
+                other => other,
+            };
+            let gone = |task: usize| open.members.iter().chain(&open.with).any(|member| member.task == task);
+            self.made.retain(|change| !gone(change.member.task));
+            for Member { task, rows, .. } in &open.with {
+                self.tell(site, *task, all.clone(), rows.clone());
+            }
         }
         for Member { task, outcome, rows, .. } in open.members {
             let outcome = match &ended {

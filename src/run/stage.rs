@@ -1,7 +1,9 @@
 //! How one task is set: stage by stage where its kind has several, each read again and proven before the next.
 
 use super::fail;
+use super::guard::Member;
 use super::order::orders;
+use super::proof::Change;
 use super::site::Site;
 use super::work::{Work, told};
 use crate::act::Act;
@@ -120,13 +122,20 @@ impl Work<'_> {
             }
         };
         let line = site.line(task).await?;
-        let job = Job { acts, intent: Some(site.intent(task, guard.clone())), queries, timeout: patience };
+        let intent = site.intent(task, guard.clone());
+        let member = Member { task, planned: stage.clone(), outcome: Outcome::Changed, rows: rows.to_vec() };
+        let change = Change::new(intent.seq, member, &acts);
+        let returns = acts.iter().all(|act| !matches!(act, Act::Shell { undo: None, .. }));
+        let job = Job { acts, intent: Some(intent), queries, timeout: patience };
         fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
             Ok((done, facts)) => Ok(self.verdict(done, facts, made, (&stage, more), patience)),
             Err(loss) => Err(loss),
         };
         fail::point("after-set");
+        if returns && matches!(verdict, Ok(Outcome::Changed | Outcome::Unknown { .. })) {
+            self.made.push(change);
+        }
         // What was not set leads nobody to another door.
         let set = matches!(verdict, Ok(Outcome::Changed));
         if let Some(door) = made.iter().find_map(|one| one.kind.door()).filter(|_| set) {

@@ -4,6 +4,7 @@
 use super::apply::Shared;
 use super::fail;
 use super::guard::Open;
+use super::proof::Change;
 use super::site::Site;
 use super::voice::is_good;
 use crate::event::Outcome;
@@ -31,6 +32,8 @@ pub struct Work<'a> {
     pub(super) touched: bool,
     /// The last task that acted.
     pub(super) acted: Option<usize>,
+    /// What was changed so far, in its order.
+    pub(super) made: Vec<Change>,
     /// Changes to the way in that wait for their proof.
     pub(super) open: Option<Open>,
     permit: Option<OwnedSemaphorePermit>,
@@ -55,6 +58,7 @@ impl<'a> Work<'a> {
             ends: HashMap::new(),
             touched: false,
             acted: None,
+            made: vec![],
             open: None,
             permit: None,
             first: Arc::default(),

@@ -2,8 +2,13 @@
 
 use super::{CHANGED, FIELDS, Record, Store, broken, record};
 use crate::event::Mode;
+use crate::fact::JournalEntry;
 use crate::fault::{Fault, Result};
+use rusqlite::params;
 use std::collections::BTreeSet;
+
+/// Kinds that may have changed something though a host's journal does not tell: it was on the controller, or was a whole disk.
+const ELSEWHERE: [&str; 4] = ["evidence", "snapshot", "key_rotation", "host_key_rotation"];
 
 /// One work: a run that was broken off, and those that went on with it.
 #[derive(Debug)]
@@ -116,6 +121,47 @@ impl Store {
             .collect();
         parts.sort_by(|a, b| (a.began, &a.id).cmp(&(b.began, &b.id)));
         Ok(Work { parts, over })
+    }
+
+    /// Adds to a host's journal what this work is known to have changed there and the journal does not tell, as entries without
+    /// a number: somebody took them out. What was taken back may be cleared away.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn add_missing(&self, work: &Work, host: &String, journal: &mut Vec<JournalEntry>) -> Result<()> {
+        let undone = Undone::among(self.backs()?);
+        for part in work.parts.iter().filter(|part| !undone.has_on(part, host)) {
+            let mut missing = self.changed_on(&part.id, host).map_err(|error| broken(&error))?;
+            missing.retain(|gone| !journal.iter().any(|entry| entry.run == gone.run && entry.step == gone.step));
+            journal.extend(missing);
+        }
+        Ok(())
+    }
+
+    /// The steps by which a run is known to have changed a host and left it so. What was changed in a cloud is written down here
+    /// alone, and what was written down on a disk may have gone with it.
+    fn changed_on(&self, run: &str, host: &str) -> rusqlite::Result<Vec<JournalEntry>> {
+        let mut query = self.0.prepare(
+            "SELECT s.name, json_extract(s.told, '$.title'), json_extract(s.told, '$.kind'), json_extract(e.told, '$.outcome') \
+             FROM events e JOIN steps s ON s.id = e.step WHERE e.run = ?1 AND e.host = ?2 \
+             AND NOT EXISTS (SELECT 1 FROM fences f WHERE f.run = ?1 AND f.host = ?2 AND f.step = s.name) \
+             AND NOT EXISTS (SELECT 1 FROM disks d WHERE d.host = ?2 AND d.at >= e.at) ORDER BY e.seq",
+        )?;
+        let mut all: Vec<JournalEntry> = Vec::new();
+        let mut rows = query.query(params![run, host])?;
+        while let Some(row) = rows.next()? {
+            let step: String = row.get(0)?;
+            let (title, kind): (String, String) = (row.get(1)?, row.get(2)?);
+            let outcome: Option<String> = row.get(3)?;
+            match outcome.as_deref() {
+                Some("changed") if !ELSEWHERE.contains(&kind.as_str()) => {
+                    all.push(JournalEntry { run: run.to_owned(), step, title, kind, ..JournalEntry::default() });
+                }
+                Some("reverted") => all.retain(|entry| entry.step != step),
+                _ => {}
+            }
+        }
+        Ok(all)
     }
 
     /// Rollbacks, and plans of such.
