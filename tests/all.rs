@@ -37,6 +37,7 @@ mod lab;
 mod laws;
 mod live;
 mod lockout;
+mod named;
 mod neglected;
 mod network;
 mod page;

@@ -180,6 +180,30 @@ fn steps_that_shut_each_others_way_in_are_a_mistake_in_the_playbook() {
     for says in ["`wall` would close port 2222", "book.yml:5", "3 |   - id: login", "`login` brings port 2222"] {
         assert!(shut.err.contains(says), "{says}: {}", shut.err);
     }
+    let slow = check("{allow: [{port: 22}, {port: 2000-3000, rate: 10/hour}]}");
+    ends(&slow, 1);
+    for says in
+        ["by `rate: 10/hour` `wall` lets fewer logins in on port 2222", "book.yml:5", "`login` brings port 2222"]
+    {
+        assert!(slow.err.contains(says), "{says}: {}", slow.err);
+    }
+    ends(&check("{allow: [{port: [22, 2000-3000], rate: 10/minute}]}"), 0);
     ends(&check("{allow: [{port: [22, 2000-3000]}]}"), 0);
     ends(&check("{allow: [{port: 22}], allow_lockout: true}"), 0);
+}
+
+#[test]
+fn a_limit_that_a_run_uses_up_is_refused_before_anything_is_done() {
+    let fleet = Fleet::up(1);
+    let slow = |rate: &str| format!("  - {{id: wall, firewall: {{allow: [{{port: 22, rate: {rate}}}]}}}}\n");
+    let refused = call(&fleet, "apply", &slow("1/minute"));
+    ends(&refused, 3);
+    assert!(refused.out.contains("`rate: 1/minute` would let too few of the logins from"), "{}", refused.out);
+    assert!(fleet.inside("h1", "nft list table inet steadfast").code != 0);
+    // What is let through is enough for runs that follow each other: each changes something and proves it.
+    ends(&call(&fleet, "apply", &slow("10/minute")), 0);
+    for mode in ["0600", "0640", "0600"] {
+        let step = format!("  - {{id: f, file: {{path: /etc/security/zz, content: \"# \\n\", mode: \"{mode}\"}}}}\n");
+        ends(&call(&fleet, "apply", &step), 0);
+    }
 }

@@ -83,7 +83,7 @@ impl Case<'_> {
     }
 }
 
-fn one(fleet: &Fleet, host: &str, (name, user, step): (&str, &str, &str)) -> Result<(), String> {
+pub fn one(fleet: &Fleet, host: &str, (name, user, step): (&str, &str, &str)) -> Result<(), String> {
     let host = host.to_owned();
     let dir = fleet.0.dir();
     let book = dir.join(format!("{name}.yml"));

@@ -7,7 +7,7 @@ use crate::fact::{Facts, Query, Seen};
 use crate::host::{Loss, LossKind, PublicKey};
 use crate::plan::{Decision, decide_turn, judge};
 use crate::playbook::{Made, Turn, question};
-use crate::step::{Claim, Disruption, Object, Row, Undo};
+use crate::step::{Disruption, Named, Row, Undo};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Site {
     pub(super) shows: Option<PublicKey>,
     /// The hosts behind it that did not answer through it.
     pub(super) silent: BTreeSet<String>,
+    /// What else lets people in, as far as its sshd told it.
+    pub(super) named: Option<Named>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -71,6 +73,7 @@ impl Site {
             reborn: false,
             shows: None,
             silent: BTreeSet::new(),
+            named: None,
             seen: false,
         }
     }
@@ -187,12 +190,16 @@ impl Site {
         if let Some((_, first)) = asked.iter_mut().next_back() {
             first.extend([Query::Os, Query::Guards]);
         }
+        if let Some(as_root) = asked.get_mut(&true).filter(|_| self.lacks_named()) {
+            as_root.extend(self.asks_named());
+        }
         let mut facts = Facts::default();
         for (as_root, queries) in asked {
             let line = self.open(as_root).await?;
             let queries: Vec<Query> = queries.into_iter().collect();
             facts.update(line.read(&queries).await?);
         }
+        self.learn_named(&facts);
         self.see(tasks, &mut facts);
         Ok(facts)
     }
@@ -327,13 +334,6 @@ impl Site {
         }
     }
 
-    /// Seconds after which a task's change goes back unless it was proven, where it touches the way in. This very machine
-    /// has no way in that a login could prove.
-    pub fn guarded(&self, task: usize) -> Option<u64> {
-        let local = self.run.plan.hosts[self.host].connection.local;
-        self.run.settings.guard.filter(|_| self.access(task) && !local)
-    }
-
     /// The line for a task, if one was opened.
     pub fn standing(&self, task: usize) -> Option<Arc<dyn Target>> {
         self.lines.get(&self.run.plan.becomes_root(task)).cloned()
@@ -345,37 +345,10 @@ impl Site {
         self.opened(as_root, true).await
     }
 
-    /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
-    /// `None` for all others.
-    pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
-        if !self.is_latent(task) {
-            return None;
-        }
-        let reached = self.reached();
-        let host = reached.first()?;
-        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
-    }
-
-    /// Whether a task changes files of sshd without telling the one that runs.
-    pub(super) fn is_latent(&self, task: usize) -> bool {
-        let latent = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if path.starts_with("/etc/ssh/"));
-        let made = self.made(task);
-        !matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
-            && made.iter().flat_map(|one| one.kind.claims()).any(|claim| latent(&claim))
-    }
-
     fn undo(&self, task: usize) -> Undo {
         let made = self.made(task);
         let mut all = made.iter().map(|one| one.kind.undo());
         all.find(|undo| *undo != Undo::Exact).unwrap_or(Undo::Exact)
-    }
-
-    /// Whether a task touches the way in, itself or by what is told to read what it changes.
-    pub fn access(&self, task: usize) -> bool {
-        let plan = &self.run.plan;
-        let may_be = |task: usize| plan.tasks[task].hope().iter().any(|one| one.kind.access());
-        let follower = |after: usize| may_be(after) || self.access(after);
-        self.made(task).iter().any(|one| one.kind.access()) || plan.followers(task).into_iter().any(follower)
     }
 
     /// Says that a task begins to act.

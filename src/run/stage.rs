@@ -101,6 +101,9 @@ impl Work<'_> {
         {
             return Ok(end);
         }
+        if let Some(why) = site.hidden(task, &self.facts) {
+            return Ok((Outcome::Failed { why }, rows.to_vec()));
+        }
         let (stage, more) = planned.stage(made);
         site.started(task);
         let acts = self.acts(site, task, made, &stage);
@@ -109,6 +112,10 @@ impl Work<'_> {
             next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
         let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
         queries.extend(next.iter().flat_map(|next| site.queries(*next)));
+        if site.access(task) {
+            // It may have sshd look elsewhere from now on.
+            queries.extend(site.asks_named());
+        }
         queries.sort();
         queries.dedup();
         self.fresh = None;
@@ -129,7 +136,10 @@ impl Work<'_> {
         let job = Job { acts, intent: Some(intent), queries, timeout: patience };
         fail::point("before-set");
         let verdict = match line.carry_out(&job).await {
-            Ok((done, facts)) => Ok(self.verdict(done, facts, made, (&stage, more), patience)),
+            Ok((done, facts)) => {
+                site.learn_named(&facts);
+                Ok(self.verdict(done, facts, made, (&stage, more), patience))
+            }
             Err(loss) => Err(loss),
         };
         fail::point("after-set");

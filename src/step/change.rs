@@ -197,6 +197,8 @@ pub enum Claim {
     Door(u16),
     /// It closes all ports (tcp) but these, from and to.
     Shuts { but: Vec<(u16, u16)> },
+    /// It lets fewer logins in on these ports (tcp), from and to, than one run needs, by this limit.
+    Slows { ports: (u16, u16), by: String },
 }
 
 impl Claim {
@@ -209,6 +211,14 @@ impl Claim {
         let Self::Owns { object: object @ Object::Other(kind, _), field, value, .. } = self else { return false };
         let same = |wish: &Self| matches!(wish, Self::Owns { object: its, field: at, value: to, .. } if its == object && at == field && to != value);
         *kind == family && same(other)
+    }
+
+    /// The path that it is about, where it is one of the host's.
+    pub fn path(self) -> Option<String> {
+        match self {
+            Self::Owns { object: Object::Path(path), .. } | Self::Reads(Object::Path(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// Without what these globs leave out.

@@ -18,7 +18,7 @@
 //!
 //! Drift is told by field: `exists`, `mode`, `owner`, `group`.
 //!
-//! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
+//! Way back: exact; a directory that was not there goes away again while it is empty. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes, what the host's sshd names) it touches the way in.
 
 use super::way_in::{is_plain, is_way_in, may_be_home};
 use super::file::{doubt, held, is_glob};

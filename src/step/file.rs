@@ -33,7 +33,7 @@
 //! 1 GiB of content (holes do not count), more than half of what is free there, or more than 4 GiB in length. A path that
 //! root's own link leads to a way in (`/var/x` to `/etc/ssh`) is refused: written as what it is, the change is guarded.
 //!
-//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
+//! Way back: exact for content, mode, owner and group; a file that was not there goes away again. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes, what the host's sshd names) it touches the way in.
 
 use super::way_in::{is_plain, is_way_in};
 use super::{Check, Claim, Kind, Many, Mode, Object, Row, Setting, Val, Presence};

@@ -58,7 +58,8 @@
 //!
 //! A step that would close the port that sshd listens on, or the one that this very run comes in by, is refused: in the
 //! same playbook with the place of the `sshd` step, else as impossible on that host. `allow_lockout: true` lets it try;
-//! the guard takes it back when no new login gets in.
+//! the guard takes it back when no new login gets in. So is a limit (`rate`, `total`, `limit.new`) on the port of a login that
+//! lets fewer than 10 in within a minute: the proof would pass by the few that are let in at once, and whoever comes next would not.
 //!
 //! Where new rules are to be loaded, the connections that stand and that they would not let begin are told with the
 //! change, by port, with addresses and programs: of tcp all, of udp sockets with one peer and what the kernel's memory of connections
@@ -74,6 +75,7 @@
 //!   by the rules for what comes in.
 //! - `egress: deny` shuts out name servers, package mirrors, time servers and log hosts as well, until they are allowed.
 //! - A host that begins to route (Docker is installed, say) is left alone by `forward: deny` only after the next apply.
+//! - Through a bastion come the logins to all hosts behind it, from one address: a `rate` there needs room for `--forks` of them.
 //! - Who stops `nftables.service` flushes all tables. The next check tells it.
 //! - Enabling the service loads the rest of `/etc/nftables.conf` at the next start. Where that drops or rejects something
 //!   and is not enabled yet, the step says so and does nothing.
@@ -93,6 +95,7 @@ use std::net::IpAddr;
 use words::{Block, Count, Egress, Forward, Limit, Policy, Rate};
 
 mod live;
+mod lockout;
 mod table;
 mod usual;
 pub(super) mod words;
@@ -265,32 +268,6 @@ impl Firewall {
         }
         Ok(routes)
     }
-
-    /// Whether a new connection of this protocol to this port gets in: from there, or from anywhere at all.
-    fn opens(&self, protocol: &str, port: u16, from: Option<IpAddr>) -> bool {
-        self.allow.iter().any(|allow| allow.admits(&self.sets, protocol, port, from))
-    }
-
-    /// Whether it closes the way in that this host has.
-    fn lockout(&self, found: &Facts) -> Result<(), Gap> {
-        const HINT: &str = "allow it, or say `allow_lockout: true`";
-        if self.allow_lockout || self.state == Presence::Absent {
-            return Ok(());
-        }
-        if let Ok(sshd) = found.sshd(None)
-            && let Some(port) = listening(sshd).find(|port| !self.opens("tcp", *port, None))
-        {
-            return Err(Gap::Impossible(format!("port {port}, on which sshd listens, would be closed; {HINT}")));
-        }
-        if let Ok(Some(login)) = found.login()
-            && !self.opens("tcp", login.port, Some(login.from))
-        {
-            let why =
-                format!("port {} would be closed to {}, from where this run comes; {HINT}", login.port, login.from);
-            return Err(Gap::Impossible(why));
-        }
-        Ok(())
-    }
 }
 
 /// The ports that sshd listens on: of its addresses, where it names them, but not of those that only the host itself reaches.
@@ -359,7 +336,11 @@ impl Kind for Firewall {
             let ports =
                 self.allow.iter().filter(|allow| allow.protocol != Protocol::Udp).flat_map(|allow| &allow.port.0);
             let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-            claims.push(Claim::Shuts { but: ports.map(|span| (port(span.from), port(span.to))).collect() });
+            let spans: Vec<(u16, u16)> = ports.map(|span| (port(span.from), port(span.to))).collect();
+            // Of a rule for many ports the first one speaks.
+            let slow = |span: &(u16, u16)| Some(Claim::Slows { ports: *span, by: self.slows(span.0, None)? });
+            claims.extend(spans.iter().filter_map(slow));
+            claims.push(Claim::Shuts { but: spans });
         }
         claims
     }

@@ -25,7 +25,7 @@
 //!
 //! Drift is told as the whole `content` of the file; `--diff` shows the lines.
 //!
-//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
+//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes, what the host's sshd names) it touches the way in.
 
 use super::file::set_files;
 use super::line::change;

@@ -13,7 +13,7 @@
 //! unless `create: true` makes it or `if_present: true` says that it needs nothing then. `check` names a command that must accept the file once it is in place; if it does not, the
 //! former file comes back.
 //!
-//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes) it touches the way in.
+//! Way back: exact, the whole file as it was. Disruption: none; on a path that a login looks at (`/etc/ssh`, sudoers, PAM, homes, what the host's sshd names) it touches the way in.
 
 use super::file::set_files;
 use super::{Check, Claim, Kind, Mode, Object, Row, Setting, Val, Presence};

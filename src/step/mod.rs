@@ -28,7 +28,7 @@ pub use key_rotation::{KeyOrder, KeyTurn};
 pub use order::Order;
 pub use restore::{Before, Restore};
 pub use snapshot::DiskTurn;
-pub use way_in::{is_known_way_in, is_way_in};
+pub use way_in::{Named, is_known_way_in, is_way_in};
 pub use words::{Many, Mode, Presence};
 
 /// One thing that can be true of a host, and how to make it so.
@@ -49,6 +49,11 @@ pub trait Kind: Debug + Send + Sync {
     /// What it owns and what it reads: the edges between steps come from here. Two owners of one field that want
     /// different values are a mistake in the playbook.
     fn claims(&self) -> Vec<Claim>;
+
+    /// The paths that it changes or goes by.
+    fn paths(&self) -> Vec<String> {
+        self.claims().into_iter().filter_map(Claim::path).collect()
+    }
 
     /// Whether it may cut the way in, so that it must be guarded.
     fn access(&self) -> bool {

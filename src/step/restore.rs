@@ -162,6 +162,12 @@ impl Kind for Restore {
         vec![]
     }
 
+    fn paths(&self) -> Vec<String> {
+        let things = self.things.iter().map(|before| &before.thing);
+        let paths = things.filter(|thing| matches!(thing.family, Family::Path | Family::Meta));
+        paths.map(|thing| thing.name.clone()).collect()
+    }
+
     fn access(&self) -> bool {
         self.access
     }

@@ -1,5 +1,9 @@
 //! Which paths decide who gets in.
 
+mod named;
+
+pub use named::Named;
+
 /// Files and directories where a wrong word, mode or owner shuts people out.
 const WAYS_IN: &[&str] = &[
     "/etc/ssh",

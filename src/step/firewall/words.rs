@@ -41,6 +41,17 @@ impl Rate {
     pub fn count(&self) -> u32 {
         self.count
     }
+
+    /// Whether it lets so many in within a minute.
+    pub fn lets_in(&self, a_minute: u32) -> bool {
+        let in_a_day = match self.unit {
+            Unit::Second => 86_400,
+            Unit::Minute => 1_440,
+            Unit::Hour => 24,
+            Unit::Day => 1,
+        };
+        u64::from(self.count) * in_a_day >= u64::from(a_minute) * 1_440
+    }
 }
 
 impl TryFrom<String> for Rate {
@@ -219,6 +230,13 @@ mod tests {
         let told = |text: &str| Rate::try_from(text.to_owned()).map(|rate| rate.to_string());
         assert_eq!(told("1.5 x 401/second").as_deref(), Ok("602/second"));
         assert_eq!(told("10/minute").as_deref(), Ok("10/minute"));
+        let lets_in = |text: &str, a_minute| Rate::try_from(text.to_owned()).is_ok_and(|rate| rate.lets_in(a_minute));
+        for enough in ["1/second", "5/minute", "300/hour", "7200/day"] {
+            assert!(lets_in(enough, 5), "{enough}");
+        }
+        for few in ["4/minute", "299/hour", "7199/day"] {
+            assert!(!lets_in(few, 5), "{few}");
+        }
         for bad in ["0/second", "1.5x4/second", "-1 x 4/second", "9 x 999999/day", "NaN x 1/day", "5/week", "x"] {
             assert!(told(bad).is_err(), "{bad}");
         }

@@ -1,0 +1,95 @@
+//! Which tasks touch the way in of their host: by what they are, by what they are told to, and by what its sshd names.
+
+use super::site::Site;
+use crate::fact::{Content, Facts, Query};
+use crate::host::Loss;
+use crate::step::{Claim, Kind, Object};
+
+/// Where sshd says what it includes; it tells that nowhere else.
+const CONFIG: &str = "/etc/ssh/sshd_config";
+
+impl Site {
+    /// Whether a task touches the way in, itself or by what is told to read what it changes.
+    pub fn access(&self, task: usize) -> bool {
+        let plan = &self.run.plan;
+        let may_be = |task: usize| plan.tasks[task].hope().iter().any(|one| one.kind.access());
+        let follower = |after: usize| may_be(after) || self.access(after);
+        let itself = |kind: &dyn Kind| kind.access() || kind.paths().iter().any(|path| self.is_named(path));
+        self.made(task).iter().any(|one| itself(&*one.kind)) || plan.followers(task).into_iter().any(follower)
+    }
+
+    /// Seconds after which a task's change goes back unless it was proven, where it touches the way in. This very machine
+    /// has no way in that a login could prove.
+    pub fn guarded(&self, task: usize) -> Option<u64> {
+        let local = self.run.plan.hosts[self.host].connection.local;
+        self.run.settings.guard.filter(|_| self.access(task) && !local)
+    }
+
+    /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;
+    /// `None` for all others.
+    pub async fn by_files(&self, task: usize) -> Option<Result<(), Loss>> {
+        if !self.is_latent(task) {
+            return None;
+        }
+        let reached = self.reached();
+        let host = reached.first()?;
+        Some(self.run.opener.by_files(host, self.run.plan.becomes_root(task)).await)
+    }
+
+    /// Whether a task changes files of sshd without telling the one that runs.
+    pub(super) fn is_latent(&self, task: usize) -> bool {
+        // What is a way in by itself has its own proof: a key that goes has no login left to try the files by.
+        let of_sshd =
+            |kind: &dyn Kind, path: &str| path.starts_with("/etc/ssh/") || (!kind.access() && self.is_named(path));
+        let latent = |kind: &dyn Kind, claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if of_sshd(kind, path));
+        !matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
+            && self.made(task).iter().any(|one| one.kind.claims().iter().any(|claim| latent(&*one.kind, claim)))
+    }
+
+    /// Whether its sshd is to be asked what it names: only who has the host changes something there, and only where a path is
+    /// changed it matters.
+    pub(super) fn lacks_named(&self) -> bool {
+        let plan = &self.run.plan;
+        let by_path = |task: &usize| {
+            let mut kinds = plan.tasks[*task].hope().iter().map(|one| &one.kind);
+            kinds.any(|kind| !kind.access() && !kind.paths().is_empty())
+        };
+        self.named.is_none() && self.has_it() && plan.of_host(self.host).iter().any(by_path)
+    }
+
+    /// What is asked of sshd for that, as whoever logs in.
+    pub(super) fn asks_named(&self) -> [Query; 2] {
+        [Query::Sshd { user: self.who().map(Into::into) }, Query::File(CONFIG.into())]
+    }
+
+    /// Remembers what sshd names, where it was read.
+    pub(super) fn learn_named(&mut self, facts: &Facts) {
+        let Ok(sshd) = facts.sshd(self.who()) else { return };
+        let named = self.named.get_or_insert_default();
+        named.learn(sshd);
+        if let Some(config) = facts.file(CONFIG).ok().and_then(Content::text) {
+            named.includes(config);
+        }
+    }
+
+    fn who(&self) -> Option<&str> {
+        self.run.plan.hosts[self.host].connection.user.as_deref()
+    }
+
+    fn is_named(&self, path: &str) -> bool {
+        self.named.as_ref().is_some_and(|named| named.meets(path))
+    }
+
+    /// Why a change must not be made because links lead it to what sshd names, though its path does not look so: nothing
+    /// would guard it.
+    pub(super) fn hidden(&self, task: usize, facts: &Facts) -> Option<String> {
+        if self.access(task) {
+            return None;
+        }
+        let paths: Vec<String> = self.made(task).iter().flat_map(|one| one.kind.paths()).collect();
+        paths.iter().find_map(|path| {
+            let to = facts.leads(path).iter().find(|to| self.is_named(to))?;
+            Some(format!("{path} leads to {to}, by which one gets in: write that path, so that the change is guarded"))
+        })
+    }
+}
