@@ -361,6 +361,7 @@ fn answer(query: &Query, facts: &Json) -> Result<Answer, String> {
             family("unit")?;
             Answer::UnitFiles(Arc::new(unit_files(facts)))
         }
+        Query::Ours(_) => Answer::Ours(steadfast::fact::Ours::default()),
         Query::Incident => {
             family("incident")?;
             let found = &facts["incident"];

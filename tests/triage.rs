@@ -49,6 +49,40 @@ fn a_fresh_host_shows_no_sign() {
 }
 
 #[test]
+fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
+    let fleet = Fleet::of("trixie", 1);
+    settled(&fleet, "h1");
+    fleet.inside("h1", "systemctl stop rpcbind.socket rpcbind.service");
+    let call = |words: &[&str]| fleet.steadfast(&[words, &["-i", &fleet.inventory()]].concat());
+    let hardened = call(&["apply", "-y", "playbooks/quarterly-hardening.yml", "-e", "{\"install_packages\": false}"]);
+    assert_eq!(hardened.code, 0, "{}{}", hardened.out, hardened.err);
+    assert_eq!(findings(&check(&fleet, "h1", "{}")), vec![]);
+    // Told all the same, with whose it is.
+    let told = findings(&check(&fleet, "h1", "{level: low}"));
+    let common = told.iter().find(|(_, object, _)| object == "/etc/pam.d/common-auth").expect("it was changed");
+    assert!(common.2.starts_with("low: ") && common.2.contains(", by step "), "{common:?}");
+    // The content, the time that anybody may set, and the mode: each is somebody else's doing, some seconds later.
+    let items = ["/etc/cron.allow", "/etc/pam.d/common-auth", "/etc/profile.d/60-steadfast-umask.sh"];
+    let others = "echo '#' >>/etc/pam.d/common-auth; touch -d 2020-01-01 /etc/cron.allow; chmod 755 /etc/profile.d/60-steadfast-umask.sh";
+    let mut found = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(fleet.inside("h1", others).code, 0);
+        found = findings(&check(&fleet, "h1", "{}")).into_iter().map(|(_, object, _)| object).collect();
+        found.sort_unstable();
+        if found == items {
+            break;
+        }
+    }
+    assert_eq!(found, items);
+    // Whoever has another history does not know whose it was.
+    let stranger = fleet.0.dir().join("stranger").display().to_string();
+    let mut call =
+        fleet.call(&["check", &fleet.0.dir().join("triage.yml").display().to_string(), "-i", &fleet.inventory()]);
+    let run = crate::common::told(&call.env("STEADFAST_STATE", stranger).output().unwrap());
+    assert!(run.code == 2 && run.flat().contains("/etc/sudoers.d/00-steadfast start-up: medium"), "{}", run.out);
+}
+
+#[test]
 fn every_sign_that_was_planted_is_found_with_its_evidence() {
     let fleet = Fleet::up(2);
     let other = fleet.0.host("h2").unwrap().address.clone();

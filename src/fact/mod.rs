@@ -34,6 +34,7 @@ mod module;
 mod mount;
 mod nft;
 mod os;
+mod ours;
 mod package;
 mod pattern;
 mod read;
@@ -73,6 +74,7 @@ pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
+pub use ours::{Change, Ours};
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
 pub use scan::{Look, Scanned, Scanner};
@@ -172,6 +174,8 @@ pub enum Query {
     Baseline,
     /// What is known of an intrusion that is not over.
     Incident,
+    /// What this controller itself changed there in so many days.
+    Ours(u16),
     /// What scanners of the host say.
     Scan(Look),
     /// The host's own keys.
@@ -232,6 +236,7 @@ pub enum Answer {
     Signs(Box<Signs>),
     Baseline(Option<Box<Baseline>>),
     Incident(Incident),
+    Ours(Ours),
     Scan(Scanned),
     HostKeys(Vec<HostKey>),
     KnownHosts(Vec<crate::host::PublicKey>),
@@ -323,6 +328,7 @@ accessors! {
     host_scan(scan: &crate::cloud::HostScan) = Query::HostScan(scan.clone()) => HostScan -> Vec<crate::cloud::Flaw>;
     baseline() = Query::Baseline => Baseline -> Option<Box<Baseline>>;
     incident() = Query::Incident => Incident -> Incident;
+    ours(days: u16) = Query::Ours(days) => Ours -> Ours;
     host_keys() = Query::HostKeys => HostKeys -> Vec<HostKey>;
     known_hosts() = Query::KnownHosts => KnownHosts -> Vec<crate::host::PublicKey>;
     scan(look: &Look) = Query::Scan(look.clone()) => Scan -> Scanned;

@@ -177,10 +177,19 @@ pub fn script(queries: &[Query], nonce: &str) -> Vec<Reading> {
     all.dedup();
     // What is seen from outside, and what the controller knows, is not the host's to tell.
     all.retain(|query| {
-        use Query::{Baseline, Disk, Fence, Handshakes, HostScan, Incident, KnownHosts, Outside, Ring};
+        use Query::{Baseline, Disk, Fence, Handshakes, HostScan, Incident, KnownHosts, Ours, Outside, Ring};
         !matches!(
             query,
-            Outside(_) | Handshakes(_) | Ring(_) | Disk(_) | Fence(_) | HostScan(_) | Baseline | Incident | KnownHosts
+            Outside(_)
+                | Handshakes(_)
+                | Ring(_)
+                | Disk(_)
+                | Fence(_)
+                | HostScan(_)
+                | Baseline
+                | Incident
+                | Ours(_)
+                | KnownHosts
         )
     });
     let (shells, families): (Vec<Query>, Vec<Query>) = all.into_iter().partition(|q| matches!(q, Query::Shell(_)));

@@ -47,6 +47,7 @@ impl Query {
             Self::KeyFiles => "keys and who may log in by them".into(),
             Self::Baseline => "the baseline".into(),
             Self::Incident => "what is known of an intrusion".into(),
+            Self::Ours(_) => "what this controller changed".into(),
             Self::Signs(_) => "signs of an intrusion".into(),
             Self::Scan(_) => "what scanners say".into(),
             Self::HostKeys => "the host's own keys".into(),
@@ -103,6 +104,7 @@ fn still(answer: &Answer) -> Answer {
         Answer::Connections(all) => *all = crate::fact::Connections::default(),
         Answer::Ring(ring) => ring.now = 0,
         Answer::Disk(disk) => disk.now = 0,
+        Answer::Ours(ours) => *ours = crate::fact::Ours::default(),
         Answer::Incident(incident) => (incident.now, incident.seen) = (0, None),
         Answer::Sockets(sockets) => {
             sockets.iter_mut().for_each(|socket| socket.pid = None);

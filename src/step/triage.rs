@@ -34,6 +34,7 @@
 //! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
 //! | `login` | high | from an address outside `admins`, where these are told |
 //! | `start-up` | medium, high | a start-up item that changed in these days after the first start, by mtime or ctime, and is no package's; one that a package brought otherwise |
+//! | `start-up` | low | the same where this controller's history has a step that changed it, and its ctime is of that moment: nobody changed it since |
 //! | `tool` | high | `ps`, `ss`, `ls`, `sshd` … is not its package's, or stands before it in the search path |
 //! | `names`, `time-outs` | medium, low | questions of the name service in a minute (`names_per_minute`), time-outs of databases in a day in logs (`timeouts_per_day`) |
 //! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
@@ -55,14 +56,15 @@
 //! - Needs root. Whoever is root on the host can lie in every answer, also in the sums of packages; compare with what others saw.
 //! - What changed before the host made its own keys (its first start, the earliest of all times of these files) came with its image and is not told. What cloud-init
 //!   writes afterwards is told for `days` days: name it under `known`.
-//! - A playbook that writes start-up items makes them signs for others: name these under `known` as well.
+//! - A playbook that writes start-up items makes them signs for other controllers, which do not have its history, and where a `command` does not
+//!   say by `writes` which files it changes: name these under `known`.
 //! - Packages are known on Debian and Ubuntu; elsewhere what depends on them is `low`.
 //! - Processors and memory are those of the machine, processes those of the container.
 
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs, Sought};
+use crate::fact::{Baseline, Facts, Gap, Ours, Query, Seen, Sign, Signs, Sought};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
@@ -181,6 +183,8 @@ struct Scene<'a> {
     known: GlobSet,
     /// Files that other steps of the run hold.
     held: &'a [String],
+    /// What runs of this controller changed.
+    ours: Option<&'a Ours>,
 }
 
 impl Scene<'_> {
@@ -258,7 +262,7 @@ impl Triage {
 
     fn scene<'a>(&'a self, signs: &'a Signs, found: &'a Facts) -> Scene<'a> {
         let held = found.incident().map_or(&[][..], |incident| incident.held.as_slice());
-        Scene { wish: self, signs, known: self.globs(), held }
+        Scene { wish: self, signs, known: self.globs(), held, ours: found.ours(self.days).ok() }
     }
 
     /// The findings that are told.
@@ -312,7 +316,7 @@ impl Triage {
 
 impl Kind for Triage {
     fn facts(&self) -> Vec<Query> {
-        let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles];
+        let mut all = vec![Query::Signs(self.days), Query::Accounts, Query::KeyFiles, Query::Ours(self.days)];
         all.extend(self.ledger.iter().map(|user| Query::Ring(user.to_owned())));
         if self.on_signs != OnSigns::Mend {
             all.push(Query::Incident);

@@ -49,16 +49,27 @@ impl Store {
                 "SELECT e.seq, e.at, e.host, e.told, s.told FROM events e LEFT JOIN steps s ON s.id = e.step \
                  WHERE e.run = ?1 ORDER BY e.seq",
             )?;
-            let rows = query.query_map([run], |row| {
-                let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let parts = (row.get(2)?, row.get(3)?, row.get(4)?);
-                Ok((seq.cast_unsigned(), at.cast_unsigned(), parts))
-            })?;
+            let rows = query.query_map([run], |found| row(found, 0))?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         let rows = read().map_err(|error| broken(&error))?;
-        let join = |(seq, at, (host, told, step))| join(host, told, step).map(|what| Event { seq, at, what });
-        rows.into_iter().map(join).collect::<serde_json::Result<_>>().map_err(|error| broken(&error))
+        rows.into_iter().map(Kept::join).collect::<serde_json::Result<_>>().map_err(|error| broken(&error))
+    }
+}
+
+/// An event as it is kept: its number, its moment, the host, the rest, the step.
+pub(super) struct Kept(u64, u64, Option<String>, Option<String>, Option<String>);
+
+/// The same from the columns that begin here.
+pub(super) fn row(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Kept> {
+    let (seq, at): (i64, i64) = (row.get(from)?, row.get(from + 1)?);
+    Ok(Kept(seq.cast_unsigned(), at.cast_unsigned(), row.get(from + 2)?, row.get(from + 3)?, row.get(from + 4)?))
+}
+
+impl Kept {
+    pub(super) fn join(self) -> serde_json::Result<Event> {
+        let Self(seq, at, host, told, step) = self;
+        join(host, told, step).map(|what| Event { seq, at, what })
     }
 }
 
@@ -79,7 +90,9 @@ fn see(all: &Transaction<'_>, run: &str, event: &Event) -> rusqlite::Result<()> 
 fn split(event: &Event) -> serde_json::Result<Parts> {
     let value = serde_json::to_value(&event.what)?;
     let What::TaskDone(done) = &event.what else {
-        return Ok(Parts { host: None, step: None, told: Some(value.to_string()) });
+        // By these two it is found what was changed on a host, and when.
+        let host = if let What::TaskStarted { host, .. } = &event.what { Some(host.clone()) } else { None };
+        return Ok(Parts { host, step: None, told: Some(value.to_string()) });
     };
     let Value::Object(mut rest) = value else { return Ok(Parts { host: None, step: None, told: None }) };
     let of_step: Map<String, Value> =

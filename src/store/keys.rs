@@ -4,7 +4,7 @@
 use super::chain::{hex, put};
 use super::{Store, broken, time};
 use crate::cloud::{Fence, Shape};
-use crate::fact::{Incident, KeyEvent, Known, Ring, Turn, WayBack};
+use crate::fact::{Incident, KeyEvent, Known, Ours, Ring, Turn, WayBack};
 use crate::fault::{Fault, Result};
 use crate::host::PublicKey;
 use crate::target::{FenceNote, KeyNote, Ledger};
@@ -78,6 +78,13 @@ impl Ledger for Keys {
     fn incident(&self, host: &str) -> Result<Incident> {
         let words = self.0.lock().unwrap_or_else(PoisonError::into_inner).turns(host)?;
         Ok(Incident::open(now(), words))
+    }
+
+    fn ours(&self, host: &str, days: u16) -> Result<Ours> {
+        let now = now();
+        let since = now.saturating_sub(u64::from(days) * 86_400_000);
+        let changes = self.0.lock().unwrap_or_else(PoisonError::into_inner).changes(host, since)?;
+        Ok(Ours { now, changes })
     }
 
     fn note_turn(&self, host: &str, turn: &Turn) -> Result<()> {

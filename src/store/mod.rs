@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod chain;
+mod changes;
 mod disks;
 mod events;
 mod fences;
@@ -159,6 +160,7 @@ CREATE TABLE IF NOT EXISTS steps (id INTEGER PRIMARY KEY, name TEXT NOT NULL, to
 CREATE TABLE IF NOT EXISTS events (
   run TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, host TEXT, step INTEGER, told TEXT, PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_of ON events (host, at) WHERE told IS NOT NULL;
 CREATE TABLE IF NOT EXISTS hosts (
   host TEXT PRIMARY KEY, seen INTEGER NOT NULL, run TEXT NOT NULL, os TEXT, version TEXT, kernel TEXT, arch TEXT
 ) STRICT;

@@ -2,7 +2,7 @@
 //! what happens. Only the store keeps one.
 
 use crate::cloud::{Fence, Shape};
-use crate::fact::{Incident, KeyEvent, Ring, Turn, WayBack};
+use crate::fact::{Incident, KeyEvent, Ours, Ring, Turn, WayBack};
 use crate::fault::Result;
 use crate::host::PublicKey;
 
@@ -113,6 +113,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// The ledger cannot be read.
     fn incident(&self, host: &str) -> Result<Incident>;
+
+    /// What runs of this controller changed on a host in so many days.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    fn ours(&self, host: &str, days: u16) -> Result<Ours>;
 
     /// Writes a turn of it down, durably.
     ///

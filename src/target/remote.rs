@@ -3,7 +3,7 @@
 use super::{Done, Fate, Job, Ledger, Reader, Target};
 use crate::act::{self, Act, Hold, Lease, Verb};
 use crate::cloud::Fenced;
-use crate::fact::{self, Answer, Baseline, Facts, Query};
+use crate::fact::{self, Answer, Baseline, Facts, Ours, Query};
 use crate::host::{Host, Later, Lines, Login, Loss, LossKind, Reply, Request, random_word, show};
 use crate::probe;
 use futures_util::future::join_all;
@@ -69,6 +69,14 @@ impl Remote {
                 Some((ledger, host)) => ledger.incident(host).map_err(|fault| fault.to_string()),
             };
             facts.put(Query::Incident, incident.map(Answer::Incident));
+        }
+        for query in queries {
+            let Query::Ours(days) = query else { continue };
+            let ours = match &self.keys {
+                None => Ok(Ours::default()),
+                Some((ledger, host)) => ledger.ours(host, *days).map_err(|fault| fault.to_string()),
+            };
+            facts.put(query.clone(), ours.map(Answer::Ours));
         }
         for query in queries {
             let Query::Ring(user) = query else { continue };

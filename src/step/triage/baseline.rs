@@ -74,6 +74,9 @@ pub fn held_against(then: &Baseline, now: &Baseline, findings: Vec<Finding>) -> 
 }
 
 fn weighed(then: &Baseline, now: &Baseline, mut one: Finding) -> Finding {
+    if one.ours {
+        return one;
+    }
     let was = match one.sign {
         // A key of that file that was not there makes all of it new.
         "foreign-key" => {

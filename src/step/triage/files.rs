@@ -48,7 +48,14 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         Some(target) => format!("{told}, it leads to {target}"),
         None => format!("{told}, of uid {}, mode {:04o}", item.uid, item.mode),
     };
-    let finding = Finding::new(level, "start-up", &item.path, told).but("a package's, or known");
+    // A later hand, also one that puts an earlier mtime there, moves the ctime.
+    let by = scene.ours.filter(|_| level == Level::Medium && item.target.is_none() && item.modified <= item.changed);
+    let by = by.and_then(|ours| ours.of(&item.path, item.changed, scene.signs.now));
+    let (level, told) = match by {
+        Some(change) => (Level::Low, format!("{told}, by step {} of run {}", change.step, change.run)),
+        None => (level, told),
+    };
+    let finding = Finding::new(level, "start-up", &item.path, told).but("a package's, or known").ours(by.is_some());
     Some(finding.since(scene.first(item.modified, item.changed)))
 }
 

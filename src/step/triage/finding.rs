@@ -32,11 +32,13 @@ pub struct Finding {
     pub wanted: &'static str,
     /// A moment at which it was there, in seconds since 1970, where it has one.
     pub at: Option<i64>,
+    /// This controller did it.
+    pub ours: bool,
 }
 
 impl Finding {
     pub fn new(level: Level, sign: &'static str, object: impl Into<String>, told: impl Into<String>) -> Self {
-        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent", at: None }
+        Self { level, sign, object: object.into(), told: told.into(), wanted: "absent", at: None, ours: false }
     }
 
     pub fn but(mut self, wanted: &'static str) -> Self {
@@ -46,6 +48,11 @@ impl Finding {
 
     pub fn since(mut self, at: Option<i64>) -> Self {
         self.at = at;
+        self
+    }
+
+    pub fn ours(mut self, ours: bool) -> Self {
+        self.ours = ours;
         self
     }
 

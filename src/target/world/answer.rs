@@ -55,6 +55,7 @@ pub fn answer(state: &State, query: &Query) -> Result<Answer, String> {
         Query::Ring(user) => Answer::Ring(state.rings.get(user).cloned().unwrap_or_default()),
         Query::Baseline => Answer::Baseline(None),
         Query::Incident => Answer::Incident(crate::fact::Incident::default()),
+        Query::Ours(_) => Answer::Ours(crate::fact::Ours::default()),
         Query::Signs(_) => Answer::Signs(Box::default()),
         Query::HostKeys => Answer::HostKeys(vec![]),
         Query::KnownHosts => return Err("nobody knows this world".into()),
