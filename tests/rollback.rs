@@ -65,6 +65,21 @@ fn a_full_quarterly_run_is_taken_back_to_the_byte() {
 }
 
 #[test]
+fn a_step_whose_file_later_steps_changed_too_names_them() {
+    let fleet = Fleet::up(1);
+    fleet.inside("h1", "echo old >/etc/three");
+    let steps =
+        "  - {id: one, line: {path: /etc/three, line: first}}\n  - {id: two, line: {path: /etc/three, line: second}}\n";
+    assert_eq!(apply(&fleet, steps).code, 0);
+    let back = fleet.steadfast(&["rollback", "last", "--step", "one", "-y"]);
+    let told = "two of the same run changed it later: take it back as well (`--step two`), or `--force`";
+    assert!(back.code == 3 && back.flat().contains(told), "{}{}", back.out, back.err);
+    let both = fleet.steadfast(&["rollback", "last", "--step", "one", "--step", "two", "-y"]);
+    assert_eq!(both.code, 0, "{}{}", both.out, both.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/three").out, "old\n");
+}
+
+#[test]
 fn what_was_changed_since_is_a_conflict_unless_forced() {
     let fleet = Fleet::up(1);
     fleet.inside("h1", "echo old >/etc/one; echo old >/etc/two; chmod 640 /etc/one");

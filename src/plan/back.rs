@@ -96,7 +96,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     let mut all: Vec<(&JournalEntry, Restore)> = Vec::new();
     // Where it goes back, and the run that touched it last.
     let mut first: HashMap<Thing, (usize, usize, &str)> = HashMap::new();
-    for entry in journal.iter().filter(chosen) {
+    for (at, entry) in journal.iter().enumerate().filter(|(_, entry)| chosen(entry)) {
         if !entry.whole {
             let why = match entry.seq {
                 0 => {
@@ -118,6 +118,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
             let Some(was) = &touched.was else { continue };
             let copy = format!("{}/{:04}.{}", entry.run, entry.seq, n + 1);
             let later = standing(journal, what, &touched.thing, (&entry.run, None));
+            let beside = beside(&journal[at + 1..], what, &touched.thing);
             if let Some((task, at, run)) = first.get(&touched.thing).copied() {
                 let between = standing(journal, what, &touched.thing, (run, Some(&entry.run)));
                 let earlier =
@@ -125,7 +126,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 if let Some(earlier) = earlier {
                     if between.is_none() && (run == entry.run || goes_on(earlier, was)) {
                         earlier.left.extend(touched.now.clone());
-                        earlier.later = later;
+                        (earlier.later, earlier.beside) = (later, beside);
                         earlier.also.push(copy);
                         first.insert(touched.thing.clone(), (task, at, &entry.run));
                         // Who gets in by it is asked there, and what reads it is told there.
@@ -149,6 +150,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 copy,
                 also: Vec::new(),
                 later,
+                beside,
             });
         }
         all.push((entry, restore));
@@ -163,6 +165,23 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
+}
+
+/// Steps of the same work that touched a thing later, where not all of them are taken back.
+fn beside(after: &[JournalEntry], what: &Back, thing: &Thing) -> Vec<String> {
+    let left = |entry: &&JournalEntry| {
+        what.work.contains(&entry.run)
+            && !what.steps.is_empty()
+            && !what.steps.contains(&entry.step)
+            && entry.touched.iter().any(|touched| touched.thing == *thing)
+    };
+    let mut steps: Vec<String> = Vec::new();
+    for entry in after.iter().filter(left) {
+        if !steps.contains(&entry.step) {
+            steps.push(entry.step.clone());
+        }
+    }
+    steps
 }
 
 /// Whether somebody may get in by it: a user who was made by a run may be the one who takes it back.

@@ -169,6 +169,7 @@ impl Work<'_> {
                 Ok(outcome) => (outcome, rows),
                 Err(loss) => (Outcome::Failed { why: loss.to_string() }, rows),
             },
+            Decision::Impossible(why) => (Outcome::Failed { why }, rows),
             other => (Outcome::Unknown { why: told(&other) }, rows),
         }
     }

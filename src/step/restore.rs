@@ -41,6 +41,8 @@ pub struct Before {
     pub also: Vec<String>,
     /// A later run that touched it.
     pub later: Option<String>,
+    /// Steps of the same run that changed it later, and are not taken back.
+    pub beside: Vec<String>,
 }
 
 impl Before {
@@ -85,10 +87,15 @@ impl Before {
         let astray = self.later.is_some() || moved;
         if !force && astray {
             let left = self.left.last().map_or("nobody knows what".to_owned(), |left| told(&self.thing, left));
-            let by = self.later.as_ref().map_or_else(
-                || "it was changed since".to_owned(),
-                |run| format!("run {run} changed it later: roll that back first"),
-            );
+            let steps = |sign: &str| self.beside.iter().map(|step| format!("{sign}{step}")).collect::<Vec<_>>();
+            let by = match &self.later {
+                Some(run) => format!("run {run} changed it later: roll that back first"),
+                None if self.beside.is_empty() => "it was changed since".to_owned(),
+                None => {
+                    let (names, words) = (steps("").join(", "), steps("--step ").join(" "));
+                    format!("{names} of the same run changed it later: take it back as well (`{words}`)")
+                }
+            };
             let why = format!(
                 "{} is {}, and the run left it as {left}; {by}, or `--force`",
                 self.thing,
