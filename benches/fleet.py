@@ -8,7 +8,7 @@ is 40 facts of a hardened host: 12 kernel parameters, 10 keywords of sshd, 6 mod
 2 files, 1 user, 1 authorized key. The limit is one hand-written script that reads the same 40 facts, sent over plain
 `ssh HOST sh` to all hosts at once.
 """
-import argparse, asyncio, json, multiprocessing, os, re, resource, socket, statistics, subprocess, sys, tempfile, time
+import argparse, asyncio, datetime, json, multiprocessing, os, re, resource, socket, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -323,7 +323,8 @@ def main():
     finally:
         lab.down()
     if args.out:
-        head = "# Benchmark\n\nMade by `benches/fleet.py --peers --out docs/benchmark.md`. One machine carries the controller and all hosts, so read ratios, not seconds.\n"
+        commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+        head = f"# Benchmark\n\nMade by `benches/fleet.py --peers --out docs/benchmark.md` on {datetime.date.today():%Y-%m-%d} of {commit}, {os.cpu_count()} processors. One machine carries the controller and all hosts, so read ratios, not seconds.\n"
         Path(args.out).write_text(head + "\n" + "\n".join(tables))
 
 
