@@ -65,6 +65,32 @@ fn a_full_quarterly_run_is_taken_back_to_the_byte() {
 }
 
 #[test]
+fn a_run_of_another_controller_goes_back_by_what_its_hosts_say() {
+    let fleet = Fleet::up(2);
+    for host in ["h1", "h2"] {
+        fleet.inside(host, "echo old >/etc/four");
+    }
+    assert_eq!(apply(&fleet, "  - {id: one, file: {path: /etc/four, content: \"new\\n\"}}\n").code, 0);
+    let run = fleet.steadfast(&["runs"]).out.split_whitespace().next().unwrap().to_owned();
+    let other = fleet.0.dir().join("other").display().to_string();
+    let call =
+        |words: &[&str]| crate::common::told(&fleet.call(words).env("STEADFAST_STATE", &other).output().unwrap());
+    let unknown = call(&["rollback", &run, "-y"]);
+    assert!(unknown.code == 1 && unknown.err.contains("goes back with `-i INVENTORY`"), "{}", unknown.err);
+    let inventory = fleet.inventory();
+    let never = call(&["rollback", "20200101-000000.000-abcd", "-y", "-i", &inventory]);
+    assert!(never.code == 1 && never.err.contains("no host has a journal of run"), "{}", never.err);
+    let seen = call(&["rollback", &run, "-C", "-i", &inventory, "-l", "h1"]);
+    assert!(seen.code == 2 && seen.flat().contains("/etc/four"), "{}{}", seen.out, seen.err);
+    let back = call(&["rollback", &run, "-y", "-i", &inventory, "-l", "h1"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    let state = |host: &str| fleet.inside(host, "cat /etc/four").out;
+    assert_eq!((state("h1"), state("h2")), ("old\n".into(), "new\n".into()));
+    let rest = call(&["rollback", &run, "-y", "-i", &inventory]);
+    assert_eq!((rest.code, state("h2")), (0, "old\n".into()), "{}{}", rest.out, rest.err);
+}
+
+#[test]
 fn a_step_whose_file_later_steps_changed_too_names_them() {
     let fleet = Fleet::up(1);
     fleet.inside("h1", "echo old >/etc/three");

@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug, Args)]
 pub struct Rollback {
     /// The run, or `last` for the last apply that changed something and was not taken back since. A run that was resumed goes
-    /// back as a whole.
+    /// back as a whole. A run of another controller, with `-i`, goes back by what the hosts' journals say.
     #[arg(add = complete::remembered())]
     run: String,
     /// Only this step; may be given again.
@@ -49,7 +49,15 @@ impl Rollback {
         let (user, private_key) = (self.way.user.take(), self.way.private_key.take());
         let (store, mut passed) = (Store::open()?, Vec::new());
         loop {
-            let record = store.to_take_back(&self.run, &passed)?;
+            let record = match store.to_take_back(&self.run, &passed) {
+                Err(_) if is_name(&self.run) && !store.knows(&self.run)? && !self.inventory.is_empty() => {
+                    self.elsewhere()?
+                }
+                Err(fault) if is_name(&self.run) && self.inventory.is_empty() => {
+                    return Err(fault.hint("a run of another controller goes back with `-i INVENTORY`").into());
+                }
+                known => known?,
+            };
             self.way.user = user.clone().or(record.call.user.clone());
             self.way.private_key = private_key.clone().or(record.call.private_key.clone());
             match self.of(&store, &record, told)? {
@@ -62,6 +70,15 @@ impl Rollback {
                 }
             }
         }
+    }
+
+    /// A run that this controller has no memory of.
+    fn elsewhere(&self) -> Result<Record, Faults> {
+        let inventory = load::inventory(&self.inventory, &[])?;
+        let hosts = inventory.select("all")?.into_iter().map(|host| host.name.clone()).collect();
+        let call = Call { inventory: self.inventory.clone(), hosts, as_root: true, ..Call::default() };
+        let (id, mode) = (self.run.clone(), "apply".to_owned());
+        Ok(Record { id, began: 0, ended: Some(0), mode, call, exit: None, summary: None })
     }
 
     /// Takes one run back, if any host has a journal of it.
@@ -113,7 +130,8 @@ impl Rollback {
                 ..record.call.clone()
             };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
-            session.over.clone_from(&work.over);
+            // Whether a run of somebody else is over only the hosts can say.
+            session.over = work.over.iter().filter(|run| store.knows(run).unwrap_or(false)).cloned().collect();
             let mut journals = session.journals(&hosts, what.first(), what.become_root).await?;
             for (host, journal) in hosts.iter().zip(&mut journals) {
                 journal.as_mut().map_or(Ok(()), |entries| store.add_missing(&work, &host.name, entries))?;
@@ -136,4 +154,13 @@ impl Rollback {
             Ok(Some(exit))
         })
     }
+}
+
+/// `20261128-070220.702-f523`
+fn is_name(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['-', '.']).collect();
+    let [day, time, ms, word] = parts[..] else { return false };
+    let digits = |part: &str, most: usize| part.len() == most && part.bytes().all(|byte| byte.is_ascii_digit());
+    let hex = word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits(day, 8) && digits(time, 6) && digits(ms, 3) && hex
 }
