@@ -49,6 +49,42 @@ fn nobody_is_locked_out_by_what_sshd_names() {
     });
 }
 
+#[test]
+fn nobody_is_locked_out_by_what_links_and_includes_lead_to() {
+    let fleet = Fleet::up(2);
+    keys_in(&fleet, "h1", "/etc/keys");
+    let linked = "mkdir -p -m 755 /opt/real && mv /etc/keys/root /opt/real/root.keys && ln -s /opt/real/root.keys /etc/keys/root && systemctl reload ssh";
+    ends(&fleet.inside("h1", linked), 0);
+    let included = "mkdir -p /etc/sshinc /opt/deep /opt/own && echo 'Include /etc/sshinc/*.conf' >/etc/ssh/sshd_config.d/10-more.conf \
+                    && echo 'Include \"/opt/deep/*.conf\"' >/etc/sshinc/a.conf && echo '# none' >/opt/own/n.conf \
+                    && ln -s /opt/own/n.conf /etc/ssh/sshd_config.d/20-n.conf && mv ~root/.ssh/authorized_keys /opt/own/keys \
+                    && ln -s /opt/own/keys ~root/.ssh/authorized_keys && systemctl reload ssh";
+    ends(&fleet.inside("h2", included), 0);
+    let says = |path: &str, text: &str| format!("file: {{path: {path}, content: \"{text}\\n\"}}");
+    let cases = [
+        ("h1", vec![("linked-keys", "root", says("/opt/real/root.keys", FOREIGN))]),
+        (
+            "h2",
+            vec![
+                ("linked-own", "root", says("/opt/own/keys", FOREIGN)),
+                ("included", "root", says("/etc/sshinc/a.conf", "PermitRootLogin no")),
+                ("included-deep", "root", says("/opt/deep/x.conf", "PubkeyAuthentication no")),
+                ("included-link", "root", says("/opt/own/n.conf", "AllowUsers nobody")),
+            ],
+        ),
+    ];
+    std::thread::scope(|scope| {
+        for (host, cases) in cases {
+            let fleet = &fleet;
+            scope.spawn(move || {
+                for (name, user, step) in cases {
+                    lockout::one(fleet, host, (name, user, &step)).unwrap();
+                }
+            });
+        }
+    });
+}
+
 fn apply(fleet: &Fleet, steps: &str) -> crate::common::Run {
     let book = fleet.0.dir().join("book.yml");
     std::fs::write(&book, format!("hosts: h1\nbecome: true\nsteps:\n{steps}")).unwrap();

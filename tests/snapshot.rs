@@ -230,6 +230,13 @@ fn a_host_that_does_not_answer_gets_its_snapshot_and_its_disk_back() {
     ends(&call(&["check"], &gated), 0, "");
 }
 
+/// The run that was broken off.
+fn died_run(fleet: &Fleet) -> String {
+    let runs = fleet.steadfast(&["runs"]).out;
+    let died = runs.lines().find(|line| line.contains("broken off")).unwrap_or_else(|| panic!("{runs}"));
+    died.split_whitespace().next().unwrap().to_owned()
+}
+
 #[test]
 fn a_run_that_dies_while_a_disk_goes_back_is_taken_on() {
     let fleet = Fleet::up(1);
@@ -256,7 +263,22 @@ fn a_run_that_dies_while_a_disk_goes_back_is_taken_on() {
         let words = ["apply", &path, "-i", &inventory, "-y", "--approve", "back"];
         let died = told(&fleet.call(&words).env("STEADFAST_DIE_AT", point).output().unwrap());
         assert_eq!(died.code, -1, "{point} did not die: {}{}", died.out, died.err);
-        let resumed = fleet.steadfast(&["resume", "last", "-y", "--approve", "back"]);
+        let broken = died_run(&fleet);
+        // Nothing was done to the disk yet, and what was written since may be more than what was said yes to.
+        if point.ends_with(":1") && point != "disk-landed:1" {
+            let shown = fleet.steadfast(&["check", &path, "-i", &inventory]);
+            assert!(shown.flat().contains("there → lost"), "{point}: {}{}", shown.out, shown.err);
+            let unasked = fleet.steadfast(&["resume", &broken, "-y"]);
+            assert!(
+                matches!(unasked.code, 3 | 4) && unasked.flat().contains("`--approve back`"),
+                "{point}: {} {}{}",
+                unasked.code,
+                unasked.out,
+                unasked.err
+            );
+            assert!(fleet.root("h1").join("root/planted").exists(), "{point}: nobody said yes");
+        }
+        let resumed = fleet.steadfast(&["resume", &broken, "-y", "--approve", "back"]);
         assert!(
             resumed.code == 0 && resumed.flat().contains("this goes on"),
             "{point}: {}{}",

@@ -54,21 +54,33 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
     settled(&fleet, "h1");
     fleet.inside("h1", "systemctl stop rpcbind.socket rpcbind.service");
     let call = |words: &[&str]| fleet.steadfast(&[words, &["-i", &fleet.inventory()]].concat());
+    // Somebody was there first, and has whoever hardens the host touch it.
+    let first =
+        "printf '* * * * * root true\\n' >/etc/cron.d/evil; chmod 666 /etc/cron.d/evil; echo true >>/etc/bash.bashrc";
+    assert_eq!(fleet.inside("h1", first).code, 0);
     let hardened = call(&["apply", "-y", "playbooks/quarterly-hardening.yml", "-e", "{\"install_packages\": false}"]);
     assert_eq!(hardened.code, 0, "{}{}", hardened.out, hardened.err);
-    assert_eq!(findings(&check(&fleet, "h1", "{}")), vec![]);
+    let changed = "known: [\"/etc/pam.d/*\", \"/root/.*\"]";
+    let told = |more: &str| -> Vec<String> {
+        let found = findings(&check(&fleet, "h1", &format!("{{{changed}{more}}}")));
+        let mut objects: Vec<String> = found.into_iter().map(|(_, object, _)| object).collect();
+        objects.sort_unstable();
+        objects
+    };
+    assert_eq!(told(""), ["/etc/bash.bashrc", "/etc/cron.d/evil"]);
+    fleet.inside("h1", "rm /etc/cron.d/evil");
     // Told all the same, with whose it is.
-    let told = findings(&check(&fleet, "h1", "{level: low}"));
-    let common = told.iter().find(|(_, object, _)| object == "/etc/pam.d/common-auth").expect("it was changed");
-    assert!(common.2.starts_with("low: ") && common.2.contains(", by step "), "{common:?}");
+    let all = findings(&check(&fleet, "h1", "{level: low}"));
+    let mine = all.iter().find(|(_, object, _)| object == "/etc/cron.allow").expect("it was made");
+    assert!(mine.2.starts_with("low: ") && mine.2.contains(", by step cron-allow of run "), "{mine:?}");
     // The content, the time that anybody may set, and the mode: each is somebody else's doing, some seconds later.
-    let items = ["/etc/cron.allow", "/etc/pam.d/common-auth", "/etc/profile.d/60-steadfast-umask.sh"];
-    let others = "echo '#' >>/etc/pam.d/common-auth; touch -d 2020-01-01 /etc/cron.allow; chmod 755 /etc/profile.d/60-steadfast-umask.sh";
+    let items =
+        ["/etc/bash.bashrc", "/etc/cron.allow", "/etc/profile.d/60-steadfast-umask.sh", "/etc/sudoers.d/00-steadfast"];
+    let others = "echo '#' >>/etc/sudoers.d/00-steadfast; touch -d 2020-01-01 /etc/cron.allow; chmod 755 /etc/profile.d/60-steadfast-umask.sh";
     let mut found = Vec::new();
     for _ in 0..20 {
         assert_eq!(fleet.inside("h1", others).code, 0);
-        found = findings(&check(&fleet, "h1", "{}")).into_iter().map(|(_, object, _)| object).collect();
-        found.sort_unstable();
+        found = told("");
         if found == items {
             break;
         }

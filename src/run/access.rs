@@ -1,12 +1,12 @@
 //! Which tasks touch the way in of their host: by what they are, by what they are told to, and by what its sshd names.
 
 use super::site::Site;
-use crate::fact::{Content, Facts, Query};
+use crate::fact::{Facts, Query};
 use crate::host::Loss;
 use crate::step::{Claim, Kind, Object};
 
-/// Where sshd says what it includes; it tells that nowhere else.
-const CONFIG: &str = "/etc/ssh/sshd_config";
+/// Tells what sshd includes, and where links lead it: neither is in what it tells itself.
+const LED: &str = include_str!("named.sh");
 
 impl Site {
     /// Whether a task touches the way in, itself or by what is told to read what it changes.
@@ -59,7 +59,7 @@ impl Site {
 
     /// What is asked of sshd for that, as whoever logs in.
     pub(super) fn asks_named(&self) -> [Query; 2] {
-        [Query::Sshd { user: self.who().map(Into::into) }, Query::File(CONFIG.into())]
+        [Query::Sshd { user: self.who().map(Into::into) }, Query::Shell(LED.into())]
     }
 
     /// Remembers what sshd names, where it was read.
@@ -67,8 +67,8 @@ impl Site {
         let Ok(sshd) = facts.sshd(self.who()) else { return };
         let named = self.named.get_or_insert_default();
         named.learn(sshd);
-        if let Some(config) = facts.file(CONFIG).ok().and_then(Content::text) {
-            named.includes(config);
+        if let Ok(said) = facts.shell(LED) {
+            named.led(&said.out);
         }
     }
 

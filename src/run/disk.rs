@@ -85,6 +85,15 @@ impl Keeping {
     }
 }
 
+/// Since when what was written is lost.
+fn window(made: u64) -> String {
+    format!("{} ({})", written(made), lasts(now().saturating_sub(made)))
+}
+
+fn question(keeping: &Keeping, made: u64) -> String {
+    format!("{}: what was written since {} is lost.", keeping.disk.name(), window(made))
+}
+
 fn failed(why: impl std::fmt::Display) -> Outcome {
     Outcome::Failed { why: why.to_string() }
 }
@@ -150,7 +159,10 @@ impl Work<'_> {
                     Ok(word) => self.go_back(site, task, &keeping, word).await,
                     Err(outcome) => return Ok(outcome),
                 },
-                DiskTurn::GoOn(word) => self.go_back(site, task, &keeping, word).await,
+                DiskTurn::GoOn(word) => match self.unconfirmed(task, &keeping, &word) {
+                    Some(outcome) => return Ok(outcome),
+                    None => self.go_back(site, task, &keeping, word).await,
+                },
             };
             if let Err(why) = done {
                 return Ok(failed(why));
@@ -180,9 +192,8 @@ impl Work<'_> {
         keeping: &Keeping,
         to: &Snapshot,
     ) -> Result<Result<WayBack, Outcome>, Loss> {
-        let window = format!("{} ({})", written(to.made), lasts(now().saturating_sub(to.made)));
-        let question = format!("{}: what was written since {window} is lost.", keeping.disk.name());
-        if let Some(shut) = self.unasked(task, &question) {
+        let window = window(to.made);
+        if let Some(shut) = self.unasked(task, &question(keeping, to.made)) {
             return Ok(Err(shut));
         }
         if self.shared.run.plan.hosts[site.host].connection.local {
@@ -197,6 +208,12 @@ impl Work<'_> {
         let word = WayBack { snapshot: to.id.clone(), made: to.made, stage: Stage::Stopping, at: now(), boot, run };
         site.say(format!("its disk goes back to {}: what was written since {window} is lost", to.name));
         Ok(keeping.note(&word).map(|()| word).map_err(failed))
+    }
+
+    /// Why a way back that was begun does not go on: as long as nothing was done to the disk, what is written meanwhile would be
+    /// lost without a word, so it is asked for once more.
+    fn unconfirmed(&self, task: usize, keeping: &Keeping, word: &WayBack) -> Option<Outcome> {
+        (word.stage == Stage::Stopping).then(|| self.unasked(task, &question(keeping, word.made))).flatten()
     }
 
     /// Keys of ours that the disk will not know. With `dead` that is written down of each.
@@ -289,12 +306,21 @@ impl Work<'_> {
             let open =
                 self.shared.run.opener.keys().and_then(|keys| keys.ledger.way_back(&site.name(), &disk.name()).ok());
             let Some(word) = open.flatten().filter(|word| word.stage != Stage::Done) else { continue };
+            // A gate before it is asked at when its turn comes.
+            let gated = plan.graph.before(task).iter().any(|(before, _)| plan.tasks[*before].is_gate());
+            let keeping = self.keeping(site, &made);
+            let begun = |keeping: &Keeping| {
+                gated && word.stage == Stage::Stopping || self.unconfirmed(task, keeping, &word).is_some()
+            };
+            if keeping.as_ref().is_ok_and(begun) {
+                continue;
+            }
             site.say(format!(
                 "run {} was putting its disk back and ended at `{}`: this goes on",
                 word.run,
                 word.stage.word()
             ));
-            let ended = match self.keeping(site, &made) {
+            let ended = match keeping {
                 Ok(keeping) => self.go_back(site, task, &keeping, word).await,
                 Err(why) => Err(why),
             };

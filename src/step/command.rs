@@ -19,8 +19,7 @@
 //! Without a `check` nobody can say whether the command is needed or what it did: a plan shows it as unknown, an apply
 //! runs it each time and reports it as unknown. Prefer a kind that knows what it does.
 //!
-//! Drift is told as `check`: its exit code. Files that `run` writes may be named under `writes`: a plan names them, and a later `triage` does not take
-//! them for the work of somebody else.
+//! Drift is told as `check`: its exit code.
 //!
 //! Way back: what `undo` says, as good as it is; none without it. Disruption: as you say by `disruption`; say
 //! `access: true` for a command that touches the way in.
@@ -59,9 +58,6 @@ pub struct Command {
     /// It may cut the way in.
     #[serde(default)]
     access: bool,
-    /// Files that `run` writes.
-    #[serde(default)]
-    writes: Vec<String>,
 }
 
 fn two_minutes() -> u64 {
@@ -82,9 +78,6 @@ impl Check for Command {
         if let Some(name) = self.undo.as_ref().and_then(|undo| self.env.secret_in(undo)) {
             let fault = Fault::new(format!("`undo` speaks of `{name}`, which is a secret")).at(place(body, "undo"));
             faults.push(fault.hint("what takes a command back is kept on the host, and secrets are not"));
-        }
-        for path in self.writes.iter().filter(|path| !path.starts_with('/')) {
-            faults.push(Fault::new(format!("`{path}` is no path from the root")).at(place(body, "writes")));
         }
         if !(1..=86_400).contains(&self.timeout) {
             faults.push(Fault::new("`timeout` needs 1 to 86400 seconds").at(place(body, "timeout")));
@@ -111,11 +104,7 @@ impl Kind for Command {
         let said = found.shell(&question)?;
         match said.code {
             0 => Ok(vec![]),
-            1 => {
-                let files = self.writes.join(", ");
-                let written = (!files.is_empty()).then(|| Row::new(files, "written", "as it is", "by `run`"));
-                Ok(std::iter::once(Row::new("command", "check", "1", "0")).chain(written).collect())
-            }
+            1 => Ok(vec![Row::new("command", "check", "1", "0")]),
             code => {
                 let why = said.err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
                 let why: String = why.trim().chars().take(300).collect();

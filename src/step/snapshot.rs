@@ -46,7 +46,7 @@
 //! another one. Each stage is written down by the controller before it begins, and told as it happens. Then everything known of
 //! the host is dropped (facts, lines, lease) and all that is written behind it is planned anew on the disk as it is now. A run that was
 //! killed leaves its stage written down; the next run of the playbook, or `resume`, goes on from there before it does anything
-//! else. After it is done it is in order until `before` says a later moment.
+//! else. As long as nothing was done to the disk, because its machine is not known to be stopped, that is asked for once more. After it is done it is in order until `before` says a later moment.
 //!
 //! A host that does not answer gets its snapshot all the same (`apply -y`), and its disk is put back where `before` is a moment and all that is
 //! written before the step is done already or a gate: which boot it was is not known then, and the stages alone say that it started

@@ -1,14 +1,14 @@
-//! What was changed on a host, by whom of ours and when.
+//! What was made on a host, by whom of ours and when.
 
 use super::{Store, broken, time};
-use crate::event::{Event, Outcome, What};
+use crate::event::{Event, Outcome, Seen, What};
 use crate::fact::Change;
 use crate::fault::Result;
 use rusqlite::params;
 use std::collections::HashMap;
 
 impl Store {
-    /// What tasks changed on a host since then, in milliseconds since 1970, as far as it is still kept.
+    /// What tasks made on a host since then where nothing was, in milliseconds since 1970, as far as it is still kept.
     ///
     /// # Errors
     /// It cannot be read.
@@ -18,12 +18,12 @@ impl Store {
         for (run, Event { at, what, .. }) in self.of_host(host, since)? {
             match what {
                 What::TaskStarted { step, .. } => _ = began.insert((run, step), at),
-                What::TaskDone(done) if matches!(done.outcome, Outcome::Changed | Outcome::Reverted { .. }) => {
+                What::TaskDone(done) if done.outcome == Outcome::Changed => {
                     let Some(from) = began.get(&(run.clone(), done.step.clone())) else { continue };
-                    // A command names several at once.
-                    let named = done.rows.iter().flat_map(|row| row.object.split(", ").chain([row.field.as_str()]));
-                    let mut paths: Vec<String> =
-                        named.filter(|name| name.starts_with('/')).map(str::to_owned).collect();
+                    // What was there before may hold more than what the step set.
+                    let new = done.rows.iter().filter(|row| row.found == Seen::Absent);
+                    let named = new.flat_map(|row| [&row.object, &row.field]);
+                    let mut paths: Vec<String> = named.filter(|name| name.starts_with('/')).cloned().collect();
                     paths.sort_unstable();
                     paths.dedup();
                     if !paths.is_empty() {

@@ -45,6 +45,11 @@ fn first(rollback: &Rollback, state: &DiskState, incident: Option<&Incident>) ->
     Ok(Some((at, format!("{} ({told})", written(at)))))
 }
 
+/// What the way back costs.
+fn lost(disk: &str, made: &str) -> Row {
+    Row::new(disk, format!("written since {made}"), "there", "lost")
+}
+
 /// What differs, and what is next.
 pub fn back(
     rollback: &Rollback,
@@ -55,8 +60,12 @@ pub fn back(
     match &state.last {
         Some(last) if last.stage != Stage::Done => {
             let found = format!("being put back by run {}, {}", last.run, last.stage.word());
-            let row = Row::new(disk, "content", found, format!("as of {}", written(last.made)));
-            return Ok((vec![row], Some(DiskTurn::GoOn(last.clone()))));
+            let made = written(last.made);
+            let mut rows = vec![Row::new(disk, "content", found, format!("as of {made}"))];
+            if last.stage == Stage::Stopping {
+                rows.push(lost(disk, &made));
+            }
+            return Ok((rows, Some(DiskTurn::GoOn(last.clone()))));
         }
         _ => {}
     }
@@ -82,7 +91,7 @@ pub fn back(
     let made = written(chosen.made);
     let rows = vec![
         Row::new(disk, "content", "as it is", format!("as of {made} (snapshot {})", chosen.name)),
-        Row::new(disk, format!("written since {made}"), "there", "lost"),
+        lost(disk, &made),
     ];
     Ok((rows, Some(DiskTurn::Back(chosen.clone()))))
 }

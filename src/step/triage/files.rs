@@ -49,8 +49,8 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         None => format!("{told}, of uid {}, mode {:04o}", item.uid, item.mode),
     };
     // A later hand, also one that puts an earlier mtime there, moves the ctime.
-    let by = scene.ours.filter(|_| level == Level::Medium && item.target.is_none() && item.modified <= item.changed);
-    let by = by.and_then(|ours| ours.of(&item.path, item.changed, scene.signs.now));
+    let by = scene.ours.filter(|_| level == Level::Medium && item.target.is_none());
+    let by = by.and_then(|ours| ours.of(&item.path, [item.modified, item.changed], scene.signs.now));
     let (level, told) = match by {
         Some(change) => (Level::Low, format!("{told}, by step {} of run {}", change.step, change.run)),
         None => (level, told),

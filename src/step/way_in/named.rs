@@ -29,15 +29,10 @@ impl Named {
         }
     }
 
-    /// Those of a file that sshd reads: what it includes is no part of what it tells.
-    pub fn includes(&mut self, config: &str) {
-        let included = |line: &str| {
-            let (keyword, rest) = line.trim_start().split_once(|c: char| c.is_whitespace() || c == '=')?;
-            keyword.eq_ignore_ascii_case("include").then(|| rest.to_owned())
-        };
-        for rest in config.lines().filter_map(included) {
-            rest.split_whitespace().for_each(|word| self.word(word.trim_matches('"'), false));
-        }
+    /// What it includes, and where links lead it from what it names: a line each, `include PATTERN` or `real PATH`.
+    pub fn led(&mut self, told: &str) {
+        let told = told.lines().filter_map(|line| line.split_once(' '));
+        told.filter(|(what, _)| matches!(*what, "include" | "real")).for_each(|(_, path)| self.word(path, false));
     }
 
     fn word(&mut self, word: &str, may_be_of_home: bool) {
@@ -118,11 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn what_its_files_include_counts() {
+    fn what_its_files_include_and_where_links_lead_counts() {
         let mut named = Named::default();
-        named.includes("# Include /no/*\nInclude /etc/ssh/sshd_config.d/*.conf\n  include=/var/sshd/*.conf \"/etc/own\"\nPort 22\n");
-        assert!(named.meets("/var/sshd/a.conf") && named.meets("/etc/own") && named.meets("/var/sshd"));
-        assert!(!named.meets("/no/a") && !named.meets("/var/other"));
+        named.led("include /etc/ssh/sshd_config.d/*.conf\ninclude /var/sshd/*.conf\nreal /opt/real/root.keys\nreal /\nother /no/a\n");
+        assert!(named.meets("/var/sshd/a.conf") && named.meets("/var/sshd") && named.meets("/opt/real/root.keys"));
+        assert!(
+            named.meets("/opt/real")
+                && !named.meets("/no/a")
+                && !named.meets("/opt/other")
+                && !named.meets("/var/other")
+        );
     }
 
     #[test]
