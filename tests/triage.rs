@@ -60,7 +60,7 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
     assert_eq!(fleet.inside("h1", first).code, 0);
     let hardened = call(&["apply", "-y", "playbooks/quarterly-hardening.yml", "-e", "{\"install_packages\": false}"]);
     assert_eq!(hardened.code, 0, "{}{}", hardened.out, hardened.err);
-    let changed = "known: [\"/etc/pam.d/*\", \"/root/.*\"]";
+    let changed = "known: [\"/etc/pam.d/*\", /root/.bashrc, /root/.profile]";
     let told = |more: &str| -> Vec<String> {
         let found = findings(&check(&fleet, "h1", &format!("{{{changed}{more}}}")));
         let mut objects: Vec<String> = found.into_iter().map(|(_, object, _)| object).collect();
@@ -86,6 +86,21 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
         }
     }
     assert_eq!(found, items);
+    // Places where less is looked for.
+    let planted =
+        ["/etc/ssh/sshrc", "/etc/tmpfiles.d/ev.conf", "/root/.ssh/rc", "/usr/lib/systemd/system-generators/ev"];
+    let files = planted.join(" ");
+    assert_eq!(
+        fleet
+            .inside(
+                "h1",
+                &format!("mkdir -p /usr/lib/systemd/system-generators; for f in {files}; do echo : >$f; done")
+            )
+            .code,
+        0
+    );
+    let now = told("");
+    assert!(planted.iter().all(|path| now.iter().any(|one| one == path)), "{now:?}");
     // Whoever has another history does not know whose it was.
     let stranger = fleet.0.dir().join("stranger").display().to_string();
     let mut call =

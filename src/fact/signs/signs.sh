@@ -60,6 +60,8 @@ c 0
 sg_find() { set --; for d in /etc/cron* /var/spool/cron /etc/anacrontab /etc/systemd /usr/local/lib/systemd /usr/lib/systemd/system /lib/systemd/system /run/systemd/transient /run/systemd/system \
 /etc/init.d /etc/rc?.d /etc/rc.local /etc/inittab /etc/profile /etc/profile.d /etc/bash.bashrc /etc/environment /etc/ld.so.preload /etc/ld.so.conf /etc/ld.so.conf.d /etc/pam.d /etc/udev/rules.d /usr/lib/udev/rules.d \
 /etc/modules /etc/modules-load.d /etc/modprobe.d /etc/xdg/autostart /etc/update-motd.d /etc/apt/apt.conf.d /etc/network /etc/NetworkManager/dispatcher.d /etc/dhcp /etc/sudoers /etc/sudoers.d \
+/usr/lib/systemd/*-generators /usr/lib/systemd/system-sleep /usr/lib/systemd/system-shutdown /usr/lib/systemd/user /etc/tmpfiles.d /etc/binfmt.d /etc/logrotate.d /etc/kernel /etc/ppp /etc/polkit-1/rules.d \
+/usr/local/share/dbus-1 /etc/sudo.conf /etc/bash_completion.d /etc/zsh /etc/ssh/sshrc /root/.ssh/rc /root/.bash_logout /root/.zshrc /root/.zshenv /root/.pam_environment /home/*/.ssh/rc /home/*/.bash_logout /home/*/.zshrc /home/*/.zshenv \
 /root/.bashrc /root/.profile /root/.bash_profile /root/.bash_login /root/.config/systemd /home/*/.bashrc /home/*/.profile /home/*/.bash_profile /home/*/.bash_login /home/*/.config/systemd /home/*/.config/autostart; do
 [ -e "$d" ] || continue; case $d in /lib/*) [ ! -L /lib ] || continue;; esac; set -- "$@" "$d"; done
 [ $# = 0 ] || find "$@" -xdev \( -type f -o -type l \) \( -mtime "-$D" -o -ctime "-$D" \) ! -path '/run/systemd/*.wants/*' ! -path '/run/systemd/transient/*.scope' ! -path '/run/systemd/transient/*.slice' -print0 | head -c 2000000; }
