@@ -20,9 +20,9 @@ impl Store {
                 What::TaskStarted { step, .. } => _ = began.insert((run, step), at),
                 What::TaskDone(done) if done.outcome == Outcome::Changed => {
                     let Some(from) = began.get(&(run.clone(), done.step.clone())) else { continue };
-                    // What was there before may hold more than what the step set.
+                    // What was there before may hold more than what the step set; a rule or a key that was absent is no file.
                     let new = done.rows.iter().filter(|row| row.found == Seen::Absent);
-                    let named = new.flat_map(|row| [&row.object, &row.field]);
+                    let named = new.map(|row| if row.field == "content" { &row.object } else { &row.field });
                     let mut paths: Vec<String> = named.filter(|name| name.starts_with('/')).cloned().collect();
                     paths.sort_unstable();
                     paths.dedup();
