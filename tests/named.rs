@@ -16,6 +16,21 @@ fn keys_in(fleet: &Fleet, host: &str, dir: &str) {
     ends(&fleet.inside(host, &scene), 0);
 }
 
+/// A host with what would lock out there: a name, who logs in, the step.
+type Cases<'a> = (&'a str, Vec<(&'a str, &'a str, String)>);
+
+fn each_on_its_host(fleet: &Fleet, cases: [Cases<'_>; 2]) {
+    std::thread::scope(|scope| {
+        for (host, cases) in cases {
+            scope.spawn(move || {
+                for (name, user, step) in cases {
+                    lockout::one(fleet, host, (name, user, &step)).unwrap();
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn nobody_is_locked_out_by_what_sshd_names() {
     let fleet = Fleet::up(2);
@@ -37,16 +52,7 @@ fn nobody_is_locked_out_by_what_sshd_names() {
         ),
         ("h2", vec![("srv-swapped", "admin", swapped(h2, "admin")), ("srv-open", "root", open(h2))]),
     ];
-    std::thread::scope(|scope| {
-        for (host, cases) in cases {
-            let fleet = &fleet;
-            scope.spawn(move || {
-                for (name, user, step) in cases {
-                    lockout::one(fleet, host, (name, user, &step)).unwrap();
-                }
-            });
-        }
-    });
+    each_on_its_host(&fleet, cases);
 }
 
 #[test]
@@ -73,16 +79,7 @@ fn nobody_is_locked_out_by_what_links_and_includes_lead_to() {
             ],
         ),
     ];
-    std::thread::scope(|scope| {
-        for (host, cases) in cases {
-            let fleet = &fleet;
-            scope.spawn(move || {
-                for (name, user, step) in cases {
-                    lockout::one(fleet, host, (name, user, &step)).unwrap();
-                }
-            });
-        }
-    });
+    each_on_its_host(&fleet, cases);
 }
 
 fn apply(fleet: &Fleet, steps: &str) -> crate::common::Run {
