@@ -46,6 +46,15 @@ impl Site {
             && self.made(task).iter().any(|one| one.kind.claims().iter().any(|claim| latent(&*one.kind, claim)))
     }
 
+    /// Whether sshd may look elsewhere after a task: by its configuration, by a link where it looks, by somebody's home, or by
+    /// what nobody can tell.
+    pub(super) fn moves_named(&self, task: usize) -> bool {
+        let unclear = |kind: &dyn Kind| kind.claims().is_empty();
+        matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port" | "user" | "package")
+            || self.is_latent(task)
+            || self.made(task).iter().any(|one| unclear(&*one.kind))
+    }
+
     /// Whether its sshd is to be asked what it names: only who has the host changes something there, and only where a path is
     /// changed it matters.
     pub(super) fn lacks_named(&self) -> bool {

@@ -112,8 +112,7 @@ impl Work<'_> {
             next.filter(|next| self.shared.run.plan.becomes_root(*next) == self.shared.run.plan.becomes_root(task));
         let mut queries: Vec<_> = made.iter().flat_map(|one| one.kind.facts()).collect();
         queries.extend(next.iter().flat_map(|next| site.queries(*next)));
-        if site.access(task) {
-            // It may have sshd look elsewhere from now on.
+        if site.access(task) && site.moves_named(task) {
             queries.extend(site.asks_named());
         }
         queries.sort();

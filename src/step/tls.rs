@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `min_version` | `"1.2"` (without it) or `"1.3"`: older versions are taken by nobody |
 //! | `profile` | `intermediate` or `modern` (TLS 1.3 alone), as Mozilla's server side TLS has them |
-//! | `http_headers` | `harmless: true` brings X-Content-Type-Options, X-Frame-Options and Referrer-Policy, `hsts` brings Strict-Transport-Security (`max_age` in seconds, `subdomains`, `preload`); nginx and apache; none without it |
+//! | `http_headers` | `harmless: true` brings X-Content-Type-Options, X-Frame-Options and Referrer-Policy, `hsts` brings Strict-Transport-Security (`max_age` in seconds, `subdomains`, `preload`), `csp: TEXT` brings Content-Security-Policy; nginx and apache; none without it |
 //! | `handshakes` | `false`: what is in effect is not proven by handshakes |
 //!
 //! Versions, ciphers (the list of the profile; what is within it stays), key exchange groups of at least 2048 bits
@@ -128,6 +128,10 @@ impl Check for Tls {
         if self.http_headers.as_ref().is_some_and(Headers::preloads_too_little) {
             let fault = Fault::new("browsers take `preload` with `subdomains` and a `max_age` of a year alone");
             faults.push(fault.at(place(body, "http_headers")));
+        }
+        if self.http_headers.as_ref().is_some_and(Headers::breaks_out) {
+            let fault = Fault::new("a policy is printable ASCII without `\"`, `\\`, `$` and `%`");
+            faults.push(fault.at(place(body, "http_headers")).hint("for example `csp: \"frame-ancestors 'self'\"`"));
         }
         Faults::some(faults).map_or(Ok(()), Err)
     }
@@ -304,8 +308,9 @@ impl Kind for Tls {
         for server in self.servers() {
             let object = || Object::Other("TLS of", server.word().into());
             claims.push(Claim::owns(object(), "versions and ciphers", wish.least.word()));
-            // Another step may bring headers, or none.
-            claims.extend(wish.headers.iter().map(|all| Claim::owns(object(), "headers", format!("{all:?}"))));
+            // Another step may bring other headers.
+            let headers = wish.headers.iter().flat_map(Headers::all);
+            claims.extend(headers.map(|(name, value)| Claim::owns(object(), name, value)));
             claims.extend(server.packages().iter().map(|name| Claim::Reads(Object::Package((*name).into()))));
             let mains = MAINS.iter().filter(|(word, _)| *word == server.word());
             claims.extend(mains.map(|(_, path)| Claim::Reads(Object::Path((*path).into()))));

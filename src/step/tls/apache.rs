@@ -260,7 +260,7 @@ fn unsaid(look: &mut Look<'_>, main: &TlsFile, said: &[Said<'_>], wish: &Wish, t
     let by_tls = " \"expr=%{HTTPS} == 'on'\"";
     let mut headers: Vec<(&str, String, &str)> = Vec::new();
     if let Some(wanted) = &wish.headers {
-        headers.extend(wanted.harmless().iter().map(|(name, value)| (*name, (*value).to_owned(), "")));
+        headers.extend(wanted.plain().into_iter().map(|(name, value)| (name, value.to_owned(), "")));
         headers.extend(wanted.hsts().filter(|_| tls).map(|value| ("Strict-Transport-Security", value, by_tls)));
     }
     for (name, value, when) in headers {

@@ -3,7 +3,7 @@
 use super::braces::{Directive, parse};
 use super::look::{Found, Look, Server, text};
 use super::text::line_number;
-use super::wish::{CIPHERS, CURVES, Wish, good_ciphers, good_curves};
+use super::wish::{CIPHERS, CURVES, Headers, Wish, good_ciphers, good_curves};
 use crate::fact::TlsFile;
 use std::ops::Range;
 
@@ -156,6 +156,8 @@ struct Walk<'t, 'w> {
     found: &'w Found<'t>,
     /// Lines for our own file.
     lines: Vec<String>,
+    /// The value of Strict-Transport-Security, where a server of the block speaks TLS.
+    hsts: Option<String>,
 }
 
 impl<'t> Walk<'t, '_> {
@@ -204,7 +206,7 @@ impl<'t> Walk<'t, '_> {
             }
         }
         if top.name == "http" {
-            self.headers(top, inner, !tls.is_empty());
+            self.headers(top, inner);
         }
     }
 
@@ -219,16 +221,15 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn wanted_headers(&self) -> Vec<(&'static str, String)> {
-        let Some(headers) = &self.wish.headers else { return vec![] };
-        let mut all: Vec<_> = headers.harmless().iter().map(|(name, value)| (*name, format!("\"{value}\""))).collect();
+        let plain = self.wish.headers.iter().flat_map(Headers::plain);
+        let mut all: Vec<_> = plain.map(|(name, value)| (name, format!("\"{value}\""))).collect();
         // Nothing is sent where the variable is empty: over plain HTTP.
-        all.extend(headers.hsts().map(|_| ("Strict-Transport-Security", "$steadfast_hsts".to_owned())));
+        all.extend(self.hsts.iter().map(|_| ("Strict-Transport-Security", "$steadfast_hsts".to_owned())));
         all
     }
 
-    fn headers(&mut self, top: &Node<'t>, inner: &Inner<'t>, has_tls: bool) {
-        let hsts = self.wish.headers.as_ref().and_then(super::wish::Headers::hsts);
-        if let Some(value) = hsts.filter(|_| has_tls) {
+    fn headers(&mut self, top: &Node<'t>, inner: &Inner<'t>) {
+        if let Some(value) = self.hsts.clone() {
             let is_map =
                 |node: &&Node<'_>| node.name == "map" && node.args.get(1).is_some_and(|to| to == "$steadfast_hsts");
             let map = inner.nodes.iter().find(is_map).and_then(|map| own(&map.inner.as_ref()?.nodes, "on"));
@@ -251,7 +252,7 @@ impl<'t> Walk<'t, '_> {
             }
         }
         for (name, value) in self.wanted_headers() {
-            if (has_tls || !value.starts_with('$')) && !has_header(&inner.nodes, name) {
+            if !has_header(&inner.nodes, name) {
                 self.put(
                     top,
                     inner,
@@ -303,9 +304,11 @@ impl Server for Nginx {
         let Some(main) = found.file(MAIN) else { return Ok(Look::default()) };
         let rules = rules(wish);
         let (nodes, _) = read(found, main, 0)?;
-        let mut walk = Walk { look: Look::default(), rules: &rules, wish, found, lines: vec![] };
+        let mut walk = Walk { look: Look::default(), rules: &rules, wish, found, lines: vec![], hsts: None };
         for top in nodes.iter().filter(|node| matches!(node.name.as_str(), "http" | "stream" | "mail")) {
             let Some(inner) = &top.inner else { continue };
+            let hsts = wish.headers.as_ref().and_then(Headers::hsts);
+            walk.hsts = hsts.filter(|_| inner.nodes.iter().any(speaks_tls));
             walk.said(&inner.nodes, &top.name, top.name == "http")?;
             walk.unsaid(top, inner);
         }

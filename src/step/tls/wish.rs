@@ -66,6 +66,8 @@ pub struct Headers {
     #[serde(default)]
     harmless: bool,
     hsts: Option<Hsts>,
+    /// The value of Content-Security-Policy.
+    csp: Option<String>,
 }
 
 /// Strict-Transport-Security.
@@ -85,14 +87,27 @@ impl Headers {
         self.hsts.as_ref().is_some_and(|hsts| hsts.preload && (!hsts.subdomains || hsts.max_age < 31_536_000))
     }
 
+    /// Whether a server would read the end of its own value in the policy, or a variable.
+    pub fn breaks_out(&self) -> bool {
+        let odd = |c: char| !(c == ' ' || c.is_ascii_graphic()) || matches!(c, '"' | '\\' | '$' | '%');
+        self.csp.as_ref().is_some_and(|csp| csp.trim().is_empty() || csp.contains(odd))
+    }
+
     /// Name and value of each but HSTS.
-    pub fn harmless(&self) -> &'static [(&'static str, &'static str)] {
-        const ALL: &[(&str, &str)] = &[
+    pub fn plain(&self) -> Vec<(&'static str, &str)> {
+        const HARMLESS: &[(&str, &str)] = &[
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "SAMEORIGIN"),
             ("Referrer-Policy", "strict-origin-when-cross-origin"),
         ];
-        if self.harmless { ALL } else { &[] }
+        let harmless = HARMLESS.iter().copied().filter(|_| self.harmless);
+        harmless.chain(self.csp.as_deref().map(|csp| ("Content-Security-Policy", csp))).collect()
+    }
+
+    /// Name and value of all, for who compares wishes.
+    pub fn all(&self) -> Vec<(&'static str, String)> {
+        let plain = self.plain().into_iter().map(|(name, value)| (name, value.to_owned()));
+        plain.chain(self.hsts().map(|value| ("Strict-Transport-Security", value))).collect()
     }
 
     /// The value of HSTS.
