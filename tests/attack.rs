@@ -116,7 +116,7 @@ fn who_swaps_names_meanwhile_gets_nothing() {
         // What goes away must come again, or there is nothing to swap.
         for (name, act) in every(path).into_iter().filter(|(name, _)| name.starts_with("remove")) {
             fleet.inside("h1", SCENE);
-            let again = Act::Shell { script: SCENE.into(), undo: None };
+            let again = Act::Shell { script: SCENE.into(), undo: None, changes: vec![] };
             attempts(&fleet, &[swap], &[act, again], 40);
             untouched(&fleet, &before, &format!("{name} {path}"));
         }

@@ -82,6 +82,94 @@ fn nobody_is_locked_out_by_what_links_and_includes_lead_to() {
     each_on_its_host(&fleet, cases);
 }
 
+#[test]
+fn nobody_is_locked_out_by_what_a_login_goes_by_after_sshd() {
+    let fleet = Fleet::up(2);
+    let h1 = "echo '@include /etc/sudoers.local' >>/etc/sudoers && echo 'Defaults !lecture' >/etc/sudoers.local && chmod 440 /etc/sudoers.local \
+              && mkdir -p /opt/tools/bin && cp /bin/bash /opt/tools/bin/ksh93 && echo /opt/tools/bin/ksh93 >>/etc/shells && usermod -s /opt/tools/bin/ksh93 admin \
+              && printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >/etc/systemd/system/keysync.service \
+              && mkdir -p /etc/systemd/system/ssh.service.d && printf '[Unit]\\nRequires=keysync.service\\nAfter=keysync.service\\n' >/etc/systemd/system/ssh.service.d/a.conf \
+              && systemctl daemon-reload && systemctl start keysync && systemctl restart ssh";
+    let h2 = "printf 'root\\nadmin\\n' >/etc/sshd.allow && sed -i '1i account required pam_listfile.so item=user sense=allow file=/etc/sshd.allow onerr=fail' /etc/pam.d/sshd \
+              && groupadd -g 3999 sshusers && usermod -aG sshusers admin && mkdir -m 750 /etc/keys && cp ~root/.ssh/authorized_keys /etc/keys/admin && chgrp -R sshusers /etc/keys \
+              && chmod 640 /etc/keys/admin && printf 'Match User admin\\nAuthorizedKeysFile /etc/keys/%%u\\n' >/etc/ssh/sshd_config.d/99-a.conf && systemctl reload ssh";
+    ends(&fleet.inside("h1", h1), 0);
+    ends(&fleet.inside("h2", h2), 0);
+    let cases = [
+        (
+            "h1",
+            vec![
+                (
+                    "sudo-included",
+                    "admin",
+                    "file: {path: /etc/sudoers.local, content: \"admin ALL=(ALL) !ALL\\n\"}".into(),
+                ),
+                ("own-shell", "admin", "file: {path: \"/opt/tools/bin/*\", max_mode: \"0600\"}".into()),
+            ],
+        ),
+        (
+            "h2",
+            vec![
+                ("pam-named", "root", "file: {path: /etc/sshd.allow, content: \"ops\\n\"}".into()),
+                ("group-number", "admin", "group: {name: sshusers, gid: 4000}".into()),
+            ],
+        ),
+    ];
+    each_on_its_host(&fleet, cases);
+    // What sshd requires is not stopped under it.
+    for state in ["stopped", "masked"] {
+        let run = apply(&fleet, &format!("  - {{id: sync, service: {{name: keysync, state: {state}}}}}\n"));
+        ends(&run, 3);
+        assert!(run.flat().contains("ssh.service requires keysync.service"), "{}", run.out);
+    }
+    ends(&fleet.inside("h1", "systemctl is-active ssh keysync"), 0);
+}
+
+#[test]
+fn what_only_a_start_of_sshd_proves_is_not_set_without_one() {
+    let fleet = Fleet::up(1);
+    let book = |more: &str| {
+        format!(
+            "  - {{id: options, file: {{path: /etc/default/ssh, content: \"SSHD_OPTS='-o AllowUsers=nobody'\\n\"}}{more}}}\n{}",
+            if more.is_empty() { "" } else { "  - {id: again, service: {name: ssh, state: restarted}}\n" }
+        )
+    };
+    let before = fleet.inside("h1", "cat /etc/default/ssh").out;
+    let alone = apply(&fleet, &book(""));
+    ends(&alone, 3);
+    assert!(alone.flat().contains("only a start proves"), "{}", alone.out);
+    ends(&apply(&fleet, &book(", on_change: [again]")), 5);
+    assert_eq!(fleet.inside("h1", "cat /etc/default/ssh").out, before);
+    ends(
+        &fleet.steadfast(&["check", &fleet.0.dir().join("book.yml").display().to_string(), "-i", &fleet.inventory()]),
+        2,
+    );
+}
+
+#[test]
+fn services_leave_the_guard_and_firewalls_of_any_name_are_guarded() {
+    let fleet = Fleet::up(1);
+    let unit = "printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/usr/sbin/nft -f /etc/iptables/rules.v4\\nExecStop=/usr/sbin/nft flush ruleset\\n' >/etc/systemd/system/netfilter-persistent.service \
+                && mkdir -p /etc/iptables && echo '# none' >/etc/iptables/rules.v4 && systemctl daemon-reload && systemctl start netfilter-persistent";
+    ends(&fleet.inside("h1", unit), 0);
+    let shut =
+        "table inet own { chain input { type filter hook input priority 0; policy drop; tcp dport 2222 accept; } }\\n";
+    let run = apply(
+        &fleet,
+        &format!(
+            "  - {{id: rules, file: {{path: /etc/iptables/rules.v4, content: \"{shut}\"}}, on_change: [np]}}\n  - {{id: np, service: {{name: netfilter-persistent, state: restarted}}}}\n"
+        ),
+    );
+    ends(&run, 5);
+    assert_eq!(fleet.inside("h1", "cat /etc/iptables/rules.v4").out, "# none\n");
+    ends(&fleet.inside("h1", "! nft list ruleset | grep -q 2222"), 0);
+    let only = "  - {id: banner, sshd: {MaxAuthTries: 4}}\n  - {id: only, needs: [banner], services: {only: [cron, \"dpkg-*\", \"getty@*\", \"lab*\", \"*.target\", netfilter-persistent, rpcbind]}}\n";
+    let run = apply(&fleet, only);
+    ends(&run, 0);
+    assert!(!run.out.contains("steadfast-guard"), "{}", run.out);
+    ends(&fleet.steadfast(&["rollback", "last", "-y"]), 0);
+}
+
 fn apply(fleet: &Fleet, steps: &str) -> crate::common::Run {
     let book = fleet.0.dir().join("book.yml");
     std::fs::write(&book, format!("hosts: h1\nbecome: true\nsteps:\n{steps}")).unwrap();

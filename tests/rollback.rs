@@ -171,6 +171,7 @@ fn every_kind_of_thing_goes_back() {
   - {id: key, authorized_key: {user: old, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b"}}
   - {id: sshd, sshd: {MaxAuthTries: 3}}
   - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
+  - {id: changes, command: {check: test -e /etc/came, run: "echo more >>/etc/motd; chmod 600 /etc/issue; touch /etc/came", changes: [/etc/motd, /etc/issue, /etc/came]}}
 "#;
     let ours: Vec<&str> = OURS.iter().copied().chain(["/var/lib/dpkg", "/var/cache", "/var/lib/apt"]).collect();
     let picture = || contents(&fleet.root("h1"), &ours);

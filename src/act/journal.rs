@@ -8,6 +8,7 @@ use super::{Act, PRELUDE};
 use crate::fact::state::{FUNCTIONS, encode};
 use crate::fact::{BASE, Family, Thing};
 use crate::host::quote;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// What is written down before a task acts.
@@ -81,6 +82,9 @@ impl Act {
             }
             Self::MarkDue { name } | Self::ClearDue { name } => one(Family::Path, &crate::fact::mark(name)),
             Self::Restore { thing, .. } => vec![thing.clone()],
+            Self::Shell { undo: None, changes, .. } if !changes.is_empty() => {
+                changes.iter().map(|path| Thing::new(Family::Path, path)).collect()
+            }
             // Its name is its place in the journal, which is not known here.
             Self::Shell { .. } => one(Family::Script, ""),
             Self::ReloadUnits => vec![],
@@ -123,7 +127,7 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let mut scripts: Vec<(String, Option<&str>)> = Vec::new();
     for act in acts {
         for mut thing in act.touches() {
-            if let Act::Shell { undo, .. } = act {
+            if let (Act::Shell { undo, .. }, Family::Script) = (act, thing.family) {
                 let number = scripts.len() + 1;
                 thing.name = format!("{}/{:04}.s{number}", intent.run, intent.seq);
                 scripts.push((format!("$T.s{number}"), undo.as_deref()));
@@ -174,12 +178,16 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
             _ => Ok(()),
         };
     }
+    let files = things.iter().filter(|thing| matches!(thing.family, Family::Path | Family::Meta));
+    let by_scripts = acts.iter().flat_map(|act| if let Act::Shell { changes, .. } = act { &changes[..] } else { &[] });
+    let dated: BTreeSet<&str> = files.map(|thing| thing.name.as_str()).chain(by_scripts.map(String::as_str)).collect();
+    let ages: String = dated.iter().map(|path| format!("dated {} {}\n", quote(path), quote(&encode(path)))).collect();
     for (place, undo) in &scripts {
         if let Some(undo) = undo {
             let _ = writeln!(copies, "printf '%s\\n' {} >\"{place}\" || return", quote(undo));
         }
     }
-    let _ = write!(text, "{before}}}\n{tokens}}}\n{copies}}}\n");
+    let _ = write!(text, "{before}}}\n{tokens}}}\n{copies}}}\nages() {{\n:\n{ages}}}\n");
     let _ = writeln!(
         text,
         "printf '\\nsteadfast-act 0\\n' >&2\nstay {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",

@@ -1,15 +1,18 @@
 # The journal of a change and the way back from it. Needs prelude.sh and state.sh. POSIX: dash, busybox ash, bash.
 # begin RUN SEQ HEAD: writes down what will be touched and what it is now, before anything is touched.
-# `copies` keeps the contents, `before` says the states, `tokens` those afterwards; all are made for the task.
+# `copies` keeps the contents, `before` says the states, `ages` how old files are, `tokens` the states afterwards; all are made
+# for the task.
 begin() {
   D=$B/runs/$1; T=$D/$2
   mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
   [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
   [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
   copies && S=$(before) || { rm -rf "$T".*; say "cannot read or keep what is there now"; return 1; }
-  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; echo begun; } >"$T.new" && durable "$T".* \
+  { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; ages; echo begun; } >"$T.new" && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -rf "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
+# dated PATH NAME: when it was last changed, by mtime and ctime, before what comes now moves them.
+dated() { ! a=$(stat -c '%Y %Z' -- "$1" 2>/dev/null) || printf 'at %s %s\n' "$a" "$2"; }
 # fits N FILE NAME: whether the journal has room for a file. What it holds counts, not how long it says it is, while cp keeps
 # what is empty empty; but all of it must be read on the way back, within a minute.
 fits() {

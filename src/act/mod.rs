@@ -160,10 +160,12 @@ pub enum Act {
         copies: Vec<String>,
     },
     /// A command of the playbook's author, run by `sh`, with variables set from quoted literals; `undo` is what they
-    /// say takes it back.
+    /// say takes it back; without it the files that it `changes` are kept and come back.
     Shell {
         script: String,
         undo: Option<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<String>,
     },
 }
 

@@ -20,8 +20,17 @@ ruleset() {
   t=$(printf 'table inet %s\ndelete table inet %s\n' "$1" "$1"; cat)
   w=$(printf '%s\n' "$t" | nft -c -f - 2>&1) && w=$(printf '%s\n' "$t" | nft -f - 2>&1) || say "nft: $(printf %s "$w" | head -n 5)"
 }
+# sshd_behind UNIT: the unit of an sshd that runs and that systemd would stop, or not start, together with this one.
+sshd_behind() {
+  for n in 1 2 3; do
+    set -- $(systemctl show -p RequiredBy,BoundBy,ConsistsOf --value -- "$@" 2>/dev/null)
+    [ $# -gt 0 ] || return 0
+    for w; do case $w in ssh.service | sshd.service | ssh.socket | sshd.socket) ! systemctl --quiet is-active -- "$w" || { printf %s "$w"; return 0; } ;; esac; done
+  done
+}
 unit() {
   [ -d /run/systemd/system ] || { say "systemd does not run here"; return 1; }
+  case $1 in stop | mask) w=$(sshd_behind "$2"); [ -z "$w" ] || { say "$w requires $2, and nobody would get in without it: change that first"; return 1; } ;; esac
   # A socket cannot listen anew while its service holds it.
   held=
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac
@@ -50,27 +59,32 @@ make_key() {
 }
 install() {
   if command -v apt-get >/dev/null 2>&1; then
-    g() { DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install -- "$@" 2>&1; }
-    w=$(g "$@") && return 0
+    g() { LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install "$@" 2>&1; }
+    w=$(g --no-remove -- "$@") && return 0
+    keeps install "$@" || return 1
+    w=$(g -- "$@") && return 0
     # Perhaps only the lists are old.
-    apt-get -q update >/dev/null 2>&1 && w=$(g "$@") && return 0
+    apt-get -q update >/dev/null 2>&1 && keeps install "$@" && w=$(g -- "$@") && return 0
     say "apt-get install: $(printf %s "$w" | tail -n 5)"
   elif command -v dnf >/dev/null 2>&1; then w=$(dnf -q -y install "$@" 2>&1) || say "dnf install: $w"
   elif command -v apk >/dev/null 2>&1; then w=$(apk add -q "$@" 2>&1) || say "apk add: $w"
   else say "no package manager that is known"; fi
 }
-# along NAME…: what would go with these and is at the door, by `DOORS`, which nobody asked for. Asked in a subshell: its
-# patterns are no names of files.
+# keeps VERB NAME…: nothing that is at the door, by `DOORS`, would go with these unless somebody asked for it.
+keeps() {
+  w=$(along "$@"); [ -z "$w" ] || { v=$1; shift; say "to $v $* would take away $(echo $w), by which one gets in: name it in the step if it is meant to"; return 1; }
+}
+# along VERB NAME…: what would. Asked in a subshell: its patterns are no names of files.
 along() {
-  set -f
-  for p in $(LC_ALL=C apt-get -q -s -o Debug::NoLocking=1 remove -- "$@" 2>/dev/null | sed -n 's/^Remv \([^ :]*\).*/\1/p'); do
+  set -f; v=$1; shift
+  for p in $(LC_ALL=C apt-get -q -s -o Debug::NoLocking=1 "$v" -- "$@" 2>/dev/null | sed -n 's/^Remv \([^ :]*\).*/\1/p'); do
     case " $* " in *" $p "*) continue ;; esac
     for d in $DOORS; do case $p in $d) printf '%s\n' "$p"; break ;; esac; done
   done
 }
 uninstall() {
   if command -v apt-get >/dev/null 2>&1; then
-    w=$(along "$@"); [ -z "$w" ] || { say "with $* would go $(echo $w), by which one gets in: name it in the step if it is meant to"; return 1; }
+    keeps remove "$@" || return 1
     w=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 remove -- "$@" 2>&1) || say "apt-get remove: $(printf %s "$w" | tail -n 5)"
   elif command -v dnf >/dev/null 2>&1; then w=$(dnf -q -y remove "$@" 2>&1) || say "dnf remove: $w"
   elif command -v apk >/dev/null 2>&1; then w=$(apk del -q "$@" 2>&1) || say "apk del: $w"

@@ -110,6 +110,10 @@ impl Keys {
 
 impl KeysStatus {
     fn run(self, told: Told) -> Result<u8, Faults> {
+        if !self.way.report.is_empty() {
+            let fault = Fault::new("a report is about a run, and this only lists keys");
+            return Err(fault.hint("`--json` prints the list for programs").into());
+        }
         let words = Store::open()?.key_words(None)?;
         let mut known = Vec::new();
         for file in &self.known {

@@ -74,7 +74,7 @@ pub use login::Login;
 pub use module::Module;
 pub use mount::Mount;
 pub use os::Os;
-pub use ours::{Change, Ours};
+pub use ours::{Change, Ours, Past};
 pub use read::{Reading, answers, script};
 pub use ring::{KeyEvent, Known, Ring};
 pub use scan::{Look, Scanned, Scanner};

@@ -1,8 +1,9 @@
-//! What runs of this controller made on a host: a file that is as they wrote it is nobody's trace.
+//! What runs of this controller changed on a host: a file that is as they left it is nobody's trace, where it was none before.
 
+use super::signs::Earlier;
 use serde::{Deserialize, Serialize};
 
-/// One task that made something where nothing was.
+/// One task that changed something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The files that were not there before.
@@ -26,20 +27,40 @@ pub struct Ours {
 /// How exactly the two clocks are compared, in milliseconds: what the host says of its own was read some seconds before or after.
 const APART: u64 = 10_000;
 
+/// A host's clock and what its journal tells.
+pub struct Past<'a> {
+    /// In seconds since 1970, as all times of files are.
+    pub clock: i64,
+    /// In order.
+    pub earlier: &'a [Earlier],
+    /// Whether a change at this time would be looked at.
+    pub recent: &'a dyn Fn(i64) -> bool,
+}
+
 impl Ours {
-    /// The task that made this file, if all its times `at` say so: they are in seconds since 1970 by the host's clock, which says
-    /// `clock` now. Whoever changes it after us gives it another time.
-    pub fn of(&self, path: &str, at: [i64; 2], clock: i64) -> Option<&Change> {
+    /// The task that made this file, or changed it when it was no sign, if its mtime and ctime `at` say that nobody changed it
+    /// since: whoever does moves the ctime.
+    pub fn of(&self, path: &str, at: [i64; 2], past: &Past<'_>) -> Option<&Change> {
+        let made =
+            |one: &&Change| one.paths.iter().any(|own| own == path) && at.iter().all(|at| self.within(one, *at, past));
+        if let Some(one) = self.changes.iter().filter(made).max_by_key(|one| one.to) {
+            return Some(one);
+        }
+        let before = past.earlier.iter().enumerate().rev().filter(|(_, one)| one.path == path);
+        before.into_iter().find_map(|(n, was)| {
+            let one = self.changes.iter().find(|one| one.run == was.run && one.step == was.step)?;
+            let past = Past { earlier: past.earlier.get(..n).unwrap_or_default(), ..*past };
+            let was = [was.modified, was.changed];
+            let no_sign = || !was.iter().any(|at| (past.recent)(*at)) || self.of(path, was, &past).is_some();
+            (self.within(one, at[1], &past) && no_sign()).then_some(one)
+        })
+    }
+
+    /// Whether a time of the host lies within that of a task.
+    fn within(&self, one: &Change, at: i64, past: &Past<'_>) -> bool {
         let ms = |seconds: i64| i128::from(seconds) * 1000;
-        let at = at.map(|at| ms(at) + i128::from(self.now) - ms(clock));
-        let (from, to) =
-            (|one: &Change| i128::from(one.from.saturating_sub(APART)), |one: &Change| i128::from(one.to + APART));
-        let within = |one: &&Change| at.iter().all(|at| from(one) <= *at && *at <= to(one));
-        self.changes
-            .iter()
-            .filter(|one| one.paths.iter().any(|own| own == path))
-            .filter(within)
-            .max_by_key(|one| one.to)
+        let at = ms(at) + i128::from(self.now) - ms(past.clock);
+        i128::from(one.from.saturating_sub(APART)) <= at && at <= i128::from(one.to + APART)
     }
 }
 
@@ -47,18 +68,59 @@ impl Ours {
 mod tests {
     use super::*;
 
+    /// A controller that made `/etc/a` at 1000 s, and changed something at 1100 s. The host's clock is 50 s ahead.
+    fn ours() -> Ours {
+        let change = |paths: &[&str], at: u64, step: &str| Change {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            from: at,
+            to: at + 3000,
+            run: "r".into(),
+            step: step.into(),
+        };
+        Ours { now: 2_000_000, changes: vec![change(&["/etc/a"], 1_000_000, "s"), change(&[], 1_100_000, "t")] }
+    }
+
+    fn earlier(step: &str, path: &str, modified: i64, changed: i64) -> Earlier {
+        Earlier { run: "r".into(), step: step.into(), path: path.into(), modified, changed }
+    }
+
+    fn told(path: &str, at: [i64; 2], earlier: &[Earlier]) -> Option<String> {
+        let past = Past { clock: 2050, earlier, recent: &|at| at > 500 };
+        ours().of(path, at, &past).map(|one| one.step.clone())
+    }
+
     #[test]
-    fn a_file_is_ours_by_its_name_and_its_time_alone() {
-        let change =
-            Change { paths: vec!["/etc/a".into()], from: 1_000_000, to: 1_003_000, run: "r".into(), step: "s".into() };
-        let ours = Ours { now: 2_000_000, changes: vec![change] };
-        // The host's clock is 50 s ahead.
-        let clock = 2050;
-        assert!(ours.of("/etc/a", [1051; 2], clock).is_some());
-        assert!(ours.of("/etc/a", [1020, 1051], clock).is_none(), "its content is older");
-        assert!(ours.of("/etc/b", [1051; 2], clock).is_none(), "another file");
-        assert!(ours.of("/etc/a", [1064; 2], clock).is_none(), "changed since");
-        assert!(ours.of("/etc/a", [1039; 2], clock).is_none(), "changed before");
-        assert!(ours.of("/etc/a", [1001; 2], clock).is_none(), "its clock counts");
+    fn a_new_file_is_ours_by_its_name_and_its_time_alone() {
+        assert!(told("/etc/a", [1051; 2], &[]).is_some());
+        assert!(told("/etc/a", [1020, 1051], &[]).is_none(), "its content is older");
+        assert!(told("/etc/b", [1051; 2], &[]).is_none(), "another file");
+        assert!(told("/etc/a", [1064; 2], &[]).is_none(), "changed since");
+        assert!(told("/etc/a", [1039; 2], &[]).is_none(), "changed before");
+        assert!(told("/etc/a", [1001; 2], &[]).is_none(), "its clock counts");
+    }
+
+    #[test]
+    fn a_file_that_was_there_is_ours_where_it_was_no_sign_before() {
+        let old = [earlier("t", "/etc/b", 400, 450)];
+        assert_eq!(told("/etc/b", [1151; 2], &old).as_deref(), Some("t"));
+        assert_eq!(told("/etc/b", [400, 1151], &old).as_deref(), Some("t"), "its mode alone was changed");
+        assert!(told("/etc/b", [1151, 1300], &old).is_none(), "changed since");
+        assert!(told("/etc/c", [1151; 2], &old).is_none(), "another file");
+        for (modified, changed) in [(900, 900), (400, 900), (1140, 1140)] {
+            let fresh = [earlier("t", "/etc/b", modified, changed)];
+            assert!(told("/etc/b", [1151; 2], &fresh).is_none(), "somebody was there first: {modified} {changed}");
+        }
+        let foreign = [Earlier { run: "q".into(), ..earlier("t", "/etc/b", 400, 450) }];
+        assert!(told("/etc/b", [1151; 2], &foreign).is_none(), "no run of this controller");
+    }
+
+    #[test]
+    fn what_was_ours_before_stays_ours() {
+        let chain = [earlier("t", "/etc/a", 1051, 1051)];
+        assert_eq!(told("/etc/a", [1051, 1151], &chain).as_deref(), Some("t"));
+        let chain = [earlier("s", "/etc/b", 400, 450), earlier("t", "/etc/b", 1051, 1051)];
+        assert_eq!(told("/etc/b", [1151; 2], &chain).as_deref(), Some("t"));
+        let broken = [earlier("s", "/etc/b", 400, 450), earlier("t", "/etc/b", 1051, 1090)];
+        assert!(told("/etc/b", [1151; 2], &broken).is_none(), "somebody came between");
     }
 }

@@ -44,6 +44,8 @@ pub struct Signs {
     pub logins: Vec<LoggedIn>,
     /// When accounts and keys were last changed: the file, by mtime and by ctime.
     pub changed: Vec<(String, i64, i64)>,
+    /// How old files were when runs of steadfast began to change them, by its journal on the host, in order.
+    pub earlier: Vec<Earlier>,
     /// Days since 1970 on which passwords were set.
     pub passwords: Vec<(String, i64)>,
     /// Questions of the name service in the busiest minute, and lines about time-outs of databases in a day.
@@ -104,6 +106,17 @@ pub struct Item {
     pub target: Option<String>,
 }
 
+/// How old a file was when a task began to change it, in seconds since 1970 by the host's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Earlier {
+    pub run: String,
+    pub step: String,
+    pub path: String,
+    pub modified: i64,
+    pub changed: i64,
+}
+
 /// What the package manager knows of the files in question.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -160,6 +173,8 @@ impl Packages {
 
 pub const PATIENCE: u64 = 180;
 const NEEDS_ROOT: i32 = 201;
+/// A tool did not answer in time.
+const HANGS: i32 = 202;
 const SCRIPT: &str = include_str!("signs/signs.sh");
 
 fn days(queries: &[Query]) -> impl Iterator<Item = u16> {

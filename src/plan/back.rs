@@ -110,10 +110,10 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         let mut restore = Restore {
             pokes: entry.pokes.clone(),
             access: entry.access || entry.touched.iter().any(|touched| opens(&touched.thing)),
-            lost: (entry.undo.0 == "none").then(|| entry.undo.1.clone()),
             force: what.force,
             ..Restore::default()
         };
+        let lost = (entry.undo.0 == "none").then(|| entry.undo.1.clone());
         for (n, touched) in entry.touched.iter().enumerate() {
             let Some(was) = &touched.was else { continue };
             let copy = format!("{}/{:04}.{}", entry.run, entry.seq, n + 1);
@@ -127,6 +127,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                     if between.is_none() && (run == entry.run || goes_on(earlier, was)) {
                         earlier.left.extend(touched.now.clone());
                         (earlier.later, earlier.beside) = (later, beside);
+                        earlier.lost = earlier.lost.take().or(lost.clone());
                         earlier.also.push(copy);
                         first.insert(touched.thing.clone(), (task, at, &entry.run));
                         // Who gets in by it is asked there, and what reads it is told there.
@@ -151,6 +152,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 also: Vec::new(),
                 later,
                 beside,
+                lost: lost.clone(),
             });
         }
         all.push((entry, restore));

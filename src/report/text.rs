@@ -7,8 +7,9 @@ use super::page::{BOLD, GREEN, Page, RED, YELLOW, wide};
 use super::safe;
 use super::timeline::{Timeline, clock, spell, timelines};
 use super::verdict::counts;
-use crate::event::{Mode, Outcome, Summary};
-use std::collections::{BTreeMap, HashMap};
+use crate::event::{Mode, Outcome, Summary, TaskDone};
+use crate::step::Undo;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How a report looks.
 #[derive(Debug, Clone, Copy)]
@@ -22,16 +23,37 @@ pub struct Style {
     pub verbose: u8,
 }
 
+/// All, but what has no way back.
+fn back(tasks: &[&TaskDone]) -> String {
+    // What was told to read again reads again after a way back as well.
+    let lost = |task: &&&TaskDone| {
+        task.outcome == Outcome::Changed && matches!(task.undo, Undo::None(_)) && task.kind != "service"
+    };
+    let steps: BTreeSet<&str> = tasks.iter().filter(lost).map(|task| task.step.as_str()).collect();
+    let steps: Vec<&str> = steps.into_iter().collect();
+    match steps.as_slice() {
+        [] => "all".to_owned(),
+        few if few.len() <= 3 => format!("all but {}", few.join(", ")),
+        many => format!("all but {} steps without a way back", many.len()),
+    }
+}
+
 impl Report {
     /// What to do after a run that changes things and did not come out.
     fn next(&self, summary: &Summary, interrupted: bool) -> Option<String> {
         let apply = self.mode == Some(Mode::Apply) && !self.run.is_empty();
         let bad = summary.failed + summary.reverted + summary.unreachable > 0 || interrupted;
         let run = &self.run;
-        let back =
-            if summary.changed > 0 { format!("; `steadfast rollback {run}` takes all back") } else { String::new() };
+        let tasks = self.tasks();
+        let back = match summary.changed {
+            0 => String::new(),
+            _ => format!("; `steadfast rollback {run}` takes {} back", back(&tasks)),
+        };
         if apply && !bad && summary.blocked > 0 {
-            return Some(format!("`steadfast resume {run} --approve STEP` goes on once somebody says yes{back}"));
+            let waits = |task: &&&TaskDone| matches!(task.outcome, Outcome::Skipped { blocked: true, .. });
+            let gate = tasks.iter().filter(waits).find(|task| task.kind == "approve");
+            let gate = gate.map_or("STEP", |gate| gate.step.as_str());
+            return Some(format!("`steadfast resume {run} --approve {gate}` goes on once somebody says yes{back}"));
         }
         (apply && bad).then(|| format!("`steadfast resume {run}` goes on once it is mended{back}"))
     }

@@ -39,8 +39,10 @@ impl Site {
     /// Whether a task changes files of sshd without telling the one that runs.
     pub(super) fn is_latent(&self, task: usize) -> bool {
         // What is a way in by itself has its own proof: a key that goes has no login left to try the files by.
-        let of_sshd =
-            |kind: &dyn Kind, path: &str| path.starts_with("/etc/ssh/") || (!kind.access() && self.is_named(path));
+        let of_sshd = |kind: &dyn Kind, path: &str| {
+            path.starts_with("/etc/ssh/")
+                || (!kind.access() && self.named.as_ref().is_some_and(|named| named.meets_sshd(path)))
+        };
         let latent = |kind: &dyn Kind, claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if of_sshd(kind, path));
         !matches!(self.run.plan.tasks[task].step.kind, "sshd" | "ssh_port")
             && self.made(task).iter().any(|one| one.kind.claims().iter().any(|claim| latent(&*one.kind, claim)))
@@ -89,9 +91,22 @@ impl Site {
         self.named.as_ref().is_some_and(|named| named.meets(path))
     }
 
-    /// Why a change must not be made because links lead it to what sshd names, though its path does not look so: nothing
-    /// would guard it.
+    /// Why a change must not be made because nothing would prove it: links lead it to what sshd names, though its path does not
+    /// look so; or it is how sshd starts, and nobody starts it.
     pub(super) fn hidden(&self, task: usize, facts: &Facts) -> Option<String> {
+        let plan = &self.run.plan;
+        let starts = |kind: &dyn Kind| {
+            let claims = kind.claims();
+            claims.iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if is_sshd(name)))
+        };
+        let restarted =
+            || plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)));
+        let owns = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if starts_sshd(path));
+        let others = !matches!(plan.tasks[task].step.kind, "sshd" | "ssh_port" | "directory");
+        if others && self.made(task).iter().any(|one| one.kind.claims().iter().any(owns)) && !restarted() {
+            let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
+            return Some(why.to_owned());
+        }
         if self.access(task) {
             return None;
         }
@@ -100,5 +115,33 @@ impl Site {
             let to = facts.leads(path).iter().find(|to| self.is_named(to))?;
             Some(format!("{path} leads to {to}, by which one gets in: write that path, so that the change is guarded"))
         })
+    }
+}
+
+/// Whether a unit is sshd's.
+fn is_sshd(unit: &str) -> bool {
+    matches!(unit, "ssh.service" | "sshd.service" | "ssh.socket" | "sshd.socket")
+}
+
+/// Whether sshd reads a file when it starts, and its configuration does not name it: its own test of the configuration says
+/// nothing of it.
+fn starts_sshd(path: &str) -> bool {
+    let unit = path.strip_prefix("/etc/systemd/system/").map(|rest| rest.split('/').next().unwrap_or(rest));
+    matches!(path, "/etc/default/ssh" | "/etc/sysconfig/sshd")
+        || unit.is_some_and(|unit| is_sshd(unit.trim_end_matches(".d")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::starts_sshd;
+
+    #[test]
+    fn how_sshd_starts_is_told_from_what_it_reads() {
+        for path in ["/etc/default/ssh", "/etc/systemd/system/ssh.service", "/etc/systemd/system/ssh.socket.d/a.conf"] {
+            assert!(starts_sshd(path), "{path}");
+        }
+        for path in ["/etc/ssh/sshd_config", "/etc/systemd/system/nginx.service.d/a.conf", "/etc/default/locale"] {
+            assert!(!starts_sshd(path), "{path}");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Ssh {
     rescue: bool,
     /// Those that are, and why, until that was told.
     rescued: Mutex<BTreeMap<String, Option<String>>>,
+    /// Hosts that refused their key of the ledger at first and let in by the inventory's: that one is the way in which must stay.
+    refused: Mutex<BTreeSet<String>>,
     routes: Routes,
 }
 
@@ -51,6 +53,7 @@ impl Ssh {
             baselines: None,
             rescue: false,
             rescued,
+            refused: Mutex::default(),
             routes,
         }
     }
@@ -267,7 +270,7 @@ impl Ssh {
         ];
         login.ssh_args =
             alone.iter().flat_map(|word| ["-o".to_owned(), (*word).to_owned()]).chain(login.ssh_args).collect();
-        if let Some(user) = &login.user
+        if let Some(user) = login.user.as_ref().filter(|_| !self.refuses(host))
             && let Some(Identity { public, holder }) =
                 self.identity(host, user, None).await.map_err(|fault| lost(&fault))?
         {
@@ -288,6 +291,14 @@ impl Ssh {
         let Some(known) = known else { return Ok(None) };
         let unlocked = tokio::task::spawn_blocking(move || keys.unlock(&known)).await;
         unlocked.map_err(|error| Fault::new(error.to_string()))?.map(Some)
+    }
+
+    fn all_refused(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuses(&self, host: &Host) -> bool {
+        self.all_refused().contains(&host.name)
     }
 
     /// A target behind an open line.
@@ -334,11 +345,19 @@ impl Ssh {
             if let Some(Identity { public, holder }) = mine {
                 let by_key = Login { private_key: Some(public), holder: Some(holder), ..login.clone() };
                 match lines.open(&by_key).await {
-                    // A host that was put back to an earlier day does not know the key yet, or any more.
+                    // A host that was put back to an earlier day does not know the key yet, or any more. What cuts it off later
+                    // must not be proven by another.
                     Err(loss) if loss.kind == LossKind::PermissionDenied && !Arc::ptr_eq(lines, &self.fresh) => {
-                        tracing::debug!(host = %host.name, %loss, "the key of the ledger is refused");
+                        tracing::warn!("{}: its key of the ledger is refused; the inventory's is tried", host.name);
+                        self.all_refused().insert(host.name.clone());
                     }
-                    line => return Ok(self.target(lines, host, line?, by_key)),
+                    Err(loss) if loss.kind == LossKind::PermissionDenied && self.refuses(host) => {}
+                    line => {
+                        let line = line
+                            .map_err(|loss| Loss { why: format!("by its key of the ledger: {}", loss.why), ..loss })?;
+                        self.all_refused().remove(&host.name);
+                        return Ok(self.target(lines, host, line, by_key));
+                    }
                 }
             }
             match (lines.open(&login).await, locked) {

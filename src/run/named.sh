@@ -1,6 +1,7 @@
 # What sshd reads and is led to: `include PATTERN` for each file that its configuration includes, at any depth, and `real PATH`
-# where a link leads it from what it names to somewhere else.
-real() { set -- "$1" "$(readlink -f -- "$1" 2>/dev/null)"; [ -z "$2" ] || [ "$1" = "$2" ] || printf 'real %s\n' "$2"; }
+# where a link leads it from what it names to somewhere else. `login PATTERN` is what a login goes by after that: what the rules of
+# sudo include, what modules of PAM are told to read, and the shells.
+real() { set -- "$1" "$(readlink -f -- "$1" 2>/dev/null)"; [ -z "$2" ] || [ "$1" = "$2" ] || case $word in login) printf 'login %s\n' "$2" ;; *) printf 'real %s\n' "$2" ;; esac; }
 seen=' '
 walk() {
   case "$seen" in *" $1 "*) return 0 ;; esac
@@ -8,16 +9,24 @@ walk() {
   real "$1"
   [ -f "$1" ] && [ -r "$1" ] || return 0
   set -f
-  set -- $(awk 'tolower($0) ~ /^[ \t]*include[ \t=]/ { sub(/^[ \t]*[^ \t=]+[ \t=]+/, ""); gsub(/"/, ""); print }' "$1")
+  set -- $(awk 'tolower($1) ~ /^[@#]?include(dir)?(=|$)/ {
+    dir = tolower($1) ~ /dir/ ? "/*" : ""; sub(/^[ \t]*[^ \t=]+[ \t=]+/, ""); gsub(/"/, ""); if (dir) $1 = $1 dir; print }' "$1")
   set +f
   for pattern; do
-    case "$pattern" in /*) ;; *) pattern=/etc/ssh/$pattern ;; esac
-    printf 'include %s\n' "$pattern"
+    case "$pattern" in /*) ;; *) pattern=$base/$pattern ;; esac
+    printf '%s %s\n' "$word" "$pattern"
     set -- $pattern
     for file; do walk "$file"; done
   done
 }
+base=/etc/ssh word=include
 walk /etc/ssh/sshd_config
+base=/etc word=login
+walk /etc/sudoers
+{ cat /etc/pam.d/* /etc/pam.conf | awk '!/^[ \t]*#/ { for (n = 3; n <= NF; n++) if (match($n, /(^|=)\//)) { path = substr($n, index($n, "/")); if (path !~ /\.so$/) print path } }'
+  awk -F: '($3 == 0 || $3 >= 1000) && $7 ~ /^\// { print $7 }' /etc/passwd; } 2>/dev/null | sort -u | head -n 500 |
+while read -r path; do printf 'login %s\n' "$path"; real "$path"; done
+word=include
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 "$sshd" -T 2>/dev/null | awk '
   $1 == "banner" || $1 == "pidfile" { next }
@@ -25,12 +34,12 @@ sshd=$(command -v sshd || echo /usr/sbin/sshd)
     for (n = 2; n <= NF; n++) {
       word = $n; gsub(/"/, "", word); sub(/^%h\//, "", word); gsub(/%[A-Za-z]/, "*", word)
       if (word ~ /^\/./ || (home && word != "none" && word !~ /^\//)) print word } }' |
-while read -r word; do
-  case "$word" in
-  /*) set -- $word; for file; do real "$file"; done ;;
+while read -r name; do
+  case "$name" in
+  /*) set -- $name; for file; do real "$file"; done ;;
   # Of homes so many as nobody waits for: a directory of thousands is not gone through.
   *) { cat /etc/passwd; getent passwd "${SUDO_USER:-root}"; } 2>/dev/null | awk -F: '($3 == 0 || $3 >= 1000) && $6 ~ /^\/./ { print $6 }' | sort -u | head -n 200 |
-    while read -r home; do [ ! -e "$home/$word" ] || real "$home/$word"; done ;;
+    while read -r home; do [ ! -e "$home/$name" ] || real "$home/$name"; done ;;
   esac
 done
 exit 0

@@ -131,7 +131,8 @@ impl Work<'_> {
         let intent = site.intent(task, guard.clone());
         let member = Member { task, planned: stage.clone(), outcome: Outcome::Changed, rows: rows.to_vec() };
         let change = Change::new(intent.seq, member, &acts);
-        let returns = acts.iter().all(|act| !matches!(act, Act::Shell { undo: None, .. }));
+        let returns =
+            acts.iter().all(|act| !matches!(act, Act::Shell { undo: None, changes, .. } if changes.is_empty()));
         let job = Job { acts, intent: Some(intent), queries, timeout: patience };
         fail::point("before-set");
         let verdict = match line.carry_out(&job).await {

@@ -21,15 +21,19 @@
 //!
 //! Drift is told as `check`: its exit code.
 //!
-//! Way back: what `undo` says, as good as it is; none without it. Disruption: as you say by `disruption`; say
+//! Way back: what `undo` says, as good as it is; without it the files under `changes` come back as they were; none without both. Disruption: as you say by `disruption`; say
 //! `access: true` for a command that touches the way in.
+//!
+//! `changes` names the files that `run` changes. A way in among them has the step guarded as `access` does, and `triage` knows by it whose
+//! change it was. Directories come back only where they are empty; name what lies in them.
 //!
 //! Traps:
 //! - A check sees the host as it is at its turn; name the steps whose outcome it looks at under `needs`.
 //! - The shell is `sh`, not bash: no arrays, no `[[ … ]]`.
 
 use super::words::{Env, env_faults, place};
-use super::{Check, Claim, Disruption, Kind, Row, Setting, Undo};
+use super::way_in::{is_plain, is_way_in};
+use super::{Check, Claim, Disruption, Kind, Many, Row, Setting, Undo};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -46,6 +50,9 @@ pub struct Command {
     check: Option<String>,
     /// What takes it back.
     undo: Option<String>,
+    /// Files that `run` changes.
+    #[serde(default)]
+    changes: Many,
     /// Variables for all of them.
     #[serde(default)]
     env: Env,
@@ -74,6 +81,10 @@ impl Check for Command {
             if text.is_some_and(|text| text.trim().is_empty() || text.contains('\0')) {
                 faults.push(Fault::new(format!("`{field}` needs shell text")).at(place(body, field)));
             }
+        }
+        let whole = |path: &&str| is_plain(path) && !path.contains(['*', '?', '[', '\0']);
+        for path in self.changes.iter().filter(|path| !whole(path)) {
+            faults.push(Fault::new(format!("`{path}` is no whole path of a file")).at(place(body, "changes")));
         }
         if let Some(name) = self.undo.as_ref().and_then(|undo| self.env.secret_in(undo)) {
             let fault = Fault::new(format!("`undo` speaks of `{name}`, which is a secret")).at(place(body, "undo"));
@@ -117,15 +128,19 @@ impl Kind for Command {
         let back = to.iter().any(|setting| setting.to.as_text() == Some("1"));
         let text = if back { self.undo.as_ref() } else { Some(&self.run) };
         let undo = self.undo.as_ref().filter(|_| !back).map(|undo| self.env.before_kept(undo));
-        text.map(|text| Act::Shell { script: self.env.before(text), undo }).into_iter().collect()
+        text.map(|text| Act::Shell { script: self.env.before(text), undo, changes: self.paths() }).into_iter().collect()
     }
 
     fn claims(&self) -> Vec<Claim> {
         vec![]
     }
 
+    fn paths(&self) -> Vec<String> {
+        self.changes.iter().map(ToOwned::to_owned).collect()
+    }
+
     fn access(&self) -> bool {
-        self.access
+        self.access || self.changes.iter().any(is_way_in)
     }
 
     fn disruption(&self) -> Disruption {
@@ -135,6 +150,7 @@ impl Kind for Command {
     fn undo(&self) -> Undo {
         match self.undo {
             Some(_) => Undo::Partial("as good as its `undo:` is".into()),
+            None if !self.changes.0.is_empty() => Undo::Partial("the files of `changes:`".into()),
             None => Undo::None("the playbook gives no `undo:`".into()),
         }
     }

@@ -187,7 +187,7 @@ impl Kind for Group {
 
     fn access(&self) -> bool {
         // sshd, PAM and sudo may let in or shut out by groups.
-        self.members.is_some() || self.state == Presence::Absent
+        self.members.is_some() || self.gid.is_some() || self.state == Presence::Absent
     }
 
     fn undo(&self) -> Undo {

@@ -22,7 +22,8 @@
 //! was found; where there is none, it asks for nothing.
 //!
 //! What goes is every older key of the ledger. Keys that steadfast did not make stay, unless `replaces` names them (public
-//! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`.
+//! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`. A key that a rotation took away
+//! once is dead: where its line comes back it goes again, unless it stands under `keep`.
 //!
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
 //!
@@ -308,7 +309,8 @@ impl KeyRotation {
         Ok((rows, turn))
     }
 
-    /// The keys that go: older ones of the ledger, those that are named, and with `exclusive` all that nobody keeps. Those
+    /// The keys that go, of those that nobody keeps: those that the ledger knows as older or dead, those that are named, and with
+    /// `exclusive` all. Those
     /// whose line is gone already, and of which nobody knows yet that the host refuses them, as well.
     fn old(&self, ring: &Ring, present: &[PublicKey], goal: Option<&Known>) -> Vec<PublicKey> {
         let is_goal = |key: &PublicKey| goal.is_some_and(|goal| goal.public.is(key));
@@ -316,7 +318,7 @@ impl KeyRotation {
             let kept = self.keep.iter().any(|word| names(word, key));
             let named = self.replaces.iter().any(|word| names(word, key));
             let known = ring.of(key).is_some();
-            !is_goal(key) && (known || named || (self.exclusive && !kept))
+            !is_goal(key) && !kept && (known || named || self.exclusive)
         };
         let mut old: Vec<PublicKey> = present.iter().filter(goes).cloned().collect();
         let open = ring.keys.iter().filter(|key| key.word == KeyEvent::Removing || key.word == KeyEvent::Current);

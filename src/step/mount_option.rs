@@ -60,6 +60,9 @@ pub struct MountOption {
 
 const FSTAB: &str = "/etc/fstab";
 
+/// What must not be hidden by an empty mount, nor what holds it: programs, settings, homes, and the journal of changes.
+const HELD: [&str; 15] = ["/run", "/dev", "/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/root", "/home", "/var/lib/steadfast", "/var/log", "/proc", "/sys"];
+
 impl Check for MountOption {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         // Part of a line of fields, and of the name of a unit.
@@ -71,6 +74,12 @@ impl Check for MountOption {
         let mut faults = self.path.faults(body, "path", good);
         if let Some(path) = self.path.iter().find(|path| matches!(*path, "/usr" | "/etc" | "/bin" | "/sbin" | "/lib")) {
             faults.push(Fault::new(format!("{path} without programs or setuid lets nobody in")).at(place(body, "path")));
+        }
+        let holds = |path: &str| HELD.iter().any(|held| *held == path || held.starts_with(&format!("{path}/")));
+        let below = |path: &str| ["/usr/", "/etc/", "/boot/", "/var/lib/"].iter().any(|dir| path.starts_with(dir));
+        for path in self.path.iter().filter(|path| self.tmpfs && (holds(path) || below(path))) {
+            let fault = Fault::new(format!("an empty {path} would hide what the host runs by")).at(place(body, "path"));
+            faults.push(fault.hint("`tmpfs` is for what may be lost at each start: /tmp, /var/tmp, /dev/shm"));
         }
         if self.options.is_empty() {
             faults.push(Fault::new("say what the mount must have").at(place(body, "options")));

@@ -101,8 +101,9 @@ impl Kind for Package {
     }
 
     fn access(&self) -> bool {
-        // Installing one cuts as well: a firewall begins to rule, a stack of logins is written anew.
-        self.name.iter().any(at_the_door)
+        // Installing one cuts as well: a firewall begins to rule, a stack of logins is written anew. One that goes may be
+        // somebody's shell.
+        self.state == State::Absent || self.name.iter().any(at_the_door)
     }
 
     fn disruption(&self) -> Disruption {

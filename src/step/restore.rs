@@ -16,8 +16,6 @@ pub struct Restore {
     /// What must read again afterwards: verb and unit.
     pub pokes: Vec<(String, String)>,
     pub access: bool,
-    /// Why the script of the step cannot be taken back, where it cannot.
-    pub lost: Option<String>,
     /// Also what was changed since.
     pub force: bool,
     /// Packages go back after it, and may take its files with them.
@@ -43,6 +41,8 @@ pub struct Before {
     pub later: Option<String>,
     /// Steps of the same run that changed it later, and are not taken back.
     pub beside: Vec<String>,
+    /// Why it must not or cannot come back.
+    pub lost: Option<String>,
 }
 
 impl Before {
@@ -75,6 +75,9 @@ impl Before {
     fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
         if self.same(now, &self.was) || self.settled.iter().any(|state| state == now) {
             return Ok(None);
+        }
+        if let Some(why) = &self.lost {
+            return Err(Gap::Impossible(format!("no way back: {why}")));
         }
         // The journal keeps the way back of a script, not the script.
         if self.thing.family == Family::Script && self.was == "done" {
@@ -123,13 +126,7 @@ impl Kind for Restore {
         }
         let mut rows = Vec::new();
         for before in &self.things {
-            let now = &before.now(found)?;
-            match &self.lost {
-                Some(why) if before.thing.family == Family::Script && *now != before.was => {
-                    return Err(Gap::Impossible(format!("no way back: {why}")));
-                }
-                _ => rows.extend(before.row(now, self.force)?),
-            }
+            rows.extend(before.row(&before.now(found)?, self.force)?);
         }
         Ok(rows)
     }

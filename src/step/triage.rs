@@ -34,7 +34,7 @@
 //! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
 //! | `login` | high | from an address outside `admins`, where these are told |
 //! | `start-up` | medium, high | a start-up item that changed in these days after the first start, by mtime or ctime, and is no package's; one that a package brought otherwise |
-//! | `start-up` | low | the same where this controller's history has a step that made it where nothing was, and its mtime and ctime are of that moment: nobody changed it since |
+//! | `start-up` | low | the same where a step of this controller made it, or changed it when it was no sign, and its ctime is of that moment: nobody changed it since |
 //! | `tool` | high | `ps`, `ss`, `ls`, `sshd` … is not its package's, or stands before it in the search path |
 //! | `names`, `time-outs` | medium, low | questions of the name service in a minute (`names_per_minute`), time-outs of databases in a day in logs (`timeouts_per_day`) |
 //! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
@@ -56,9 +56,9 @@
 //! - Needs root. Whoever is root on the host can lie in every answer, also in the sums of packages; compare with what others saw.
 //! - What changed before the host made its own keys (its first start, the earliest of all times of these files) came with its image and is not told. What cloud-init
 //!   writes afterwards is told for `days` days: name it under `known`.
-//! - A playbook that changes start-up items that were there (`line`, `pam`, modes, a `command`), or takes a change back, makes them signs, for whatever
-//!   else they hold was there before: look at them once, and name them under `known` or keep a baseline. For other controllers, which do
-//!   not have its history, so is all that it makes.
+//! - Whose step made or changed a start-up item, and when, is in this controller's history; how old it was before is in the journal on the host.
+//!   What a `command` changes is in neither, and for other controllers, which do not have the history, all of it is a sign: look
+//!   at it once, and name it under `known` or keep a baseline.
 //! - Packages are known on Debian and Ubuntu; elsewhere what depends on them is `low`.
 //! - Processors and memory are those of the machine, processes those of the container.
 

@@ -1,4 +1,4 @@
-//! What was made on a host, by whom of ours and when.
+//! What was changed on a host, by whom of ours and when.
 
 use super::{Store, broken, time};
 use crate::event::{Event, Outcome, Seen, What};
@@ -8,7 +8,7 @@ use rusqlite::params;
 use std::collections::HashMap;
 
 impl Store {
-    /// What tasks made on a host since then where nothing was, in milliseconds since 1970, as far as it is still kept.
+    /// What tasks changed on a host since then, in milliseconds since 1970, as far as it is still kept.
     ///
     /// # Errors
     /// It cannot be read.
@@ -26,9 +26,7 @@ impl Store {
                     let mut paths: Vec<String> = named.filter(|name| name.starts_with('/')).cloned().collect();
                     paths.sort_unstable();
                     paths.dedup();
-                    if !paths.is_empty() {
-                        all.push(Change { paths, from: *from, to: at, run, step: done.step });
-                    }
+                    all.push(Change { paths, from: *from, to: at, run, step: done.step });
                 }
                 _ => {}
             }

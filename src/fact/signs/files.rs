@@ -1,7 +1,8 @@
 //! Start-up items, packages, modules, names in directories, logins and logs.
 
-use super::{Item, LoggedIn, Signs};
+use super::{Earlier, Item, LoggedIn, Signs};
 use crate::fact::read::{Sections, find, lossy};
+use crate::fact::state::decode;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn read(sections: &Sections<'_>, signs: &mut Signs) -> Result<(), String> {
@@ -22,8 +23,26 @@ pub fn read(sections: &Sections<'_>, signs: &mut Signs) -> Result<(), String> {
             _ => {}
         }
     }
+    signs.earlier = earlier(sections)?;
     log(sections, signs);
     Ok(())
+}
+
+fn earlier(sections: &Sections<'_>) -> Result<Vec<Earlier>, String> {
+    let mut all = Vec::new();
+    let mut now = Earlier::default();
+    for line in sections.whole("signs-earlier")?.lines().map(lossy) {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["run", run] => now = Earlier { run: (*run).to_owned(), ..Earlier::default() },
+            ["step", step] => now.step = decode(step),
+            ["at", modified, changed, path] => {
+                let Some((modified, changed)) = modified.parse().ok().zip(changed.parse().ok()) else { continue };
+                all.push(Earlier { path: decode(path), modified, changed, ..now.clone() });
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
 }
 
 /// Records that end with `//` and a line's end, which are in no path.
@@ -118,7 +137,12 @@ fn names(sections: &Sections<'_>, signs: &mut Signs) -> Result<(), String> {
         after: BTreeSet<String>,
     }
     let mut all: Vec<(String, Views)> = Vec::new();
-    for line in sections.whole("signs-names")?.lines().map(lossy) {
+    let section = sections.whole("signs-names")?;
+    if section.code == super::HANGS {
+        signs.contradicts("ls", "ls", "it does not answer");
+        return Ok(());
+    }
+    for line in section.lines().map(lossy) {
         let Some((word, name)) = line.split_once(' ') else { continue };
         match (word, all.last_mut()) {
             ("d", _) => all.push((name.to_owned(), Views::default())),

@@ -79,6 +79,7 @@ fn views(sections: &Sections<'_>, tables: &[Vec<(Line, u64)>], signs: &mut Signs
     for word in ["signs-ss-1", "signs-ss-2"] {
         match sections.whole(word) {
             Ok(section) if section.code == 200 => return,
+            Ok(section) if section.code == super::HANGS => return signs.contradicts("ss", "ss", "it does not answer"),
             Ok(section) => {
                 let lines: Vec<String> = section.lines().map(lossy).collect();
                 told.push(lines.iter().filter_map(|line| from_ss(line)).collect());

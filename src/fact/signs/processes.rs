@@ -158,6 +158,7 @@ fn views(sections: &Sections<'_>, signs: &mut Signs) {
         match sections.whole(word) {
             // There is no ps, or it does not work.
             Ok(section) if section.code == 200 => return,
+            Ok(section) if section.code == super::HANGS => return signs.contradicts("ps", "ps", "it does not answer"),
             Ok(section) => told.push(section.lines().filter_map(|line| lossy(line).trim().parse().ok()).collect()),
             Err(_) => return signs.lacks.push("what ps tells".into()),
         }

@@ -2,9 +2,15 @@
 r=0; [ "$u" = 0 ] || r=201
 sg_n='
 '
+# Whose tools answer late or never shall not blind the look: what hangs is told, and asked once.
+sg_wait() { if command -v timeout >/dev/null; then timeout -k 1 "$@"; else shift; "$@"; fi; }
+sg_hung=
+sg_ask() { sg_out=; case $sg_hung in *" $1 "*) return 202;; esac
+sg_out=$({ sg_wait 15 "$@"; printf '\n%s' "$?"; } | tail -c 2000000); x=${sg_out##*"$sg_n"}; sg_out=${sg_out%"$sg_n"*}
+case $x in 124 | 137) sg_hung="$sg_hung $1 "; return 202;; *) return "$x";; esac; }
 sg_one() { sg_v=$1; while :; do case $sg_v in *"$sg_n"*) sg_v=${sg_v%%"$sg_n"*}'\n'${sg_v#*"$sg_n"};; *) break;; esac; done; }
 date '+now %s'
-printf 'tick %s\n' "$(getconf CLK_TCK || echo 100)"
+printf 'tick %s\n' "$(sg_wait 15 getconf CLK_TCK || echo 100)"
 printf 'cpus %s\n' "$(grep -c '^cpu[0-9]' /proc/stat)"
 # The earliest of all, for touch and chmod move the others. machine-id comes with the image, often empty, and only its last change is of this host.
 for f in /etc/machine-id /etc/ssh/ssh_host_*_key; do [ -f "$f" ] || continue
@@ -15,7 +21,7 @@ grep -as '^Mem' /proc/meminfo
 read -r sg_a sg_b sg_c sg_d sg_last x </proc/loadavg
 case $sg_last in '' | *[!0-9]*) sg_last=0;; esac; [ "$sg_last" -le 65536 ] || sg_last=65536
 sg_pids() { set -- /proc/[0-9]*; sg_v=" $* "; }
-sg_ps() { command -v ps >/dev/null || return 200; { ps -e -o pid= || ps -o pid; } | head -c 1000000; }
+sg_ps() { command -v ps >/dev/null || return 200; sg_ask ps -e -o pid= || sg_ask ps -o pid; x=$?; printf '%s\n' "$sg_out"; [ "$x" != 202 ] || return 202; }
 c $r
 ## signs-first
 grep -aHs '' /proc/uptime /proc/[0-9]*/stat; grep -aHsE '^(read|write)_bytes' /proc/[0-9]*/io
@@ -41,7 +47,7 @@ c 0
 ## signs-net-1
 sg_net() { [ -r /proc/net/tcp ] || return 200
 grep -aHsE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (01|02|07|0A) ' /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 | head -n 20000; }
-sg_ss() { command -v ss >/dev/null || return 200; ss -Htuna | head -c 2000000; }
+sg_ss() { command -v ss >/dev/null || return 200; sg_ask ss -Htuna; x=$?; printf '%s\n' "$sg_out" | sed '/./!d'; [ "$x" != 202 ] || return 202; }
 sg_net
 c $?
 ## signs-ss-1
@@ -86,7 +92,7 @@ c 0
 sg_paths | sg_both | sed 's,^/,  ,' | grep -aHsF -f - /var/lib/dpkg/info/*.md5sums | head -n 20000
 c 0
 ## signs-conffiles
-dpkg-query -W -f '${Conffiles}\n' | head -c 2000000; sed 's/^/ucf /' /var/lib/ucf/hashfile
+sg_wait 30 dpkg-query -W -f '${Conffiles}\n' | head -c 2000000; sed 's/^/ucf /' /var/lib/ucf/hashfile
 c 0
 ## signs-have
 { sg_find; printf '%s' "$sg_list$sg_tools" | grep -a '^/' | sort -u | tr '\n' '\0'; } | xargs -0 sh -c 'for f; do [ -f "$f" ] && [ -r "$f" ] && md5sum -- "$f"; done' sh
@@ -103,18 +109,22 @@ c 0
 ## signs-names
 sg_glob() { for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do [ -e "$f" ] || [ -L "$f" ] || continue; sg_one "${f##*/}"; printf '%s %s\n' "$2" "$sg_v"; done; }
 for d in /etc /etc/cron.d /etc/cron.daily /etc/systemd/system /etc/init.d /root /root/.ssh /tmp /var/tmp /dev/shm /usr/local/bin /usr/local/sbin; do [ -d "$d" ] || continue
-printf 'd %s\n' "$d"; sg_glob "$d" g | head -n 2000; ls -A "$d" | head -n 2000 | sed 's/^/l /'; sg_glob "$d" h | head -n 2000; done
-c 0
+printf 'd %s\n' "$d"; sg_glob "$d" g | head -n 2000; sg_ask ls -A "$d"; r=$?; [ "$r" != 202 ] || break; printf '%s\n' "$sg_out" | head -n 2000 | sed '/./!d; s/^/l /'; sg_glob "$d" h | head -n 2000; done
+c "$r"
 ## signs-logins
-{ journalctl -q --no-pager -o short-unix -S "-${D}d" -n 200000 _UID=0 SYSLOG_IDENTIFIER=sshd + _UID=0 SYSLOG_IDENTIFIER=sshd-session | grep -a ': Accepted ' | tail -n 2000
+{ sg_wait 30 journalctl -q --no-pager -o short-unix -S "-${D}d" -n 200000 _UID=0 SYSLOG_IDENTIFIER=sshd + _UID=0 SYSLOG_IDENTIFIER=sshd-session | grep -a ': Accepted ' | tail -n 2000
 grep -ahs 'sshd.*: Accepted ' /var/log/auth.log /var/log/auth.log.1 /var/log/secure | tail -n 2000; }
 c 0
 ## signs-changed
 for f in /etc/passwd /etc/shadow /etc/group /root/.ssh/authorized_keys /root/.ssh/authorized_keys2 /home/*/.ssh/authorized_keys /home/*/.ssh/authorized_keys2; do [ -f "$f" ] || continue; sg_one "$f"; printf 'f %s %s\n' "$(stat -c '%Y %Z' -- "$f")" "$sg_v"; done
 sed -n -E 's/^([^:]*):[^:]*:([0-9]+):.*/s \2 \1/p' /etc/shadow
 c 0
+## signs-earlier
+find /var/lib/steadfast/runs -mindepth 1 -maxdepth 1 -type d -mtime "-$D" | sort | while IFS= read -r d; do case ${d##*/} in *[!0-9A-Za-z.-]*) continue;; esac
+for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] || continue; printf 'run %s\n' "${d##*/}"; grep -aE '^(step|at) ' "$f"; done; done | head -c 4000000
+c 0
 ## signs-log
-{ journalctl -q --no-pager -o short-unix -S -1d -n 200000; for f in /var/log/mysql/error.log /var/log/postgresql/*.log /var/log/redis/*.log; do [ ! -f "$f" ] || tail -n 5000 "$f"; done; } |
+{ sg_wait 30 journalctl -q --no-pager -o short-unix -S -1d -n 200000; for f in /var/log/mysql/error.log /var/log/postgresql/*.log /var/log/redis/*.log; do [ ! -f "$f" ] || tail -n 5000 "$f"; done; } |
 grep -aiE 'query\[[A-Z]+\]|query: |lock wait timeout|timeout reading|statement timeout|connection timed out|connection timeout|server closed the connection' | cut -c1-300 | tail -n 20000
 c 0
 ## signs-second

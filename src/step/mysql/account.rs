@@ -166,7 +166,7 @@ fn again_open(server: &Server) -> Option<Vec<String>> {
 /// The act that makes a setting so. The way back of what goes away is in its `undo`, not in a value.
 pub fn act(server: &Server, to: &Setting) -> Option<Act> {
     let shell =
-        |forward: &[String], back: Vec<String>| Some(Act::Shell { script: script(forward), undo: Some(script(&back)) });
+        |forward: &[String], back: Vec<String>| Some(Act::Shell { script: script(forward), undo: Some(script(&back)), changes: vec![] });
     let flush = || "FLUSH PRIVILEGES".to_owned();
     match (to.object.as_str(), &to.to) {
         ("mysql database test", Val::Absent) => {

@@ -31,6 +31,9 @@ fn first(rollback: &Rollback, state: &DiskState, incident: Option<&Incident>) ->
     let last = state.last.as_ref();
     let Some(incident) = incident else {
         let before = moment(&rollback.before).unwrap_or(0);
+        if before > state.now {
+            return Err(Gap::Impossible(format!("`before` is {}, which is still to come", rollback.before)));
+        }
         let done = last.is_some_and(|last| last.made < before && last.at > before);
         return Ok((!done).then(|| (before, rollback.before.clone())));
     };

@@ -2,6 +2,7 @@
 
 use super::access::ago;
 use super::{Finding, Level, Scene};
+use crate::fact::Past;
 use crate::fact::signs::Item;
 
 pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
@@ -50,7 +51,9 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
     };
     // A later hand, also one that puts an earlier mtime there, moves the ctime.
     let by = scene.ours.filter(|_| level == Level::Medium && item.target.is_none());
-    let by = by.and_then(|ours| ours.of(&item.path, [item.modified, item.changed], scene.signs.now));
+    let recent = |at| scene.recent(at);
+    let past = Past { clock: scene.signs.now, earlier: &scene.signs.earlier, recent: &recent };
+    let by = by.and_then(|ours| ours.of(&item.path, [item.modified, item.changed], &past));
     let (level, told) = match by {
         Some(change) => (Level::Low, format!("{told}, by step {} of run {}", change.step, change.run)),
         None => (level, told),

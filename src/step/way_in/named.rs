@@ -16,6 +16,8 @@ pub struct Named {
     paths: BTreeSet<(String, bool)>,
     /// Names right below a home.
     of_homes: BTreeSet<String>,
+    /// What a login goes by after sshd: rules of sudo, files of PAM's modules, shells.
+    of_logins: BTreeSet<(String, bool)>,
 }
 
 impl Named {
@@ -29,17 +31,21 @@ impl Named {
         }
     }
 
-    /// What it includes, and where links lead it from what it names: a line each, `include PATTERN` or `real PATH`.
+    /// What it includes, and where links lead it from what it names: a line each, `include PATTERN` or `real PATH`; and `login
+    /// PATTERN` for what a login goes by after that.
     pub fn led(&mut self, told: &str) {
-        let told = told.lines().filter_map(|line| line.split_once(' '));
-        told.filter(|(what, _)| matches!(*what, "include" | "real")).for_each(|(_, path)| self.word(path, false));
+        for (what, path) in told.lines().filter_map(|line| line.split_once(' ')) {
+            match what {
+                "include" | "real" => self.word(path, false),
+                "login" => self.of_logins.extend(beginning(path)),
+                _ => {}
+            }
+        }
     }
 
     fn word(&mut self, word: &str, may_be_of_home: bool) {
-        let open = word.find(['%', '*', '?', '[']);
-        let literal = &word[..open.unwrap_or(word.len())];
-        if literal.len() > 1 && literal.starts_with('/') {
-            self.paths.insert((literal.to_owned(), open.is_some()));
+        if let Some(path) = beginning(word) {
+            self.paths.insert(path);
         } else if may_be_of_home && word != "none" && !word.starts_with('/') {
             let name = word.strip_prefix("%h/").unwrap_or(word).split('/').next().unwrap_or_default();
             self.of_homes.extend((!name.is_empty() && !name.contains('%')).then(|| name.to_owned()));
@@ -49,19 +55,34 @@ impl Named {
     /// Whether what a path or glob may mean is one of them, stands in one, or holds one: sshd trusts no file in a directory
     /// that others can write in.
     pub fn meets(&self, path: &str) -> bool {
-        let path = path.trim_end_matches('/');
-        let literal = path.split(['*', '?', '[']).next().unwrap_or(path);
-        let below =
-            |path: &str, dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is = |(named, open): &(String, bool)| {
-            let whole = named.trim_end_matches('/');
-            below(literal, whole)
-                || below(whole, path)
-                || (*open && literal.starts_with(named.as_str()))
-                || (literal.len() < path.len() && named.starts_with(literal))
-        };
-        self.paths.iter().any(is) || path.split('/').any(|part| self.of_homes.contains(part))
+        self.meets_sshd(path) || touches(&self.of_logins, path)
     }
+
+    /// The same of what sshd itself reads.
+    pub fn meets_sshd(&self, path: &str) -> bool {
+        touches(&self.paths, path) || path.split('/').any(|part| self.of_homes.contains(part))
+    }
+}
+
+/// A path, or as much of a pattern as is sure, and whether there is more.
+fn beginning(word: &str) -> Option<(String, bool)> {
+    let open = word.find(['%', '*', '?', '[']);
+    let literal = &word[..open.unwrap_or(word.len())];
+    (literal.len() > 1 && literal.starts_with('/')).then(|| (literal.to_owned(), open.is_some()))
+}
+
+fn touches(paths: &BTreeSet<(String, bool)>, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let literal = path.split(['*', '?', '[']).next().unwrap_or(path);
+    let below =
+        |path: &str, dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    paths.iter().any(|(named, open)| {
+        let whole = named.trim_end_matches('/');
+        below(literal, whole)
+            || below(whole, path)
+            || (*open && literal.starts_with(named.as_str()))
+            || (literal.len() < path.len() && named.starts_with(literal))
+    })
 }
 
 #[cfg(test)]
@@ -123,6 +144,10 @@ mod tests {
                 && !named.meets("/opt/other")
                 && !named.meets("/var/other")
         );
+        named.led("login /etc/sudoers.d/*\nlogin /etc/allow\nlogin /opt/sh/ksh\n");
+        for path in ["/etc/sudoers.d/a", "/etc/allow", "/opt/sh", "/opt/sh/*"] {
+            assert!(named.meets(path) && !named.meets_sshd(path), "{path}");
+        }
     }
 
     #[test]
