@@ -117,6 +117,41 @@ fn keys_of_three_hosts_are_replaced_and_the_old_ones_are_dead() {
 }
 
 #[test]
+fn a_dead_key_stays_dead_and_a_lost_one_stops_no_change() {
+    let fleet = Fleet::up(1);
+    let (inventory, lab_key) = (fleet.inventory(), fleet.0.dir().join("id_ed25519"));
+    let call = |words: &[&str]| on(&fleet, "one", &[words, &["-i", &inventory]].concat(), None);
+    let line = fleet.inside("h1", "head -n 1 /root/.ssh/authorized_keys").out.trim().to_owned();
+    let path = book(&fleet, "first.yml", ", exclusive: true");
+    let run = call(&["apply", &path, "-y"]);
+    ends(&run, 0);
+    assert!(run.out.is_empty() || !fleet.lets_in("h1", &lab_key), "{}", run.out);
+    // What is dead does not come back by a rollback.
+    for force in [&[][..], &["--force"]] {
+        let back = on(&fleet, "one", &[&["rollback", "last", "-y"], force].concat(), None);
+        ends(&back, 3);
+        assert!(back.flat().contains("no way back"), "{}", back.out);
+        assert!(!fleet.lets_in("h1", &lab_key));
+    }
+    // Brought back by hand it goes again, unless it is kept.
+    ends(&fleet.inside("h1", &format!("echo '{line}' >>/root/.ssh/authorized_keys")), 0);
+    ends(&call(&["check", &book(&fleet, "open.yml", "")]), 2);
+    let kept = book(&fleet, "kept.yml", &format!(", exclusive: true, keep: [\"{line}\"]"));
+    ends(&call(&["check", &kept]), 0);
+    // Somebody takes away the line of the ledger's key: the inventory's lets in, and proves.
+    ends(&fleet.inside("h1", &format!("echo '{line}' >/root/.ssh/authorized_keys")), 0);
+    let limits = fleet.0.dir().join("limits.yml");
+    std::fs::write(&limits, "hosts: all\nsteps:\n- id: tries\n  sshd: {MaxAuthTries: 4}\n").unwrap();
+    let run = call(&["apply", &limits.display().to_string(), "-y"]);
+    ends(&run, 0);
+    assert!(run.err.contains("its key of the ledger is refused"), "{}", run.err);
+    // Nothing of that proves a change that shuts the inventory's key out.
+    std::fs::write(&limits, "hosts: all\nsteps:\n- id: nobody\n  sshd: {AllowUsers: [nobody]}\n").unwrap();
+    ends(&call(&["apply", &limits.display().to_string(), "-y", "--guard-timeout", "60"]), 5);
+    assert!(fleet.lets_in("h1", &lab_key));
+}
+
+#[test]
 fn a_key_that_cannot_be_proven_goes_away_again_and_only_one_host_is_touched() {
     let fleet = Fleet::up(2);
     let inventory = fleet.inventory();

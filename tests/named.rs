@@ -119,7 +119,7 @@ fn nobody_is_locked_out_by_what_a_login_goes_by_after_sshd() {
     // What sshd requires is not stopped under it.
     for state in ["stopped", "masked"] {
         let run = apply(&fleet, &format!("  - {{id: sync, service: {{name: keysync, state: {state}}}}}\n"));
-        ends(&run, 3);
+        ends(&run, 5);
         assert!(run.flat().contains("ssh.service requires keysync.service"), "{}", run.out);
     }
     ends(&fleet.inside("h1", "systemctl is-active ssh keysync"), 0);
