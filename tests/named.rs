@@ -116,6 +116,16 @@ fn nobody_is_locked_out_by_what_a_login_goes_by_after_sshd() {
         ),
     ];
     each_on_its_host(&fleet, cases);
+    // A login that runs one command does not see what ends a shell.
+    for (at, step) in [
+        ("/etc/profile.d/bye.sh", "file: {path: /etc/profile.d/bye.sh, content: \"echo bye; exit 1\\n\"}"),
+        ("/etc/bash.bashrc", "line: {path: /etc/bash.bashrc, line: exec false}"),
+    ] {
+        let run = apply(&fleet, &format!("  - {{id: shell, {step}}}\n"));
+        ends(&run, 5);
+        assert!(run.flat().contains("an interactive login ends at once"), "{at}: {}", run.out);
+    }
+    ends(&apply(&fleet, "  - {id: shell, file: {path: /etc/profile.d/hello.sh, content: \"echo hello\\n\"}}\n"), 0);
     // What sshd requires is not stopped under it.
     for state in ["stopped", "masked"] {
         let run = apply(&fleet, &format!("  - {{id: sync, service: {{name: keysync, state: {state}}}}}\n"));
@@ -168,6 +178,31 @@ fn services_leave_the_guard_and_firewalls_of_any_name_are_guarded() {
     ends(&run, 0);
     assert!(!run.out.contains("steadfast-guard"), "{}", run.out);
     ends(&fleet.steadfast(&["rollback", "last", "-y"]), 0);
+}
+
+/// Packages that exist on one host alone.
+const PACKAGES: &str = r#"
+mkdir -p /srv/repo /tmp/made && cd /tmp/made
+made() { mkdir -p $1/DEBIAN && printf 'Package: %s\nVersion: 9999\nArchitecture: all\nMaintainer: a <a@example.org>\nDescription: a\n%b' "$1" "$2" >$1/DEBIAN/control && dpkg-deb -b $1 /srv/repo/$1_9999_all.deb >/dev/null; }
+made lsh-server 'Conflicts: openssh-server\n'; made ufw ''; made gufw 'Depends: ufw\n'; made harmless ''
+cd /srv/repo && for f in *.deb; do dpkg-deb -f $f; printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' $f $(stat -c %s $f) $(sha256sum $f | cut -d' ' -f1); done >Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list.d/made.list
+apt-get -qq -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/made.list -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 update
+"#;
+
+#[test]
+fn packages_bring_and_take_nothing_by_which_one_gets_in_unasked() {
+    let fleet = Fleet::up(1);
+    ends(&fleet.inside("h1", PACKAGES), 0);
+    let install = |names: &str| apply(&fleet, &format!("  - {{id: it, package: {{name: {names}}}}}\n"));
+    for (name, other) in [("lsh-server", "would take away openssh-server"), ("gufw", "would come ufw")] {
+        let run = install(name);
+        ends(&run, 3);
+        assert!(run.flat().contains(other), "{}", run.out);
+        ends(&fleet.inside("h1", &format!("! dpkg-query -W -f '${{db:Status-Status}}' {name} 2>/dev/null | grep -qx installed && systemctl is-active ssh")), 0);
+    }
+    ends(&install("harmless"), 0);
+    ends(&install("[gufw, ufw]"), 0);
 }
 
 fn apply(fleet: &Fleet, steps: &str) -> crate::common::Run {

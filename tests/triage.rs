@@ -139,7 +139,9 @@ fn every_sign_that_was_planted_is_found_with_its_evidence() {
 fn tools_that_hang_do_not_blind_it() {
     let fleet = Fleet::up(1);
     settled(&fleet, "h1");
-    let planted = "echo '* * * * * root true' >/etc/cron.d/evil
+    // What is of the second of the first start came with the image.
+    let planted = "until [ $(date +%s) -gt $(stat -c %Z /etc/ssh/ssh_host_ed25519_key) ]; do sleep 0.1; done
+        echo '* * * * * root true' >/etc/cron.d/evil
         for tool in ps ss ls; do real=$(command -v $tool); mv $real $real.was; printf '#!/bin/sh\nexec sleep 1000\n' >$real; chmod 755 $real; done";
     assert_eq!(fleet.inside("h1", planted).code, 0);
     let run = check(&fleet, "h1", "{}");

@@ -255,6 +255,8 @@ fn head(intent: &Intent, things: &[Thing], acts: &[Act]) -> String {
         encode(why),
         u8::from(intent.access),
     );
+    // So that an entry that lost some of them is not taken for a short one.
+    let _ = write!(text, "\nthings {}", things.len());
     for thing in things {
         let _ = write!(text, "\nthing {} {}", thing.family.word(), encode(&thing.name));
     }

@@ -57,10 +57,18 @@ make_key() {
   w=$(ssh-keygen -q -t ed25519 -N '' -C "$(uname -n)" -f "$d/key" 2>&1 </dev/null) && chmod 644 "$d/key.pub" && sync "$d/key" "$d/key.pub" && mv "$d/key.pub" "$1.pub" && mv "$d/key" "$1" && rmdir "$d" ||
     { rm -rf "$d"; say "ssh-keygen: $w"; }
 }
+# at_door NAME: whether it is one of `DOORS`. In a subshell: its patterns are no names of files.
+at_door() (set -f; for d in $DOORS; do case $1 in $d) exit 0 ;; esac; done; exit 1)
+# What apt asks before it unpacks, with the files on stdin: nothing that is at the door comes along with others unasked, for
+# nothing would prove it.
+COMES='set -f; while read -r p; do p=${p##*/}; p=${p%%_*}; for d in $DOORS; do case $p in $d) dpkg-query -W -f "\${db:Status-Status}" "$p" 2>/dev/null | grep -qx installed || { echo "steadfast-door $p"; exit 1; } ;; esac; done; done'
 install() {
   if command -v apt-get >/dev/null 2>&1; then
-    g() { LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install "$@" 2>&1; }
+    h=$COMES; for p; do ! at_door "$p" || h=; done
+    g() { DOORS=$DOORS LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get ${h:+-o "DPkg::Pre-Install-Pkgs::=$h"} -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install "$@" 2>&1; }
     w=$(g --no-remove -- "$@") && return 0
+    p=$(printf '%s\n' "$w" | sed -n 's/^steadfast-door //p' | head -n 1)
+    [ -z "$p" ] || { say "with $* would come $p, by which one gets in or not: name it in the step, so that it is proven"; return 1; }
     keeps install "$@" || return 1
     w=$(g -- "$@") && return 0
     # Perhaps only the lists are old.

@@ -70,14 +70,14 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 /// Reads what a journal says; a line that is not understood says nothing, for it comes from a later version.
 fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    let (mut was, mut now) = (0, 0);
+    let (mut was, mut now, mut things) = (0, 0, None);
     for line in lines {
         let line = lossy(line);
         let words: Vec<&str> = line.split(' ').collect();
         if let ["==", run, seq] = words.as_slice() {
             let entry = Entry { run: (*run).into(), seq: seq.parse().unwrap_or(0), ..Entry::default() };
             entries.push(entry);
-            (was, now) = (0, 0);
+            (was, now, things) = (0, 0, None);
             continue;
         }
         let Some(entry) = entries.last_mut() else { continue };
@@ -91,6 +91,7 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
                 let Some(family) = Family::of(family) else { continue };
                 entry.touched.push(Touched { thing: Thing::new(family, decode(name)), was: None, now: None });
             }
+            ["things", count] => things = count.parse::<usize>().ok(),
             ["poke", verb, name] => entry.pokes.push(((*verb).into(), decode(name))),
             ["was", state] => {
                 if let Some(touched) = entry.touched.get_mut(was) {
@@ -104,7 +105,10 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
                 }
                 now += 1;
             }
-            ["begun"] => entry.whole = entry.touched.iter().all(|touched| touched.was.is_some()),
+            ["begun"] => {
+                let all = things.is_none_or(|things| things == entry.touched.len());
+                entry.whole = all && entry.touched.iter().all(|touched| touched.was.is_some());
+            }
             ["end", how] => entry.end = Some((*how).into()),
             _ => {}
         }
@@ -128,6 +132,9 @@ thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nw
         assert_eq!(entries[0].end.as_deref(), Some("done"));
         assert_eq!(entries[1].end, None);
         assert!(entries[0].whole && !entries[1].whole);
+        let whole = |text: &str| parse(text.split('\n').map(str::as_bytes))[0].whole;
+        assert!(whole("== 17-a 0003\nthings 1\nthing path /a\nwas absent\nbegun"));
+        assert!(whole("== 17-a 0003\nthings 0\nbegun") && !whole("== 17-a 0003\nthings 1\nbegun"));
         assert_eq!(entries[1].touched[0].now, None);
     }
 }

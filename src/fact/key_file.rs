@@ -1,5 +1,5 @@
 //! Who may log in by which key, and which private halves lie on the host: for every account of passwd, in the files where
-//! sshd looks when nobody told it otherwise.
+//! sshd looks when nobody told it otherwise; and private halves that everybody can read where services and people keep theirs.
 //!
 //! Of a private half no byte leaves the host but those that say which format it has and whether it is locked. What users
 //! may have put there instead of a file (a link, a pipe) is named and not opened.
@@ -62,6 +62,9 @@ kf_a "$a" "$d/authorized_keys"; kf_a "$a" "$d/authorized_keys2"
 case " $seen" in *" $d//"*) continue;; esac; seen="$seen $d//"
 for f in "$d"/*; do kf_p "$f"; done; done </etc/passwd
 for f in /etc/ssh/*_key; do kf_p "$f"; done
+for d in /etc /opt /srv /home /usr/local /var/www /var/backups; do [ -d "$d" ] || continue
+find "$d" -xdev -maxdepth 6 -type f -perm -004 -size -64 \( -name '*.key' -o -name '*.pem' -o -name 'id_*' -o -name '*_rsa' -o -name '*_ecdsa' -o -name '*_ed25519' \); done |
+head -n 1000 | while IFS= read -r f; do kf_p "$f"; done
 fi
 c $r"#;
 

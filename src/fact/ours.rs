@@ -50,9 +50,11 @@ impl Ours {
         before.into_iter().find_map(|(n, was)| {
             let one = self.changes.iter().find(|one| one.run == was.run && one.step == was.step)?;
             let past = Past { earlier: past.earlier.get(..n).unwrap_or_default(), ..*past };
-            let was = [was.modified, was.changed];
+            let (written, was) = (was.written, [was.modified, was.changed]);
             let no_sign = || !was.iter().any(|at| (past.recent)(*at)) || self.of(path, was, &past).is_some();
-            (self.within(one, at[1], &past) && no_sign()).then_some(one)
+            // Whoever writes in the journal later moves the ctime of that.
+            let then = self.within(one, at[1], &past) && self.within(one, written, &past);
+            (then && no_sign()).then_some(one)
         })
     }
 
@@ -81,7 +83,8 @@ mod tests {
     }
 
     fn earlier(step: &str, path: &str, modified: i64, changed: i64) -> Earlier {
-        Earlier { run: "r".into(), step: step.into(), path: path.into(), modified, changed }
+        let written = if step == "s" { 1051 } else { 1151 };
+        Earlier { run: "r".into(), step: step.into(), written, path: path.into(), modified, changed }
     }
 
     fn told(path: &str, at: [i64; 2], earlier: &[Earlier]) -> Option<String> {
@@ -106,6 +109,8 @@ mod tests {
         assert_eq!(told("/etc/b", [400, 1151], &old).as_deref(), Some("t"), "its mode alone was changed");
         assert!(told("/etc/b", [1151, 1300], &old).is_none(), "changed since");
         assert!(told("/etc/c", [1151; 2], &old).is_none(), "another file");
+        let mended = [Earlier { written: 1300, ..earlier("t", "/etc/b", 400, 450) }];
+        assert!(told("/etc/b", [1151; 2], &mended).is_none(), "somebody wrote in the journal");
         for (modified, changed) in [(900, 900), (400, 900), (1140, 1140)] {
             let fresh = [earlier("t", "/etc/b", modified, changed)];
             assert!(told("/etc/b", [1151; 2], &fresh).is_none(), "somebody was there first: {modified} {changed}");

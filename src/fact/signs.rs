@@ -112,6 +112,8 @@ pub struct Item {
 pub struct Earlier {
     pub run: String,
     pub step: String,
+    /// When the journal was written to, by the ctime of its file.
+    pub written: i64,
     pub path: String,
     pub modified: i64,
     pub changed: i64,

@@ -233,7 +233,7 @@ impl Page {
                 self.wrapped(16, &told);
             }
         }
-        let told = |(name, ms): (&str, Option<u64>)| format!("{name} {}", ms.map_or("not yet".into(), spell));
+        let told = |(name, ms): (&str, Option<u64>)| format!("{name} {}", ms.map_or(one.missing().into(), spell));
         self.wrapped(14, &one.numbers().map(told).join(" · "));
         self.line("");
     }

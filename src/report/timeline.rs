@@ -62,6 +62,12 @@ impl<'a> Timeline<'a> {
         [("unnoticed", self.unnoticed), ("time to contain", self.contain), ("time to recover", self.recover)]
     }
 
+    /// What stands for a number that there is not.
+    pub fn missing(&self) -> &'static str {
+        let found = self.turns.iter().any(|turn| turn.milestone == Milestone::Detected);
+        if found { "not yet" } else { "not known (no run wrote down when it was found)" }
+    }
+
     /// How long after it was found a turn was; before that none.
     pub fn after(&self, turn: &Turn) -> Option<u64> {
         let found = self.turns.iter().find(|one| one.milestone == Milestone::Detected)?;

@@ -89,7 +89,7 @@ impl Work<'_> {
         let cut = manifest.items.iter().filter(|item| item.cut).count();
         let cut = if cut > 0 { format!(", {cut} cut") } else { String::new() };
         Ok(format!(
-            "{} items{cut}, {bytes} bytes in {}, manifest SHA-256 {digest}",
+            "manifest SHA-256 {digest}: {} items{cut}, {bytes} bytes in {}",
             manifest.items.len(),
             dir.display()
         ))

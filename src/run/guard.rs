@@ -98,6 +98,7 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
         fail::point("host-login");
     }
     site.proves_ways(open).await?;
+    site.keeps_shells(open).await?;
     prove(site, open.first(), &open.guard).await
 }
 

@@ -29,6 +29,7 @@ mod outside;
 mod passage;
 mod proof;
 mod rotate;
+mod shells;
 mod since;
 mod site;
 mod stage;

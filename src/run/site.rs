@@ -44,6 +44,8 @@ pub struct Site {
     pub(super) silent: BTreeSet<String>,
     /// What else lets people in, as far as its sshd told it.
     pub(super) named: Option<Named>,
+    /// Whether an interactive shell of whoever logs in stayed, before the first change of what shells read.
+    pub(super) shells: Option<bool>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -74,6 +76,7 @@ impl Site {
             shows: None,
             silent: BTreeSet::new(),
             named: None,
+            shells: None,
             seen: false,
         }
     }

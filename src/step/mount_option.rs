@@ -23,7 +23,7 @@
 //! Traps:
 //! - With `tmpfs`, what lay beneath is hidden until the mount ends, sockets and files of running programs as well. Do it
 //!   before services that use `/tmp` start, or start them anew. What is in memory is gone after a restart: think twice
-//!   about `/var/tmp`.
+//!   about `/var/tmp`. Where programs, settings, homes or the journal of changes lie it is refused.
 //! - `noexec` on `/tmp`: apt and dpkg do not mind, they keep their scripts below `/var/lib/dpkg` and `/var/cache/debconf`.
 //!   Installers that unpack there and run, and some build tools, do: give them another `TMPDIR`.
 //! - A container's manager mounts `/tmp` and `/dev/shm` itself before anything reads fstab: after a restart of the container

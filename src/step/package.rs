@@ -13,12 +13,12 @@
 //!
 //! Way back: partial. What was installed is removed again; settings that were left here before stay, and so does what others
 //! installed since. What was removed is installed again in the version that the repositories have then. Disruption: restart, for services of a package start
-//! or end with it. What people come in by (sshd, sudo, PAM, firewalls, networks) touches the way in, whether it comes or goes.
+//! or end with it. What people come in by (sshd, sudo, PAM, firewalls, networks) touches the way in, whether it comes or goes, and so does whatever goes: it may be a shell.
 //!
 //! Traps:
 //! - A virtual name (`mail-transport-agent`) is not a package: it is never found installed. Name a real one.
 //! - Removing a package removes what depends on it. See what that is with `apt-get -s remove NAME` first. What people come in by never
-//!   goes along unasked: openssh-client would take openssh-server with it, so the step fails and says so, unless it names both.
+//!   goes along unasked: openssh-client would take openssh-server with it, so the step fails and says so, unless it names both. So does a package that would take it away by coming.
 //! - A service of the package is stopped by `service: {state: disabled}` as well, which also holds when somebody
 //!   installs the package again.
 

@@ -29,8 +29,9 @@
 //! also for `processes`: those that systemd left alive in the unit's control group although it calls the unit off. They
 //! may still listen; stopping is tried, and where they live on the step has failed, with their names.
 //!
-//! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart; stopping the
-//! network, sshd or a firewall may cut the way in.
+//! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart. Any unit may carry a
+//! firewall, a network or a mount, so each touches the way in but web servers, databases and others that no login needs; what sshd
+//! requires is not stopped under it.
 //!
 //! Traps:
 //! - A unit whose file lies in `/etc/systemd/system` itself cannot be masked.
@@ -88,10 +89,10 @@ pub(super) const DOORS: [&str; 19] = [
 ];
 
 /// Services on which no login hangs. Any other may carry a firewall, a mount or a network of its own, or what sshd requires.
-const QUIET: [&str; 31] = [
+const QUIET: [&str; 38] = [
     "nginx", "apache2", "httpd", "haproxy", "caddy", "redis", "redis-server", "mariadb", "mysql", "mysqld", "postgresql", "cron",
     "crond", "anacron", "atd", "rsyslog", "systemd-journald", "avahi-daemon", "cups", "cups-browsed", "rpcbind", "exim4", "postfix",
-    "dovecot", "vsftpd", "tftpd-hpa", "bluetooth", "unattended-upgrades", "apt-daily", "apt-daily-upgrade", "sysstat",
+    "dovecot", "vsftpd", "tftpd-hpa", "bluetooth", "unattended-upgrades", "apt-daily", "apt-daily-upgrade", "sysstat", "systemd-timesyncd", "chrony", "chronyd", "ntp", "ntpsec", "logrotate", "fstrim",
 ];
 
 /// Services whose package has another name.

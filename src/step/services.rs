@@ -21,7 +21,7 @@
 //! be disabled (an init script) is masked in any case. A service that one of its triggers started is stopped with it. A line
 //! of inetd is marked with `#<off># `, a service of xinetd gets `disable = yes`, and the super-server reads its files again.
 //!
-//! What one comes in by (ssh, networking, firewalls, VPNs …) is never turned off here, listed or not: use `service` for that.
+//! What one comes in by (ssh, networking, firewalls, VPNs …), and what takes changes back when the host starts, is never turned off here, listed or not: use `service` for that.
 //!
 //! Way back: exact for the former states of each unit and line. Disruption: restart. It is guarded as what touches the way in.
 //!

@@ -30,7 +30,7 @@
 //! | `outbound`, `tftp` | high, medium | a connection to outside by a program of no package or by a shell, or to where `outbound` does not lead; TFTP |
 //! | `uid-0`, `empty-password` | high | an account beside root with all rights; one without a password |
 //! | `foreign-key` | high, medium | a key that neither `keys` names nor steadfast made for a user under `ledger`; without `keys`, one in a file that changed in `days` days after the host's first start |
-//! | `private-key` | high | a private half that others can read |
+//! | `private-key` | high | a private half that others can read: in `~/.ssh` and `/etc/ssh`, and by its usual names (`*.key`, `*.pem`, `id_*` …) at most six levels below `/etc`, `/opt`, `/srv`, `/home`, `/usr/local`, `/var/www`, `/var/backups` |
 //! | `password`, `accounts-changed` | low | set or changed in these days after the first start |
 //! | `login` | high | from an address outside `admins`, where these are told |
 //! | `start-up` | medium, high | a start-up item that changed in these days after the first start, by mtime or ctime, and is no package's; one that a package brought otherwise |

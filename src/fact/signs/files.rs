@@ -33,7 +33,10 @@ fn earlier(sections: &Sections<'_>) -> Result<Vec<Earlier>, String> {
     let mut now = Earlier::default();
     for line in sections.whole("signs-earlier")?.lines().map(lossy) {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
-            ["run", run] => now = Earlier { run: (*run).to_owned(), ..Earlier::default() },
+            ["run", run, written] => {
+                let written = written.parse().unwrap_or_default();
+                now = Earlier { run: (*run).to_owned(), written, ..Earlier::default() };
+            }
             ["step", step] => now.step = decode(step),
             ["at", modified, changed, path] => {
                 let Some((modified, changed)) = modified.parse().ok().zip(changed.parse().ok()) else { continue };

@@ -121,7 +121,7 @@ sed -n -E 's/^([^:]*):[^:]*:([0-9]+):.*/s \2 \1/p' /etc/shadow
 c 0
 ## signs-earlier
 find /var/lib/steadfast/runs -mindepth 1 -maxdepth 1 -type d -mtime "-$D" | sort | while IFS= read -r d; do case ${d##*/} in *[!0-9A-Za-z.-]*) continue;; esac
-for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] || continue; printf 'run %s\n' "${d##*/}"; grep -aE '^(step|at) ' "$f"; done; done | head -c 4000000
+for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] || continue; printf 'run %s %s\n' "${d##*/}" "$(stat -c %Z -- "$f")"; grep -aE '^(step|at) ' "$f"; done; done | head -c 4000000
 c 0
 ## signs-log
 { sg_wait 30 journalctl -q --no-pager -o short-unix -S -1d -n 200000; for f in /var/log/mysql/error.log /var/log/postgresql/*.log /var/log/redis/*.log; do [ ! -f "$f" ] || tail -n 5000 "$f"; done; } |

@@ -87,7 +87,7 @@ fn incidents(report: &Report) -> String {
     let all = timelines(report);
     let mut out = String::new();
     for one in all.iter().take(8) {
-        let told = |(name, ms): (&str, Option<u64>)| format!("{name} **{}**", ms.map_or("not yet".into(), spell));
+        let told = |(name, ms): (&str, Option<u64>)| format!("{name} **{}**", ms.map_or(one.missing().into(), spell));
         let numbers = one.numbers().map(told).join(" · ");
         out.push_str(&format!("\n**incident** {}: {numbers}\n\n", code(one.host, 100)));
         out.push_str("| UTC | after it was found | | |\n| --- | ---: | --- | --- |\n");

@@ -42,7 +42,7 @@ pub fn incident(report: &Report) -> String {
 fn host(report: &Report, one: &Timeline<'_>) -> String {
     let mut out = format!("<article>\n<h3>{}</h3>\n<dl class=\"numbers\">", text(one.host));
     for (name, ms) in one.numbers() {
-        let (class, told) = ms.map_or(("none", "not yet".to_owned()), |ms| ("", spell(ms)));
+        let (class, told) = ms.map_or(("none", one.missing().to_owned()), |ms| ("", spell(ms)));
         let _ = write!(out, "<div><dt>{name}</dt><dd class=\"{class}\">{told}</dd></div>");
     }
     out.push_str("</dl>\n");
