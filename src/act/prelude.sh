@@ -66,13 +66,17 @@ install() {
   if command -v apt-get >/dev/null 2>&1; then
     h=$COMES; for p; do ! at_door "$p" || h=; done
     g() { DOORS=$DOORS LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get ${h:+-o "DPkg::Pre-Install-Pkgs::=$h"} -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o APT::Install-Recommends=false install "$@" 2>&1; }
-    w=$(g --no-remove -- "$@") && return 0
-    p=$(printf '%s\n' "$w" | sed -n 's/^steadfast-door //p' | head -n 1)
-    [ -z "$p" ] || { say "with $* would come $p, by which one gets in or not: name it in the step, so that it is proven"; return 1; }
-    keeps install "$@" || return 1
-    w=$(g -- "$@") && return 0
+    # 2: it must not be.
+    once() {
+      w=$(g --no-remove -- "$@") && return 0
+      case $w in *'remove is disabled'*) keeps install "$@" || return 2; w=$(g -- "$@") && return 0 ;; esac
+      p=$(printf '%s\n' "$w" | sed -n 's/^steadfast-door //p' | head -n 1)
+      [ -z "$p" ] || { say "with $* would come $p, by which one gets in or not: name it in the step, so that it is proven"; return 2; }
+      return 1
+    }
+    once "$@"; r=$?; [ "$r" = 1 ] || return "$r"
     # Perhaps only the lists are old.
-    apt-get -q update >/dev/null 2>&1 && keeps install "$@" && w=$(g -- "$@") && return 0
+    if apt-get -q update >/dev/null 2>&1; then once "$@"; r=$?; [ "$r" = 1 ] || return "$r"; fi
     say "apt-get install: $(printf %s "$w" | tail -n 5)"
   elif command -v dnf >/dev/null 2>&1; then w=$(dnf -q -y install "$@" 2>&1) || say "dnf install: $w"
   elif command -v apk >/dev/null 2>&1; then w=$(apk add -q "$@" 2>&1) || say "apk add: $w"
