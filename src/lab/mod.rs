@@ -235,7 +235,8 @@ fn raise(options: &Options, tree: PathBuf, progress: Progress, lock: fs::File) -
     drop(lock);
     let key = lab.dir().join("id_ed25519");
     tool::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "steadfast-lab", "-f", &key.to_string_lossy()])?;
-    progress(&format!("lab `{}`: booting {} hosts", lab.name, lab.hosts.len()));
+    let many = if lab.hosts.len() == 1 { "" } else { "s" };
+    progress(&format!("lab `{}`: booting {} host{many}", lab.name, lab.hosts.len()));
     let known: Vec<String> = each(&lab.hosts, |host| host::raise(&lab, host))?;
     private(&lab.dir().join("known_hosts"), known.concat().as_bytes())?;
     private(&lab.inventory(), lab.inventory_text().as_bytes())?;

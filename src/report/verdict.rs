@@ -43,7 +43,12 @@ fn ended(mode: Option<Mode>, summary: &Summary, exit: u8, apply: bool) -> (Strin
             };
             (format!("{drift} of {} differ", total(summary)), format!("{by_hand}{set} (exit 2)"))
         }
-        3 => (also(summary, apply).trim_start_matches(", ").to_owned(), " (exit 3)".into()),
+        3 => {
+            let bad = also(summary, apply);
+            let waits = format!("{} not begun", summary.blocked);
+            let told = if bad.is_empty() { &waits } else { bad.trim_start_matches(", ") };
+            (told.to_owned(), " (exit 3)".into())
+        }
         4 => (also(summary, apply).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
         5 => (
             format!("{} reverted{}", summary.reverted, also(summary, apply)),

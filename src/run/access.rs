@@ -102,8 +102,13 @@ impl Site {
         let restarted =
             || plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)));
         let owns = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if starts_sshd(path));
+        // Those set no more than what their own proof is about, and where nothing is guarded nothing is to be proven.
         let others = !matches!(plan.tasks[task].step.kind, "sshd" | "ssh_port" | "directory");
-        if others && self.made(task).iter().any(|one| one.kind.claims().iter().any(owns)) && !restarted() {
+        if others
+            && self.guarded(task).is_some()
+            && self.made(task).iter().any(|one| one.kind.claims().iter().any(owns))
+            && !restarted()
+        {
             let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
             return Some(why.to_owned());
         }

@@ -61,7 +61,9 @@ pub struct MountOption {
 const FSTAB: &str = "/etc/fstab";
 
 /// What must not be hidden by an empty mount, nor what holds it: programs, settings, homes, and the journal of changes.
-const HELD: [&str; 15] = ["/run", "/dev", "/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/root", "/home", "/var/lib/steadfast", "/var/log", "/proc", "/sys"];
+const HELD: [&str; 15] = [
+    "/run", "/dev", "/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/root", "/home", "/var/lib/steadfast", "/var/log", "/proc", "/sys",
+];
 
 impl Check for MountOption {
     fn check(&self, body: &Node) -> Result<(), Faults> {

@@ -92,7 +92,8 @@ pub(super) const DOORS: [&str; 19] = [
 const QUIET: [&str; 38] = [
     "nginx", "apache2", "httpd", "haproxy", "caddy", "redis", "redis-server", "mariadb", "mysql", "mysqld", "postgresql", "cron",
     "crond", "anacron", "atd", "rsyslog", "systemd-journald", "avahi-daemon", "cups", "cups-browsed", "rpcbind", "exim4", "postfix",
-    "dovecot", "vsftpd", "tftpd-hpa", "bluetooth", "unattended-upgrades", "apt-daily", "apt-daily-upgrade", "sysstat", "systemd-timesyncd", "chrony", "chronyd", "ntp", "ntpsec", "logrotate", "fstrim",
+    "dovecot", "vsftpd", "tftpd-hpa", "bluetooth", "unattended-upgrades", "apt-daily", "apt-daily-upgrade", "sysstat",
+    "systemd-timesyncd", "chrony", "chronyd", "ntp", "ntpsec", "logrotate", "fstrim",
 ];
 
 /// Services whose package has another name.

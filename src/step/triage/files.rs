@@ -4,6 +4,7 @@ use super::access::ago;
 use super::{Finding, Level, Scene};
 use crate::fact::Past;
 use crate::fact::signs::Item;
+use crate::moment::written;
 
 pub fn judge(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all: Vec<Finding> = scene.signs.items.iter().filter_map(|item| start_up(scene, item)).collect();
@@ -24,7 +25,8 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         return None;
     }
     let at = item.modified.max(item.changed);
-    let when = format!("changed {} (mtime {}, ctime {})", ago(scene, at), item.modified, item.changed);
+    let utc = |at: i64| written(u64::try_from(at).unwrap_or_default().saturating_mul(1000));
+    let when = format!("changed {} (mtime {}, ctime {})", ago(scene, at), utc(item.modified), utc(item.changed));
     let differs = packages.differs(real);
     // What a package brings as it brought it has come with an upgrade; a link to it only says that it is to start.
     if packages.owner(real).is_some() && differs != Some(true) {
