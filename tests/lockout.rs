@@ -306,7 +306,7 @@ fn a_change_that_takes_longer_than_its_guard_is_waited_for() {
 fn what_nothing_runs_without_is_not_taken_away() {
     let fleet = Fleet::up(1);
     for (step, why) in [
-        ("package: {name: openssh-client, state: absent}", "would go openssh-server"),
+        ("package: {name: openssh-client, state: absent}", "would take away openssh-server"),
         ("file: {path: /usr/bin/dash, mode: \"0600\"}", "nobody could run"),
         ("file: {path: /usr/bin/sha256sum, state: absent}", "nothing runs"),
         ("file: {path: /usr/bin/dash, content: \"#!/bin/false\\n\", mode: \"0755\"}", "not written over"),

@@ -126,6 +126,27 @@ fn nobody_is_locked_out_by_what_a_login_goes_by_after_sshd() {
         assert!(run.flat().contains("an interactive login ends at once"), "{at}: {}", run.out);
     }
     ends(&apply(&fleet, "  - {id: shell, file: {path: /etc/profile.d/hello.sh, content: \"echo hello\\n\"}}\n"), 0);
+    // Who logs in as root is guarded without `become`; a list that does not end is taken for any path.
+    ends(&fleet.inside("h1", "mkdir -p /etc/keys2 && cp ~root/.ssh/authorized_keys /etc/keys2/root && echo 'AuthorizedKeysFile /etc/keys2/%u .ssh/none' >/etc/ssh/sshd_config.d/00-k.conf && rm ~root/.ssh/authorized_keys && systemctl reload ssh"), 0);
+    let book = fleet.0.dir().join("plain.yml");
+    let plainly = |path: &str| {
+        std::fs::write(
+            &book,
+            format!("hosts: h1\nsteps:\n- {{id: it, file: {{path: {path}, content: \"none\\n\"}}}}\n"),
+        )
+        .unwrap();
+        fleet.steadfast(&["apply", &book.display().to_string(), "-i", &fleet.inventory(), "-y"])
+    };
+    ends(&plainly("/etc/keys2/root"), 5);
+    ends(&fleet.inside("h1", "mkfifo /etc/pam.d/zz-fifo; for n in $(seq 600); do echo \"account optional pam_x.so file=/srv/a/$n\"; done >/etc/pam.d/many"), 0);
+    ends(&plainly("/etc/keys2/root"), 5);
+    ends(&fleet.inside("h1", "rm /etc/pam.d/zz-fifo /etc/pam.d/many"), 0);
+    // Nor is it stopped by what stands between, however it stands there.
+    let between = "printf '[Unit]\\nPropagatesStopTo=ssh.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >/etc/systemd/system/ntpsec.service; systemctl daemon-reload; systemctl start ntpsec";
+    ends(&fleet.inside("h1", between), 0);
+    let run = apply(&fleet, "  - {id: clock, service: {name: ntpsec, state: stopped}}\n");
+    assert!(run.code != 0 && run.flat().contains("stopped ssh.service as well"), "{}", run.out);
+    ends(&fleet.inside("h1", "systemctl is-active ssh"), 0);
     // What sshd requires is not stopped under it.
     for state in ["stopped", "masked"] {
         let run = apply(&fleet, &format!("  - {{id: sync, service: {{name: keysync, state: {state}}}}}\n"));

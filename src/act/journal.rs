@@ -181,13 +181,19 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
     let files = things.iter().filter(|thing| matches!(thing.family, Family::Path | Family::Meta));
     let by_scripts = acts.iter().flat_map(|act| if let Act::Shell { changes, .. } = act { &changes[..] } else { &[] });
     let dated: BTreeSet<&str> = files.map(|thing| thing.name.as_str()).chain(by_scripts.map(String::as_str)).collect();
+    // A link would come back, and not what it leads to; nor does what is no file.
+    let named = acts.iter().flat_map(|act| match act {
+        Act::Shell { undo: None, changes, .. } => &changes[..],
+        _ => &[],
+    });
+    let plain: String = named.map(|path| format!("plain {} || return\n", quote(path))).collect();
     let ages: String = dated.iter().map(|path| format!("dated {} {}\n", quote(path), quote(&encode(path)))).collect();
     for (place, undo) in &scripts {
         if let Some(undo) = undo {
             let _ = writeln!(copies, "printf '%s\\n' {} >\"{place}\" || return", quote(undo));
         }
     }
-    let _ = write!(text, "{before}}}\n{tokens}}}\n{copies}}}\nages() {{\n:\n{ages}}}\n");
+    let _ = write!(text, "{before}}}\n{tokens}}}\n{copies}{plain}}}\nages() {{\n:\n{ages}}}\n");
     let _ = writeln!(
         text,
         "printf '\\nsteadfast-act 0\\n' >&2\nstay {} {} {} || exit 70\nbegin {} {:04} {} || exit 70",

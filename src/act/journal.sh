@@ -13,6 +13,8 @@ begin() {
 }
 # dated PATH NAME: when it was last changed, by mtime and ctime, before what comes now moves them.
 dated() { ! a=$(stat -c '%Y %Z' -- "$1" 2>/dev/null) || printf 'at %s %s\n' "$a" "$2"; }
+# plain PATH: it is a file, or nothing yet.
+plain() { if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then say "$1 is a link or no file, and would not come back: name the file itself"; fi; }
 # fits N FILE NAME: whether the journal has room for a file. What it holds counts, not how long it says it is, while cp keeps
 # what is empty empty; but all of it must be read on the way back, within a minute.
 fits() {

@@ -28,13 +28,20 @@ sshd_behind() {
     for w; do case $w in ssh.service | sshd.service | ssh.socket | sshd.socket) ! systemctl --quiet is-active -- "$w" || { printf %s "$w"; return 0; } ;; esac; done
   done
 }
+# sshd_runs: the unit of an sshd that runs.
+sshd_runs() { for w in ssh.service sshd.service ssh.socket sshd.socket; do ! systemctl --quiet is-active -- "$w" || { echo "$w"; return 0; }; done; }
 unit() {
   [ -d /run/systemd/system ] || { say "systemd does not run here"; return 1; }
   case $1 in stop | mask) w=$(sshd_behind "$2"); [ -z "$w" ] || { say "$w requires $2, and nobody would get in without it: change that first"; return 1; } ;; esac
   # A socket cannot listen anew while its service holds it.
   held=
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac
+  sshd=$(sshd_runs)
   w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1); r=$?
+  # What systemd stops along with others, by whatever is between them, is not stopped unasked.
+  case "$2" in ssh.* | sshd.*) ;; *)
+    [ -z "$sshd" ] || [ -n "$(sshd_runs)" ] || { systemctl --no-ask-password --quiet start -- "$sshd"; say "$1 $2 stopped $sshd as well, by which one gets in: it runs again"; return 1; } ;;
+  esac
   [ -z "$held" ] || unit start "$held" || r=1
   # Nor can it be started while its service runs: systemd refuses that. The service stops for that moment.
   case $r:$1:$2 in 0:*) ;; *:start:*.socket) ! systemctl --quiet is-active -- "${2%.socket}.service" || { unit restart "$2"; return; } ;; esac
@@ -61,7 +68,7 @@ make_key() {
 at_door() (set -f; for d in $DOORS; do case $1 in $d) exit 0 ;; esac; done; exit 1)
 # What apt asks before it unpacks, with the files on stdin: nothing that is at the door comes along with others unasked, for
 # nothing would prove it.
-COMES='set -f; while read -r p; do p=${p##*/}; p=${p%%_*}; for d in $DOORS; do case $p in $d) dpkg-query -W -f "\${db:Status-Status}" "$p" 2>/dev/null | grep -qx installed || { echo "steadfast-door $p"; exit 1; } ;; esac; done; done'
+COMES='set -f; while read -r p; do p=$(dpkg-deb -f "$p" Package) || exit 1; for d in $DOORS; do case $p in $d) dpkg-query -W -f "\${db:Status-Status}" "$p" 2>/dev/null | grep -qx installed || { echo "steadfast-door $p"; exit 1; } ;; esac; done; done'
 install() {
   if command -v apt-get >/dev/null 2>&1; then
     h=$COMES; for p; do ! at_door "$p" || h=; done

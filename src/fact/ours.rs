@@ -54,7 +54,7 @@ impl Ours {
             }
             let by = self.changes.iter().find(|one| one.run == was.run && one.step == was.step)?;
             // Whoever writes in the journal later moves the ctime of that.
-            if !self.within(by, at[1], past) || !self.within(by, written, past) {
+            if at[1] > written || !self.within(by, at[1], past) || !self.within(by, written, past) {
                 return None;
             }
             last = last.or(Some(by));
@@ -69,8 +69,16 @@ impl Ours {
 
     /// The task that made it where nothing was.
     fn maker(&self, path: &str, at: [i64; 2], past: &Past<'_>) -> Option<&Change> {
-        let made =
-            |one: &&Change| one.paths.iter().any(|own| own == path) && at.iter().all(|at| self.within(one, *at, past));
+        // The journal is ended after the act: what is younger was changed by somebody else.
+        let ended = |one: &Change| {
+            let of =
+                past.earlier.iter().filter(|was| was.run == one.run && was.step == one.step).map(|was| was.written);
+            of.filter(|written| self.within(one, *written, past)).any(|written| at.iter().all(|at| *at <= written))
+        };
+        let made = |one: &&Change| {
+            let own = one.paths.iter().any(|own| own == path);
+            own && at.iter().all(|at| self.within(one, *at, past)) && ended(one)
+        };
         self.changes.iter().filter(made).max_by_key(|one| one.to)
     }
 
@@ -110,12 +118,15 @@ mod tests {
 
     #[test]
     fn a_new_file_is_ours_by_its_name_and_its_time_alone() {
-        assert!(told("/etc/a", [1051; 2], &[]).is_some());
-        assert!(told("/etc/a", [1020, 1051], &[]).is_none(), "its content is older");
-        assert!(told("/etc/b", [1051; 2], &[]).is_none(), "another file");
-        assert!(told("/etc/a", [1064; 2], &[]).is_none(), "changed since");
-        assert!(told("/etc/a", [1039; 2], &[]).is_none(), "changed before");
-        assert!(told("/etc/a", [1001; 2], &[]).is_none(), "its clock counts");
+        let journal = [earlier("s", "", 0, 0)];
+        assert!(told("/etc/a", [1051; 2], &journal).is_some());
+        assert!(told("/etc/a", [1051; 2], &[]).is_none(), "the journal is gone");
+        assert!(told("/etc/a", [1052; 2], &journal).is_none(), "changed right after");
+        assert!(told("/etc/a", [1020, 1051], &journal).is_none(), "its content is older");
+        assert!(told("/etc/b", [1051; 2], &journal).is_none(), "another file");
+        assert!(told("/etc/a", [1064; 2], &journal).is_none(), "changed since");
+        assert!(told("/etc/a", [1039; 2], &journal).is_none(), "changed before");
+        assert!(told("/etc/a", [1001; 2], &journal).is_none(), "its clock counts");
     }
 
     #[test]
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_was_ours_before_stays_ours() {
-        let chain = [earlier("t", "/etc/a", 1051, 1051)];
+        let chain = [earlier("s", "", 0, 0), earlier("t", "/etc/a", 1051, 1051)];
         assert_eq!(told("/etc/a", [1051, 1151], &chain).as_deref(), Some("t"));
         let chain = [earlier("s", "/etc/b", 400, 450), earlier("t", "/etc/b", 1051, 1051)];
         assert_eq!(told("/etc/b", [1151; 2], &chain).as_deref(), Some("t"));

@@ -78,9 +78,7 @@ impl Site {
         let Ok(sshd) = facts.sshd(self.who()) else { return };
         let named = self.named.get_or_insert_default();
         named.learn(sshd);
-        if let Ok(said) = facts.shell(LED) {
-            named.led(&said.out);
-        }
+        named.led(facts.shell(LED).map_or("", |said| said.out.as_str()));
     }
 
     fn who(&self) -> Option<&str> {
@@ -96,17 +94,17 @@ impl Site {
     pub(super) fn hidden(&self, task: usize, facts: &Facts) -> Option<String> {
         let plan = &self.run.plan;
         let starts = |kind: &dyn Kind| {
-            let claims = kind.claims();
-            claims.iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if is_sshd(name)))
+            let again = kind.follow_up().is_some_and(|mark| mark.starts_with("restarted:"));
+            again
+                && kind.claims().iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if is_sshd(name)))
         };
         let restarted =
             || plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)));
-        let owns = |claim: &Claim| matches!(claim, Claim::Owns { object: Object::Path(path), .. } if starts_sshd(path));
         // Those set no more than what their own proof is about, and where nothing is guarded nothing is to be proven.
         let others = !matches!(plan.tasks[task].step.kind, "sshd" | "ssh_port" | "directory");
         if others
             && self.guarded(task).is_some()
-            && self.made(task).iter().any(|one| one.kind.claims().iter().any(owns))
+            && self.made(task).iter().any(|one| changes(&*one.kind).iter().any(|path| starts_sshd(path)))
             && !restarted()
         {
             let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
@@ -123,17 +121,41 @@ impl Site {
     }
 }
 
+/// The paths that a step changes, as far as it says so: others it only goes by.
+fn changes(kind: &dyn Kind) -> Vec<String> {
+    let claims = kind.claims();
+    if claims.is_empty() {
+        return kind.paths();
+    }
+    let owned = claims.into_iter().filter_map(|claim| match claim {
+        Claim::Owns { object: Object::Path(path), .. } => Some(path),
+        _ => None,
+    });
+    owned.collect()
+}
+
 /// Whether a unit is sshd's.
 fn is_sshd(unit: &str) -> bool {
     matches!(unit, "ssh.service" | "sshd.service" | "ssh.socket" | "sshd.socket")
 }
 
+/// Where units and what is added to them may lie.
+const UNITS: [&str; 5] = [
+    "/etc/systemd/system/",
+    "/run/systemd/system/",
+    "/usr/local/lib/systemd/system/",
+    "/usr/lib/systemd/system/",
+    "/lib/systemd/system/",
+];
+
 /// Whether sshd reads a file when it starts, and its configuration does not name it: its own test of the configuration says
 /// nothing of it.
 fn starts_sshd(path: &str) -> bool {
-    let unit = path.strip_prefix("/etc/systemd/system/").map(|rest| rest.split('/').next().unwrap_or(rest));
+    let unit = UNITS.iter().find_map(|dir| path.strip_prefix(dir)).and_then(|rest| rest.split('/').next());
+    // `service.d` adds to every service, `ssh@.service` is the one of a connection.
+    let of_all = |unit: &str| matches!(unit, "service" | "socket" | "ssh@.service" | "sshd@.service");
     matches!(path, "/etc/default/ssh" | "/etc/sysconfig/sshd")
-        || unit.is_some_and(|unit| is_sshd(unit.trim_end_matches(".d")))
+        || unit.map(|unit| unit.trim_end_matches(".d")).is_some_and(|unit| is_sshd(unit) || of_all(unit))
 }
 
 #[cfg(test)]
@@ -142,7 +164,13 @@ mod tests {
 
     #[test]
     fn how_sshd_starts_is_told_from_what_it_reads() {
-        for path in ["/etc/default/ssh", "/etc/systemd/system/ssh.service", "/etc/systemd/system/ssh.socket.d/a.conf"] {
+        for path in [
+            "/etc/default/ssh",
+            "/etc/systemd/system/ssh.service",
+            "/etc/systemd/system/ssh.socket.d/a.conf",
+            "/etc/systemd/system/service.d/a.conf",
+            "/usr/lib/systemd/system/ssh@.service",
+        ] {
             assert!(starts_sshd(path), "{path}");
         }
         for path in ["/etc/ssh/sshd_config", "/etc/systemd/system/nginx.service.d/a.conf", "/etc/default/locale"] {

@@ -1,15 +1,16 @@
 # What sshd reads and is led to: `include PATTERN` for each file that its configuration includes, at any depth, and `real PATH`
 # where a link leads it from what it names to somewhere else. `login PATTERN` is what a login goes by after that: what the rules of
-# sudo include, what modules of PAM are told to read, and the shells.
+# sudo include, what modules of PAM are told to read, and the shells. `end` says that this is all.
 real() { set -- "$1" "$(readlink -f -- "$1" 2>/dev/null)"; [ -z "$2" ] || [ "$1" = "$2" ] || case $word in login) printf 'login %s\n' "$2" ;; *) printf 'real %s\n' "$2" ;; esac; }
-seen=' '
+seen=' ' count=0 over=
 walk() {
   case "$seen" in *" $1 "*) return 0 ;; esac
-  seen="$seen$1 "
+  seen="$seen$1 " count=$((count + 1))
+  [ "$count" -le 300 ] || { over=yes; return 0; }
   real "$1"
   [ -f "$1" ] && [ -r "$1" ] || return 0
   set -f
-  set -- $(awk 'tolower($1) ~ /^[@#]?include(dir)?(=|$)/ {
+  set -- $(awk -v sudo="$word" 'tolower($1) ~ (sudo == "login" ? "^[@#]include(dir)?$" : "^include(=|$)") {
     dir = tolower($1) ~ /dir/ ? "/*" : ""; sub(/^[ \t]*[^ \t=]+[ \t=]+/, ""); gsub(/"/, ""); if (dir) $1 = $1 dir; print }' "$1")
   set +f
   for pattern; do
@@ -19,13 +20,16 @@ walk() {
     for file; do walk "$file"; done
   done
 }
+for_pam() { for file in /etc/pam.d/* /etc/pam.conf; do [ ! -f "$file" ] || cat "$file"; done; }
 base=/etc/ssh word=include
 walk /etc/ssh/sshd_config
 base=/etc word=login
 walk /etc/sudoers
-{ cat /etc/pam.d/* /etc/pam.conf | awk '!/^[ \t]*#/ { for (n = 3; n <= NF; n++) if (match($n, /(^|=)\//)) { path = substr($n, index($n, "/")); if (path !~ /\.so$/) print path } }'
-  awk -F: '($3 == 0 || $3 >= 1000) && $7 ~ /^\// { print $7 }' /etc/passwd; } 2>/dev/null | sort -u | head -n 500 |
-while read -r path; do printf 'login %s\n' "$path"; real "$path"; done
+set -f; set -- $(set +f; { for_pam | awk '!/^[ \t]*#/ { for (n = 3; n <= NF; n++) if (match($n, /(^|=)\//)) { path = substr($n, index($n, "/")); if (path !~ /\.so$/) print path } }'
+  awk -F: '($3 == 0 || $3 >= 1000) && $7 ~ /^\// { print $7 }' /etc/passwd; } 2>/dev/null | sort -u | head -n 501)
+set +f
+[ $# -le 500 ] || over=yes
+for path; do printf 'login %s\n' "$path"; real "$path"; done
 word=include
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 "$sshd" -T 2>/dev/null | awk '
@@ -42,4 +46,5 @@ while read -r name; do
     while read -r home; do [ ! -e "$home/$name" ] || real "$home/$name"; done ;;
   esac
 done
+[ -n "$over" ] || echo end
 exit 0

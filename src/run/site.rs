@@ -193,8 +193,9 @@ impl Site {
         if let Some((_, first)) = asked.iter_mut().next_back() {
             first.extend([Query::Os, Query::Guards]);
         }
-        if let Some(as_root) = asked.get_mut(&true).filter(|_| self.lacks_named()) {
-            as_root.extend(self.asks_named());
+        // Who logs in as root needs no sudo to be asked.
+        if let Some((_, most)) = asked.iter_mut().next_back().filter(|_| self.lacks_named()) {
+            most.extend(self.asks_named());
         }
         let mut facts = Facts::default();
         for (as_root, queries) in asked {

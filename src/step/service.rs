@@ -89,8 +89,8 @@ pub(super) const DOORS: [&str; 19] = [
 ];
 
 /// Services on which no login hangs. Any other may carry a firewall, a mount or a network of its own, or what sshd requires.
-const QUIET: [&str; 38] = [
-    "nginx", "apache2", "httpd", "haproxy", "caddy", "redis", "redis-server", "mariadb", "mysql", "mysqld", "postgresql", "cron",
+const QUIET: [&str; 36] = [
+    "nginx", "apache2", "httpd", "redis", "redis-server", "mariadb", "mysql", "mysqld", "postgresql", "cron",
     "crond", "anacron", "atd", "rsyslog", "systemd-journald", "avahi-daemon", "cups", "cups-browsed", "rpcbind", "exim4", "postfix",
     "dovecot", "vsftpd", "tftpd-hpa", "bluetooth", "unattended-upgrades", "apt-daily", "apt-daily-upgrade", "sysstat",
     "systemd-timesyncd", "chrony", "chronyd", "ntp", "ntpsec", "logrotate", "fstrim",

@@ -57,7 +57,7 @@
 //! - What changed before the host made its own keys (its first start, the earliest of all times of these files) came with its image and is not told. What cloud-init
 //!   writes afterwards is told for `days` days: name it under `known`.
 //! - Whose step made or changed a start-up item, and when, is in this controller's history; how old it was before is in the journal on the host.
-//!   What a `command` changes is in neither, and for other controllers, which do not have the history, all of it is a sign: look
+//!   What a `command` does not name under `changes` is in neither, and for other controllers, which do not have the history, all of it is a sign: look
 //!   at it once, and name it under `known` or keep a baseline.
 //! - Packages are known on Debian and Ubuntu; elsewhere what depends on them is `low`.
 //! - Processors and memory are those of the machine, processes those of the container.

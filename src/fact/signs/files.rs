@@ -37,7 +37,11 @@ fn earlier(sections: &Sections<'_>) -> Result<Vec<Earlier>, String> {
                 let written = written.parse().unwrap_or_default();
                 now = Earlier { run: (*run).to_owned(), written, ..Earlier::default() };
             }
-            ["step", step] => now.step = decode(step),
+            // Also where nothing was there before: when its journal was ended counts.
+            ["step", step] => {
+                now.step = decode(step);
+                all.push(now.clone());
+            }
             ["at", modified, changed, path] => {
                 let Some((modified, changed)) = modified.parse().ok().zip(changed.parse().ok()) else { continue };
                 all.push(Earlier { path: decode(path), modified, changed, ..now.clone() });

@@ -18,6 +18,8 @@ pub struct Named {
     of_homes: BTreeSet<String>,
     /// What a login goes by after sshd: rules of sudo, files of PAM's modules, shells.
     of_logins: BTreeSet<(String, bool)>,
+    /// Nobody knows the whole of it, so that it may be anything.
+    unknown: bool,
 }
 
 impl Named {
@@ -32,8 +34,9 @@ impl Named {
     }
 
     /// What it includes, and where links lead it from what it names: a line each, `include PATTERN` or `real PATH`; and `login
-    /// PATTERN` for what a login goes by after that.
+    /// PATTERN` for what a login goes by after that. Without an `end` it is not all.
     pub fn led(&mut self, told: &str) {
+        self.unknown |= told.lines().next_back() != Some("end");
         for (what, path) in told.lines().filter_map(|line| line.split_once(' ')) {
             match what {
                 "include" | "real" => self.word(path, false),
@@ -55,7 +58,7 @@ impl Named {
     /// Whether what a path or glob may mean is one of them, stands in one, or holds one: sshd trusts no file in a directory
     /// that others can write in.
     pub fn meets(&self, path: &str) -> bool {
-        self.meets_sshd(path) || touches(&self.of_logins, path)
+        self.unknown || self.meets_sshd(path) || touches(&self.of_logins, path)
     }
 
     /// The same of what sshd itself reads.
@@ -136,7 +139,7 @@ mod tests {
     #[test]
     fn what_its_files_include_and_where_links_lead_counts() {
         let mut named = Named::default();
-        named.led("include /etc/ssh/sshd_config.d/*.conf\ninclude /var/sshd/*.conf\nreal /opt/real/root.keys\nreal /\nother /no/a\n");
+        named.led("include /etc/ssh/sshd_config.d/*.conf\ninclude /var/sshd/*.conf\nreal /opt/real/root.keys\nreal /\nother /no/a\nend\n");
         assert!(named.meets("/var/sshd/a.conf") && named.meets("/var/sshd") && named.meets("/opt/real/root.keys"));
         assert!(
             named.meets("/opt/real")
@@ -144,10 +147,13 @@ mod tests {
                 && !named.meets("/opt/other")
                 && !named.meets("/var/other")
         );
-        named.led("login /etc/sudoers.d/*\nlogin /etc/allow\nlogin /opt/sh/ksh\n");
+        named.led("login /etc/sudoers.d/*\nlogin /etc/allow\nlogin /opt/sh/ksh\nend\n");
         for path in ["/etc/sudoers.d/a", "/etc/allow", "/opt/sh", "/opt/sh/*"] {
             assert!(named.meets(path) && !named.meets_sshd(path), "{path}");
         }
+        assert!(!named.meets("/srv/any"));
+        named.led("include /etc/ssh/sshd_conf");
+        assert!(named.meets("/srv/any"), "what was cut may have been anything");
     }
 
     #[test]
