@@ -397,7 +397,8 @@ fn what_was_written_goes_back_with_the_restart_that_reads_it_whatever_stands_bet
     let scene = |host: &str, script: &str| assert_eq!(fleet.inside(host, script).code, 0, "{host}: {script}");
     scene(
         "h1",
-        "mkdir /etc/odd; echo 'Include /etc/odd/*.conf' >/etc/ssh/sshd_config.d/odd.conf; echo '# mine' >/etc/odd/x.conf; systemctl restart ssh",
+        // No configuration names it, so that nothing tells before the restart.
+        "mkdir /etc/odd; echo '# mine' >/etc/odd/x.conf; echo 'SSHD_OPTS=\"-f /etc/odd/x.conf\"' >/etc/default/ssh; systemctl restart ssh",
     );
     let nftables = "mkdir /etc/odd; echo 'include \"/etc/odd/*.nft\"' >>/etc/nftables.conf; echo '# mine' >/etc/odd/x.nft; systemctl enable --now nftables";
     scene("h2", nftables);
