@@ -36,12 +36,10 @@ unit() {
   # A socket cannot listen anew while its service holds it.
   held=
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac
-  sshd=$(sshd_runs)
-  w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1); r=$?
   # What systemd stops along with others, by whatever is between them, is not stopped unasked.
-  case "$2" in ssh.* | sshd.*) ;; *)
-    [ -z "$sshd" ] || [ -n "$(sshd_runs)" ] || { systemctl --no-ask-password --quiet start -- "$sshd"; say "$1 $2 stopped $sshd as well, by which one gets in: it runs again"; return 1; } ;;
-  esac
+  case $1:$2 in *:ssh.* | *:sshd.* | reload:* | enable:* | disable:* | unmask:*) sshd= ;; *) sshd=$(sshd_runs) ;; esac
+  w=$(systemctl --no-ask-password --quiet "$1" -- "$2" 2>&1); r=$?
+  [ -z "$sshd" ] || [ -n "$(sshd_runs)" ] || { systemctl --no-ask-password --quiet start -- "$sshd"; say "$1 $2 stopped $sshd as well, by which one gets in: it runs again"; return 1; }
   [ -z "$held" ] || unit start "$held" || r=1
   # Nor can it be started while its service runs: systemd refuses that. The service stops for that moment.
   case $r:$1:$2 in 0:*) ;; *:start:*.socket) ! systemctl --quiet is-active -- "${2%.socket}.service" || { unit restart "$2"; return; } ;; esac
@@ -93,12 +91,12 @@ install() {
 keeps() {
   w=$(along "$@"); [ -z "$w" ] || { v=$1; shift; say "to $v $* would take away $(echo $w), by which one gets in: name it in the step if it is meant to"; return 1; }
 }
-# along VERB NAME…: what would. Asked in a subshell: its patterns are no names of files.
+# along VERB NAME…: what would.
 along() {
-  set -f; v=$1; shift
+  v=$1; shift
   for p in $(LC_ALL=C apt-get -q -s -o Debug::NoLocking=1 "$v" -- "$@" 2>/dev/null | sed -n 's/^Remv \([^ :]*\).*/\1/p'); do
     case " $* " in *" $p "*) continue ;; esac
-    for d in $DOORS; do case $p in $d) printf '%s\n' "$p"; break ;; esac; done
+    ! at_door "$p" || printf '%s\n' "$p"
   done
 }
 uninstall() {

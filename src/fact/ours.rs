@@ -44,19 +44,16 @@ impl Ours {
         let mut last = None;
         // From the last change to the first that is told: one step back each, for a host may tell of any number.
         for was in past.earlier.iter().rev().filter(|was| was.path == path) {
-            if let Some(one) = self.maker(path, at, past) {
-                return last.or(Some(one));
-            }
             let (before, written) = ([was.modified, was.changed], was.written);
             // It touched another thing, or found this as it should be.
             if before == at {
                 continue;
             }
-            let by = self.changes.iter().find(|one| one.run == was.run && one.step == was.step)?;
+            let known = self.changes.iter().find(|one| one.run == was.run && one.step == was.step);
             // Whoever writes in the journal later moves the ctime of that.
-            if at[1] > written || !self.within(by, at[1], past) || !self.within(by, written, past) {
-                return None;
-            }
+            let fits =
+                |by: &&Change| at[1] <= written && self.within(by, at[1], past) && self.within(by, written, past);
+            let Some(by) = known.filter(fits) else { break };
             last = last.or(Some(by));
             if !before.iter().any(|at| (past.recent)(*at)) {
                 return last;

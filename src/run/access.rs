@@ -81,7 +81,7 @@ impl Site {
         named.led(facts.shell(LED).map_or("", |said| said.out.as_str()));
     }
 
-    fn who(&self) -> Option<&str> {
+    pub(super) fn who(&self) -> Option<&str> {
         self.run.plan.hosts[self.host].connection.user.as_deref()
     }
 

@@ -28,7 +28,7 @@ pub struct Ssh {
     rescue: bool,
     /// Those that are, and why, until that was told.
     rescued: Mutex<BTreeMap<String, Option<String>>>,
-    /// Hosts that refused their key of the ledger at first and let in by the inventory's: that one is the way in which must stay.
+    /// Hosts that refused their key of the ledger and are come into by the inventory's: that one is the way in which must stay.
     refused: Mutex<BTreeSet<String>>,
     routes: Routes,
 }

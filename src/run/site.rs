@@ -193,8 +193,9 @@ impl Site {
         if let Some((_, first)) = asked.iter_mut().next_back() {
             first.extend([Query::Os, Query::Guards]);
         }
-        // Who logs in as root needs no sudo to be asked.
-        if let Some((_, most)) = asked.iter_mut().next_back().filter(|_| self.lacks_named()) {
+        // Who logs in as root needs no sudo to be asked; anybody else could only be told that it needs root, each time.
+        let as_root = |by_sudo: bool| by_sudo || self.who().is_none_or(|user| user == "root");
+        if let Some((_, most)) = asked.iter_mut().next_back().filter(|(by, _)| as_root(**by) && self.lacks_named()) {
             most.extend(self.asks_named());
         }
         let mut facts = Facts::default();
