@@ -169,6 +169,9 @@ fn what_only_a_start_of_sshd_proves_is_not_set_without_one() {
     let alone = apply(&fleet, &book(""));
     ends(&alone, 3);
     assert!(alone.flat().contains("only a start proves"), "{}", alone.out);
+    // A socket that does not listen starts nothing again.
+    let socket = book(", on_change: [again]").replace("name: ssh,", "name: ssh.socket,");
+    ends(&apply(&fleet, &socket), 3);
     ends(&apply(&fleet, &book(", on_change: [again]")), 5);
     assert_eq!(fleet.inside("h1", "cat /etc/default/ssh").out, before);
     ends(
@@ -199,6 +202,58 @@ fn services_leave_the_guard_and_firewalls_of_any_name_are_guarded() {
     ends(&run, 0);
     assert!(!run.out.contains("steadfast-guard"), "{}", run.out);
     ends(&fleet.steadfast(&["rollback", "last", "-y"]), 0);
+}
+
+/// A proxy in front of sshd under a name that no login hangs on elsewhere.
+const PROXY: &str = r#"
+cat >/usr/local/bin/proxy <<'END'
+import socket, threading
+def pass_on(a, b):
+    try:
+        while data := a.recv(65536): b.sendall(data)
+    except OSError: pass
+    for one in (a, b):
+        try: one.shutdown(socket.SHUT_RDWR)
+        except OSError: pass
+door = socket.create_server(("0.0.0.0", 2222))
+while True:
+    a, _ = door.accept()
+    b = socket.create_connection(("127.0.0.1", 22))
+    for pair in ((a, b), (b, a)): threading.Thread(target=pass_on, args=pair, daemon=True).start()
+END
+printf '[Service]\nExecStart=python3 /usr/local/bin/proxy\n' >/etc/systemd/system/nginx.service
+systemctl daemon-reload && systemctl start nginx
+n=0; until ss -Hltn | grep -q :2222; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done
+"#;
+
+#[test]
+fn a_service_that_carries_the_connection_is_guarded_whatever_its_name() {
+    let fleet = Fleet::up(1);
+    ends(&fleet.inside("h1", PROXY), 0);
+    let known = std::fs::read_to_string(fleet.0.dir().join("known_hosts")).unwrap();
+    let (address, key) = known.lines().next().unwrap().split_once(' ').unwrap();
+    let by_proxy = fleet.0.dir().join("proxied");
+    std::fs::write(&by_proxy, format!("[{address}]:2222 {key}\n")).unwrap();
+    let book = fleet.0.dir().join("stop.yml");
+    std::fs::write(
+        &book,
+        "hosts: all\nbecome: true\nsteps:\n  - {id: stop, service: {name: nginx.service, state: stopped}}\n",
+    )
+    .unwrap();
+    let words = |more: &[String]| {
+        let fixed = ["apply", "-y", &book.display().to_string(), "-i", &fleet.inventory(), "--guard-timeout", "30"]
+            .map(ToOwned::to_owned);
+        let all: Vec<String> = fixed.iter().chain(more).cloned().collect();
+        fleet.steadfast(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let proxied = format!("{{\"ansible_port\": 2222, \"ssh_known_hosts_file\": \"{}\"}}", by_proxy.display());
+    for user in ["root", "admin"] {
+        let run = words(&["-e".into(), proxied.clone(), "-u".into(), user.into()]);
+        ends(&run, 5);
+        assert_eq!(fleet.inside("h1", "systemctl is-active nginx").out.trim(), "active", "{user}: {}", run.out);
+    }
+    // Nothing hangs on it for who comes by the other door.
+    ends(&words(&[]), 0);
 }
 
 /// Packages that exist on one host alone.

@@ -117,6 +117,32 @@ fn what_cannot_be_is_said() {
 }
 
 #[test]
+fn a_value_that_is_no_choice_is_a_mistake() {
+    let head = "hosts: all\nchoices: {level: [low, high], n: [1, 2]}\ndefaults: {level: low, n: 1}\n";
+    let steps = "  - {id: a, when: level == \"high\", file: {path: /a, content: \"{{ n }}\"}}\n  - {id: b, file: {path: /b, content: b}}\n";
+    let case = case_with(head, steps, "h1,h2,");
+    let with = |extra: &[(&str, serde_json::Value)]| {
+        let extra = extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        case.plan(&Options { extra, ..Options::default() })
+    };
+    // From the command line all is text.
+    for fine in [&[][..], &[("level", "high".into())], &[("n", 2.into())], &[("n", "2".into())]] {
+        assert!(with(fine).is_ok(), "{fine:?}");
+    }
+    let faults = with(&[("level", "hihg".into())]).expect_err("a typo");
+    let told: Vec<String> = faults.iter().map(|fault| steadfast::report::fault::render(fault, false)).collect();
+    // Once, whatever the number of hosts and steps.
+    assert_eq!(told.len(), 1, "{told:?}");
+    for says in ["`level` is `hihg`, which is not one of `low`, `high`", "p.yml:3", "did you mean `high`?"] {
+        assert!(told[0].contains(says), "{told:?}");
+    }
+    // What may stand there is a list.
+    let bare = case_with("hosts: all\nchoices: {level: low}\n", steps, "h1,");
+    let faults = steadfast::playbook::load(std::slice::from_ref(&bare.playbook)).expect_err("no list");
+    assert!(faults.to_string().contains("`level` needs a list of the values that it may have"), "{faults}");
+}
+
+#[test]
 fn tags_take_along_what_is_needed() {
     let case = case_with(
         "hosts: all\n",

@@ -77,6 +77,10 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
         let was = all.iter().find(|(_, object, _)| object == path).expect("it was changed");
         assert!(was.2.starts_with("low: ") && was.2.contains(", by step "), "{was:?}");
     }
+    // The way back is ours as well, that of a script among it.
+    let back = call(&["rollback", "last", "-y", "--step", "faillock-counts", "--step", "no-nullok"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(told(), ["/etc/bash.bashrc"]);
     // The content, the time that anybody may set, and the mode: each is somebody else's doing, some seconds later.
     let items =
         ["/etc/bash.bashrc", "/etc/cron.allow", "/etc/profile.d/60-steadfast-umask.sh", "/etc/sudoers.d/00-steadfast"];

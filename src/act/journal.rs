@@ -187,7 +187,13 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         _ => &[],
     });
     let plain: String = named.map(|path| format!("plain {} || return\n", quote(path))).collect();
-    let ages: String = dated.iter().map(|path| format!("dated {} {}\n", quote(path), quote(&encode(path)))).collect();
+    let mut ages: String =
+        dated.iter().map(|path| format!("dated {} {}\n", quote(path), quote(&encode(path)))).collect();
+    for thing in acts.iter().filter_map(|act| if let Act::Restore { thing, .. } = act { Some(thing) } else { None }) {
+        if let (Family::Script, Some((entry, _))) = (thing.family, thing.name.rsplit_once('.')) {
+            let _ = writeln!(ages, "redated {}", quote(entry));
+        }
+    }
     for (place, undo) in &scripts {
         if let Some(undo) = undo {
             let _ = writeln!(copies, "printf '%s\\n' {} >\"{place}\" || return", quote(undo));

@@ -11,8 +11,13 @@ begin() {
   { printf '%s\n' "$3"; [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/was /'; ages; echo begun; } >"$T.new" && durable "$T".* \
     && mv "$T.new" "$T" && durable "$D" "$B/runs" || { rm -rf "$T" "$T".*; say "cannot write the journal in $D"; return 1; }
 }
-# dated PATH NAME: when it was last changed, by mtime and ctime, before what comes now moves them.
-dated() { ! a=$(stat -c '%Y %Z' -- "$1" 2>/dev/null) || printf 'at %s %s\n' "$a" "$2"; }
+# dated PATH NAME: when it was last changed, by mtime and ctime, before what comes now moves them; 0 where nothing was.
+dated() {
+  a=$(stat -c '%Y %Z' -- "$1" 2>/dev/null) || { [ ! -e "$1" ] && [ ! -L "$1" ] && a='0 0'; } || return 0
+  printf 'at %s %s\n' "$a" "$2"
+}
+# redated RUN/SEQ: the same for all that an earlier change wrote down so: its script is taken back, and says nowhere what by.
+redated() { ! [ -f "$B/runs/$1" ] || sed -n 's/^at [0-9]* [0-9]* //p' "$B/runs/$1" | while read -r a; do dated "$(printf %b "$a")" "$a"; done; }
 # plain PATH: it is a file, or nothing yet.
 plain() { if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then say "$1 is a link or no file, and would not come back: name the file itself"; fi; }
 # fits N FILE NAME: whether the journal has room for a file. What it holds counts, not how long it says it is, while cp keeps

@@ -64,7 +64,10 @@ impl Runs {
 
 fn list(count: usize) -> Result<u8, Faults> {
     let mut out = String::new();
-    for run in Store::open()?.runs(count)? {
+    let mut runs = Store::open()?.runs(count.saturating_add(1))?;
+    let more = runs.len() > count;
+    runs.truncate(count);
+    for run in runs {
         let end = match run.exit {
             Some(exit) => format!("exit {exit}"),
             None if run.over().is_ok() => "broken off".into(),
@@ -79,6 +82,9 @@ fn list(count: usize) -> Result<u8, Faults> {
         let _ = writeln!(out, "{}  {:<8}  {end:<10}  {}{hosts}  {books}", run.id, run.mode, came_to(&run));
     }
     say(&out)?;
+    if more {
+        say_error(&format!("the newest {count} of more: -n tells how many\n"));
+    }
     Ok(0)
 }
 

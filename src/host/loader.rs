@@ -27,10 +27,14 @@ pub fn command(r#become: &Become) -> (String, String) {
 
 /// A shell that never came, when sudo stood before it.
 pub fn refusal(loss: Loss, r#become: &Become) -> Loss {
-    match (loss.kind, r#become) {
-        (LossKind::NoShell, Become::Sudo | Become::SudoPassword(_)) => Loss { kind: LossKind::BecomeFailed, ..loss },
-        _ => loss,
-    }
+    let kind = match (loss.kind, r#become) {
+        (LossKind::NoShell, Become::Sudo | Become::SudoPassword(_)) => LossKind::BecomeFailed,
+        _ => return loss,
+    };
+    // One of an inventory is never read: it would lie in plain where whole teams look.
+    let asks = matches!(r#become, Become::Sudo) && loss.why.contains("a password is required");
+    let why = if asks { format!("{} (-K asks you for it)", loss.why) } else { loss.why };
+    Loss { kind, why }
 }
 
 /// Gives sudo the password when it asks, and nothing when it does not: an unasked line would be run by the shell.

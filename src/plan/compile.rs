@@ -70,6 +70,11 @@ pub fn compile(playbooks: &[Playbook], inventory: &Inventory, options: &Options)
                     continue;
                 }
                 let here = &plan.hosts[*host];
+                for choice in &step.choices {
+                    let value = here.scope.value(&playbook.vars, step, &choice.name);
+                    let fault = value.and_then(|value| choice.fault(value));
+                    faults.extend(fault.filter(|fault| seen.insert(fault.what().to_owned())));
+                }
                 let word = waived.of(step, &here.name, &here.scope, &playbook.vars);
                 let word = word.unwrap_or_else(|fault| {
                     faults.extend(seen.insert(fault.to_string()).then_some(fault));

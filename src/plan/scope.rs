@@ -33,8 +33,7 @@ impl HostScope {
     pub fn with(&self, playbook: &Scope, step: &Step, uses: &[String], os: Option<&Os>) -> Scope {
         let mut scope = Scope::new();
         for name in uses {
-            let layers = [&self.magic, &*self.groups, &*self.extra, &step.vars, playbook, &self.vars, &step.defaults];
-            if let Some(value) = layers.iter().find_map(|layer| layer.get(name)) {
+            if let Some(value) = self.value(playbook, step, name) {
                 scope.insert(name.clone(), value.clone());
             }
         }
@@ -42,6 +41,12 @@ impl HostScope {
             scope.insert("os".into(), serde_json::to_value(os).unwrap_or_default());
         }
         scope
+    }
+
+    /// The one value of a name that counts there, as it is written.
+    pub fn value<'a>(&'a self, playbook: &'a Scope, step: &'a Step, name: &str) -> Option<&'a serde_json::Value> {
+        let layers = [&self.magic, &*self.groups, &*self.extra, &step.vars, playbook, &self.vars, &step.defaults];
+        layers.into_iter().find_map(|layer| layer.get(name))
     }
 
     /// A variable of the host itself, whatever playbooks say.

@@ -1,5 +1,6 @@
 //! Files: playbooks, what they include, and the variables beside them.
 
+use super::choice::Choice;
 use super::raw::{Fields, INCLUDED, RawPlay, Text, told};
 use super::raw_step::{self, Around, Draft, Names, RawStep};
 use super::vars::Vars;
@@ -97,7 +98,12 @@ impl Reader {
             let whole = self.faults.len() == before;
             raw.vars = vars.with(&raw.vars);
             let mut steps = Vec::new();
-            self.read_steps(&raw.steps, file, &Around::default(), &mut steps);
+            self.read_steps(
+                &raw.steps,
+                file,
+                &Around { choices: raw.choices.clone(), ..Around::default() },
+                &mut steps,
+            );
             let lost = std::mem::take(&mut self.lost);
             plays.push(Play { raw, file: file.to_path_buf(), steps, lost, whole, digest: String::new() });
         }
@@ -147,7 +153,10 @@ impl Reader {
                 // The file's own variables are defaults: what the `include:` says wins.
                 let defaults = Vars::read(tree.get("vars"), &mut self.faults);
                 let weakest = Vars::read(tree.get("defaults"), &mut self.faults).with(&around.defaults);
-                let around = Around { defaults: weakest, vars: defaults.with(&around.vars), ..around.clone() };
+                let own = Choice::read(tree.get("choices"), &mut self.faults);
+                let choices = around.choices.iter().cloned().chain(own).collect();
+                let vars = defaults.with(&around.vars);
+                let around = Around { defaults: weakest, choices, vars, ..around.clone() };
                 self.read_steps(&nodes, &path, &around, steps);
             }
             _ => {

@@ -205,6 +205,7 @@ impl Step {
             become_root: None,
             health: None,
             defaults: Scope::new(),
+            choices: vec![],
             vars: Scope::new(),
             kind,
             filled: Pattern::Fixed(body.clone()),

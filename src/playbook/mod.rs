@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use vars::Vars;
 
+mod choice;
 mod habits;
 mod load;
 mod make;
@@ -29,6 +30,7 @@ mod schema;
 mod title;
 mod vars;
 
+pub use choice::Choice;
 pub use load::{load, read};
 pub use names::{familiar, outside, strangers};
 pub use schema::{included_schema, schema};
@@ -134,6 +136,8 @@ pub struct Step {
     pub health: Option<u64>,
     /// Variables of the files that it stands in, which count where nobody says anything else.
     pub defaults: Scope,
+    /// What variables may be, where the files that it stands in say so.
+    pub choices: Vec<Arc<Choice>>,
     /// Variables of the step and of the includes around it.
     pub vars: Scope,
     /// The word of its kind.

@@ -1,5 +1,6 @@
 //! Playbooks as written: their own fields, and the words that all maps in a playbook share.
 
+use super::choice::Choice;
 use super::habits::habit;
 use super::vars::Vars;
 use super::{Batch, Budget, Mode};
@@ -7,6 +8,7 @@ use crate::fault::{Fault, Faults, Place, nearest};
 use crate::step;
 use crate::yaml::{self, Key, Node, Value};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// The fields of a playbook.
 pub(super) const PLAY: &[&str] = &[
@@ -19,12 +21,13 @@ pub(super) const PLAY: &[&str] = &[
     "on_failure",
     "mode",
     "defaults",
+    "choices",
     "vars",
     "vars_files",
     "steps",
 ];
 /// The fields of an included file.
-pub(super) const INCLUDED: &[&str] = &["defaults", "vars", "steps"];
+pub(super) const INCLUDED: &[&str] = &["defaults", "choices", "vars", "steps"];
 
 /// A playbook's head as written.
 pub(super) struct RawPlay {
@@ -37,6 +40,8 @@ pub(super) struct RawPlay {
     pub mode: Mode,
     /// Weaker than everything else, the inventory included.
     pub defaults: Vars,
+    /// What its variables may be.
+    pub choices: Vec<Arc<Choice>>,
     pub vars: Vars,
     pub vars_files: Vec<Text>,
     pub steps: Vec<Node>,
@@ -97,6 +102,7 @@ impl RawPlay {
             },
             mode: fields.value("mode").unwrap_or_default(),
             defaults: Vars::read(node.get("defaults"), fields.faults),
+            choices: Choice::read(node.get("choices"), fields.faults),
             vars: Vars::read(node.get("vars"), fields.faults),
             vars_files: fields.texts("vars_files"),
             steps,

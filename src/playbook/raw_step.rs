@@ -1,5 +1,6 @@
 //! Steps as written.
 
+use super::choice::Choice;
 use super::habits::with_habit;
 use super::make::{Each, ITEM, MAX_ITEMS, too_many};
 use super::pattern::{Pattern, closed_faults, is_open};
@@ -60,6 +61,7 @@ pub(super) struct Around {
     pub tags: Vec<String>,
     /// What included files say of their variables, the inventory and all else put aside; the outer file wins.
     pub defaults: Vars,
+    pub choices: Vec<Arc<Choice>>,
     pub vars: Vars,
     pub become_root: Option<bool>,
 }
@@ -72,6 +74,7 @@ impl Around {
             when: self.when.iter().chain(&inner.when).cloned().collect(),
             tags,
             defaults: inner.defaults.with(&self.defaults),
+            choices: self.choices.iter().chain(&inner.choices).cloned().collect(),
             vars: self.vars.with(&inner.vars),
             become_root: inner.become_root.or(self.become_root),
         }
@@ -255,7 +258,7 @@ impl Fields<'_> {
             }
         }
         let vars = Vars::read(self.node.get("vars"), self.faults);
-        Around { when, tags, defaults: Vars::default(), vars, become_root: self.value("become") }
+        Around { when, tags, vars, become_root: self.value("become"), ..Around::default() }
     }
 
     fn each(&mut self, node: &Node) -> Option<Each> {

@@ -168,6 +168,7 @@ fn step(
         health: draft.health,
         become_root: around.become_root,
         defaults: around.defaults.raw(),
+        choices: around.choices,
         vars: around.vars.raw(),
         kind: draft.kind,
         body: draft.body,

@@ -46,6 +46,14 @@ pub fn schema() -> Value {
         "type": ["object", "null"],
         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
     }));
+    defs.insert(
+        "choices".into(),
+        json!({
+            "description": "The values that a variable may have; any other is a mistake.",
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
+        }),
+    );
     defs.insert("playbook".into(), playbook());
     defs.insert(
         "included".into(),
@@ -55,7 +63,7 @@ pub fn schema() -> Value {
             "then": {"items": {"$ref": "#/$defs/step"}},
             "else": {
                 "type": "object",
-                "properties": {"defaults": {"$ref": "#/$defs/vars"}, "vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
+                "properties": {"defaults": {"$ref": "#/$defs/vars"}, "choices": {"$ref": "#/$defs/choices"}, "vars": {"$ref": "#/$defs/vars"}, "steps": {"$ref": "#/$defs/steps"}},
                 "required": ["steps"],
                 "additionalProperties": false
             }
@@ -129,6 +137,7 @@ fn playbook() -> Value {
             "enum": ["usual", "incident"]
         },
         "defaults": {"$ref": "#/$defs/vars"},
+        "choices": {"$ref": "#/$defs/choices"},
         "vars": {"$ref": "#/$defs/vars"},
         "vars_files": texts("Files of variables beside the playbook; `vars` wins over them."),
         "steps": {"$ref": "#/$defs/steps"}

@@ -93,20 +93,20 @@ impl Site {
     /// look so; or it is how sshd starts, and nobody starts it.
     pub(super) fn hidden(&self, task: usize, facts: &Facts) -> Option<String> {
         let plan = &self.run.plan;
+        let mut starters: Vec<String> = self.made(task).iter().flat_map(|one| changes(&*one.kind)).collect();
+        starters.retain(|path| starts_sshd(path));
+        let of_sockets = starters.iter().all(|path| path.contains("socket"));
         let starts = |kind: &dyn Kind| {
             let again = kind.follow_up().is_some_and(|mark| mark.starts_with("restarted:"));
-            again
-                && kind.claims().iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if is_sshd(name)))
+            // A socket that does not listen is not started by a restart, and says nothing of the service.
+            let proves = |name: &str| is_sshd(name) && (of_sockets || name.ends_with(".service"));
+            again && kind.claims().iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if proves(name)))
         };
         let restarted =
             || plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)));
         // Those set no more than what their own proof is about, and where nothing is guarded nothing is to be proven.
         let others = !matches!(plan.tasks[task].step.kind, "sshd" | "ssh_port" | "directory");
-        if others
-            && self.guarded(task).is_some()
-            && self.made(task).iter().any(|one| changes(&*one.kind).iter().any(|path| starts_sshd(path)))
-            && !restarted()
-        {
+        if others && self.guarded(task).is_some() && !starters.is_empty() && !restarted() {
             let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
             return Some(why.to_owned());
         }

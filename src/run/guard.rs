@@ -123,7 +123,7 @@ async fn prove(site: &mut Site, task: usize, guard: &Guard) -> Result<(), String
                 fail::point("confirmed");
                 return Ok(());
             }
-            Ok((fate, _)) => return Err(format!("the guard was not there to be told ({fate:?})").to_lowercase()),
+            Ok((fate, _)) => return Err(too_late(fate).to_owned()),
             // A refusal is an answer; what does not answer may be starting.
             Err(loss) if is_answer(&loss) => return Err(format!("a new login is refused: {loss}")),
             Err(loss) => format!("no new login within {} s: {loss}", patience.as_secs()),
@@ -132,6 +132,17 @@ async fn prove(site: &mut Site, task: usize, guard: &Guard) -> Result<(), String
             return Err(why);
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Why a new login had nothing to confirm.
+fn too_late(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Fired | Fate::Reverted => "it went back by itself before a new login could confirm it",
+        Fate::Failed => "it went back by itself before a new login could confirm it, and not all of it could",
+        Fate::Armed | Fate::Confirmed | Fate::None => {
+            "the host does not know its guard any more, so nothing was confirmed"
+        }
     }
 }
 

@@ -14,6 +14,7 @@ const OF_HOMES: &[&str] = &[
     ".bashrc",
     ".bash_profile",
     ".bash_login",
+    ".bash_aliases",
     ".zshrc",
     ".zshenv",
     ".zprofile",

@@ -25,7 +25,7 @@
 //! `access: true` for a command that touches the way in.
 //!
 //! `changes` names the files that `run` changes. A way in among them has the step guarded as `access` does, and `triage` knows by it whose
-//! change it was, where the file was there before. Links and directories are refused: name the files themselves.
+//! change it was. Links and directories are refused: name the files themselves.
 //!
 //! Traps:
 //! - A check sees the host as it is at its turn; name the steps whose outcome it looks at under `needs`.

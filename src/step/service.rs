@@ -30,8 +30,8 @@
 //! may still listen; stopping is tried, and where they live on the step has failed, with their names.
 //!
 //! Way back: exact for the former states of each unit; none for a restart. Disruption: reload or restart. Any unit may carry a
-//! firewall, a network or a mount, so each touches the way in but web servers, databases and others that no login needs; what sshd
-//! requires is not stopped under it.
+//! firewall, a network or a mount, so each touches the way in but web servers, databases and others that no login needs, and these
+//! as well where a proxy on the host carries the connection or a database knows the accounts; what sshd requires is not stopped under it.
 //!
 //! Traps:
 //! - A unit whose file lies in `/etc/systemd/system` itself cannot be masked.
