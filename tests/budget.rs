@@ -52,6 +52,21 @@ fn budgets_count_hosts_over_the_whole_run_and_bear_their_limit() {
     let run = apply(&fleet, "serial: 1\non_failure: continue", STEPS);
     assert_eq!(run.code, 3, "{}{}", run.out, run.err);
     assert_eq!(touched(&fleet, "/etc/second"), ["h3", "h5"]);
+    clean();
+    // The same of those that are not reached.
+    for host in ["h1", "h2", "h4"] {
+        fleet.inside(host, "rm /etc/broken");
+    }
+    for host in ["h1", "h2"] {
+        fleet.inside(host, "systemctl stop ssh.socket ssh.service");
+    }
+    let run = apply(&fleet, "serial: 1\nmax_unreachable: 1", STEPS);
+    assert_eq!(run.code, 4, "{}{}", run.out, run.err);
+    assert!(run.out.contains("2 of 5 hosts are unreachable, and max_unreachable is 1"), "{}", run.out);
+    assert_eq!(touched(&fleet, "/etc/first"), Vec::<String>::new());
+    let run = apply(&fleet, "serial: 1\nmax_unreachable: 2", STEPS);
+    assert_eq!(run.code, 4, "{}{}", run.out, run.err);
+    assert_eq!(touched(&fleet, "/etc/second"), ["h3", "h4", "h5"]);
 }
 
 #[test]

@@ -39,9 +39,10 @@ steps:
   - {id: wheel, pam: {service: su, type: auth, control: required, module: pam_wheel.so, args: [use_uid], position: {after: pam_rootok.so}}}
   - {id: firewall, firewall: {allow: [{port: 22}]}}
   - {id: blocked, blocklist: {name: hand, addresses: [192.0.2.0/24]}}
+  - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
   - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
 "#;
-const CHANGES: usize = 19;
+const CHANGES: usize = 20;
 /// Those that touch the way in.
 const GUARDED: usize = 4;
 
@@ -170,7 +171,12 @@ fn while_it_runs(break_it: &str, mend: &str) {
     let run = told(&child.wait_with_output().unwrap());
     assert_eq!(run.code, 4, "{}{}", run.out, run.err);
     assert!(run.out.contains("unknown") && run.out.contains("unreachable"), "{}", run.out);
-    fleet.inside("h1", &format!("{mend}; touch /root/go"));
+    let end = Instant::now() + Duration::from_secs(60);
+    while fleet.inside("h1", &format!("{mend}; touch /root/go")).code != 0 {
+        assert!(Instant::now() < end, "the host does not come back");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    until_open(&fleet, &book);
     let resumed = fleet.steadfast(&["resume", "last", "-y"]);
     assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
     assert_eq!(fleet.inside("h1", "cat /root/done").out, "x\n");
@@ -187,6 +193,11 @@ fn a_network_that_is_cut_is_named_and_the_run_goes_on_later() {
 #[test]
 fn an_sshd_that_stands_still_is_named_and_the_run_goes_on_later() {
     while_it_runs("kill -STOP $(pidof sshd)", "kill -CONT $(pidof sshd)");
+}
+
+#[test]
+fn a_restart_in_the_middle_is_named_and_the_run_goes_on_later() {
+    while_it_runs("systemctl --no-block reboot", ":");
 }
 
 /// Waits until the host lets us in again.

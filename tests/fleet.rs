@@ -197,24 +197,29 @@ fn an_interrupt_starts_nothing_more() {
     };
     let steps: String = (0..20).map(step).collect();
     std::fs::write(&path, format!("name: d\nhosts: all\nsteps:\n{steps}")).unwrap();
-    let mut child = call(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut text = String::new();
-    while !text.contains("\"changed\"") {
-        assert!(out.read_line(&mut text).unwrap() > 0, "{text}");
+    use rustix::process::Signal;
+    // A terminal that is closed asks for no more than who presses Ctrl-C.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        fleet.inside("h1", "rm -f /root/s*");
+        let mut child = call(&["apply", &path.display().to_string(), "-i", &fleet.inventory(), "-y", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        while !text.contains("\"changed\"") {
+            assert!(out.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        while out.read_line(&mut text).unwrap() > 0 {}
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+        let done = text.matches("\"outcome\":\"changed\"").count();
+        assert!((1..20).contains(&done), "{done}");
+        let made = fleet.inside("h1", "ls /root | grep -c ^s").out;
+        assert_eq!(made.trim(), done.to_string(), "what is told is what was done");
     }
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    while out.read_line(&mut text).unwrap() > 0 {}
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
-    let done = text.matches("\"outcome\":\"changed\"").count();
-    assert!((1..20).contains(&done), "{done}");
-    let made = fleet.inside("h1", "ls /root | grep -c ^s").out;
-    assert_eq!(made.trim(), done.to_string(), "what is told is what was done");
 }
 
 #[test]

@@ -162,6 +162,11 @@ fn drift_is_told_apart_from_a_newer_playbook() {
     assert!(newer.code == 2 && newer.out.contains("the step wants something else than in run"), "{}", newer.out);
     let json = fleet.steadfast(&["check", &path, "-i", &fleet.inventory(), "--json"]);
     assert!(json.out.contains("\"since\":{\"moved\":\"playbook\",\"run\":\""), "{}", json.out);
+    // Another playbook has its own step of that id: nobody moved that.
+    let other = book(&fleet, "other.yml", &text("c"));
+    assert_eq!(fleet.steadfast(&["apply", &other, "-i", &fleet.inventory(), "-y"]).code, 0);
+    let two = check();
+    assert!(two.code == 2 && !two.out.contains("since run") && !two.out.contains("than in run"), "{}", two.out);
     what_a_run_moves_itself_is_nobody_elses_doing(&fleet);
 }
 

@@ -287,6 +287,9 @@ fn a_controller_that_dies_anywhere_leaves_a_host_that_is_known() {
         for (n, host) in ["h1", "h2", "h3"].into_iter().enumerate() {
             let (fleet, failed) = (&fleet, &failed);
             scope.spawn(move || {
+                // A key of this very second is none of before it.
+                let later = "until [ $(date +%s) -gt $(stat -c %Y /etc/ssh/ssh_host_*_key | sort -n | tail -n 1) ]; do sleep 0.1; done";
+                assert_eq!(fleet.inside(host, later).code, 0);
                 for point in POINTS.iter().skip(n).step_by(3) {
                     if let Err(why) = killed(fleet, host, point) {
                         failed.lock().unwrap().push(why);

@@ -204,6 +204,55 @@ fn services_leave_the_guard_and_firewalls_of_any_name_are_guarded() {
     ends(&fleet.steadfast(&["rollback", "last", "-y"]), 0);
 }
 
+#[test]
+fn what_only_the_next_start_would_tell_is_not_done_unproven() {
+    let fleet = Fleet::up(2);
+    // Not what starts sshd: on the second host that is its socket.
+    ends(
+        &fleet.inside(
+            "h2",
+            "systemctl disable -q ssh.service; systemctl enable -q --now ssh.socket || systemctl enable -q ssh.socket",
+        ),
+        0,
+    );
+    let on = |host: &str, steps: &str| {
+        let path = fleet.0.dir().join(format!("{host}.yml"));
+        std::fs::write(&path, format!("hosts: {host}\nbecome: true\nsteps:\n{steps}")).unwrap();
+        let words = ["apply", "-y", &path.display().to_string(), "-i", &fleet.inventory(), "--guard-timeout", "60"];
+        fleet.steadfast(&words)
+    };
+    for state in ["masked", "disabled"] {
+        let run = on("h2", &format!("  - {{id: off, service: {{name: ssh.socket, state: {state}}}}}\n"));
+        ends(&run, 5);
+        assert!(run.flat().contains("nothing starts sshd with the host any more"), "{}", run.out);
+        assert_eq!(fleet.inside("h2", "systemctl is-enabled ssh.socket").out.trim(), "enabled");
+    }
+    // The service alone starts it as well.
+    ends(
+        &on(
+            "h2",
+            "  - {id: on, service: {name: ssh.service, state: enabled}}\n  - {id: off, needs: [on], service: {name: ssh.socket, state: masked}}\n",
+        ),
+        0,
+    );
+
+    let shut =
+        "table inet own { chain input { type filter hook input priority 0; policy drop; tcp dport 2222 accept; } }\\n";
+    let rules =
+        |more: &str| format!("  - {{id: rules, file: {{path: /etc/nftables.conf, content: \"{shut}\"}}{more}}}\n");
+    let before = fleet.inside("h1", "cat /etc/nftables.conf").out;
+    let run = on("h1", &rules(""));
+    ends(&run, 3);
+    assert!(run.flat().contains("what the firewall loads at its next start"), "{}", run.out);
+    let loaded =
+        format!("{}  - {{id: again, service: {{name: nftables, state: restarted}}}}\n", rules(", on_change: [again]"));
+    ends(&fleet.inside("h1", "systemctl start nftables"), 0);
+    ends(&on("h1", &loaded), 5);
+    assert_eq!(fleet.inside("h1", "cat /etc/nftables.conf").out, before);
+    // Its mode alone is nothing that a start goes by.
+    ends(&on("h1", "  - {id: mode, file: {path: /etc/nftables.conf, mode: \"0700\"}}\n"), 0);
+}
+
 /// A proxy in front of sshd under a name that no login hangs on elsewhere.
 const PROXY: &str = r#"
 cat >/usr/local/bin/proxy <<'END'

@@ -1,6 +1,7 @@
 //! Hosts of another kind: what a script dresses, and the neglected server that other people's judges look at.
 
-use crate::common::{Fleet, steadfast};
+use crate::common::{Fleet, ends, steadfast};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -79,4 +80,38 @@ fn the_neglected_server_is_neglected_and_does_its_work() {
     assert!(page.contains("the shop is open"), "{page}");
     let installed = inside("apt-get -q update 2>&1 && apt-get -q -y install tree 2>&1 && tree --version");
     assert!(installed.contains("tree v"), "{installed}");
+}
+
+/// The strict profile, on the host that needs it most: nothing is open that was not declared, what it is for goes on, the second run
+/// has nothing to do.
+#[test]
+fn strict_makes_a_better_server_that_does_its_work() {
+    let fleet = Fleet::dressed("bookworm", 1, Some(neglected()));
+    let inside = |script: &str| fleet.inside("h1", script).out;
+    let call = |words: &[&str]| fleet.steadfast(&[words, &["-i", &fleet.inventory()]].concat());
+    let strict = ["playbooks/quarterly-hardening.yml", "-e", "profile=strict"];
+    // A step that is left to a person makes the run's end 3.
+    let first = call(&[&["apply", "-y"], &strict[..]].concat());
+    assert!(matches!(first.code, 0 | 3) && !first.out.contains("failed="), "{}{}", first.out, first.err);
+    let second = call(&[&["apply", "-y"], &strict[..]].concat());
+    assert_eq!(second.code, first.code, "{}{}", second.out, second.err);
+    assert!(second.out.contains("ok=") && !second.out.contains("changed="), "{}", second.out);
+
+    let address = fleet.0.host("h1").unwrap().address.clone();
+    let open = |port: u16| {
+        let to: SocketAddr = format!("{address}:{port}").parse().unwrap();
+        TcpStream::connect_timeout(&to, Duration::from_secs(2)).is_ok()
+    };
+    let found: Vec<u16> =
+        [21, 22, 23, 80, 111, 443, 2222, 3306, 6379, 8080].into_iter().filter(|port| open(*port)).collect();
+    assert_eq!(found, [22, 80, 443]);
+    // Not by the firewall alone.
+    assert_eq!(inside("ss -Hltn | awk '{print $4}' | grep -E ':(3306|6379)$' | grep -v -e ^127 -e '^\\[::1'"), "");
+    let visit = inside("runuser -u shop -- shop visit 2>&1");
+    assert!(visit.starts_with("rows="), "{visit}");
+    assert!(inside("curl -sk --tls-max 1.2 https://127.0.0.1/").contains("the shop is open"));
+
+    ends(&call(&["rollback", "last", "-y"]), 0);
+    let visit = inside("runuser -u shop -- shop visit 2>&1");
+    assert!(visit.starts_with("rows="), "{visit}");
 }

@@ -98,7 +98,7 @@ fn a_step_whose_file_later_steps_changed_too_names_them() {
         "  - {id: one, line: {path: /etc/three, line: first}}\n  - {id: two, line: {path: /etc/three, line: second}}\n";
     assert_eq!(apply(&fleet, steps).code, 0);
     let back = fleet.steadfast(&["rollback", "last", "--step", "one", "-y"]);
-    let told = "two of the same run changed it later: take it back as well (`--step two`), or `--force`";
+    let told = "two of the same run changed it later: take it back as well (`--step two`), or `--force=/etc/three`";
     assert!(back.code == 3 && back.flat().contains(told), "{}{}", back.out, back.err);
     let both = fleet.steadfast(&["rollback", "last", "--step", "one", "--step", "two", "-y"]);
     assert_eq!(both.code, 0, "{}{}", both.out, both.err);
@@ -122,6 +122,18 @@ fn what_was_changed_since_is_a_conflict_unless_forced() {
     let forced = fleet.steadfast(&["rollback", &first, "--step", "one", "--force", "-y"]);
     assert_eq!(forced.code, 0, "{}{}", forced.out, forced.err);
     assert_eq!(fleet.inside("h1", "cat /etc/one; stat -c %a /etc/one").out, "old\n640\n");
+    // One of two things alone.
+    let pair = "  - {id: pair, command: {check: grep -q newer /etc/one, run: echo newer | tee /etc/one >/etc/two, changes: [/etc/one, /etc/two]}}\n";
+    assert_eq!(apply(&fleet, pair).code, 0);
+    fleet.inside("h1", "echo theirs >/etc/one; echo theirs >/etc/two");
+    let one = fleet.steadfast(&["rollback", "last", "--force=/etc/one", "-y"]);
+    assert!(one.code == 3 && one.flat().contains("or `--force=/etc/two`"), "{}{}", one.out, one.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/one /etc/two").out, "theirs\ntheirs\n");
+    let both = fleet.steadfast(&["rollback", "last", "--force=/etc/one", "--force=/etc/two", "-y"]);
+    assert_eq!(both.code, 0, "{}{}", both.out, both.err);
+    assert_eq!(fleet.inside("h1", "cat /etc/one /etc/two").out, "old\nold\n");
+    let odd = fleet.steadfast(&["rollback", &first, "--force=/etc/tow", "-y"]);
+    assert!(odd.code == 1 && odd.err.contains("did you mean `/etc/two`?"), "{}", odd.err);
     let unknown = fleet.steadfast(&["rollback", &first, "--step", "tow", "-y"]);
     assert_eq!(unknown.code, 1);
     assert!(unknown.err.contains("known here: one, two"), "{}", unknown.err);
@@ -390,4 +402,27 @@ fn a_run_that_was_resumed_goes_back_as_a_whole() {
         let none = fleet.steadfast(&["rollback", "last", "-y"]);
         assert_eq!(none.code, 1, "{part}: {}{}", none.out, none.err);
     }
+}
+
+#[test]
+fn a_file_is_told_by_a_mark_that_no_guess_can_be_held_against() {
+    let fleet = Fleet::up(1);
+    assert_eq!(apply(&fleet, "  - {id: s, file: {path: /etc/short, content: hunter2, mode: \"0600\"}}\n").code, 0);
+    let run = fleet.steadfast(&["rollback", "last", "-C", "--json"]);
+    assert!(run.out.contains("/etc/short") && run.out.contains("file 600 0:0 "), "{}{}", run.out, run.err);
+    // The digest of `hunter2`.
+    assert!(!run.out.contains("f52fbd32"), "{}", run.out);
+}
+
+#[test]
+fn who_wants_a_list_gets_nothing_done() {
+    let fleet = Fleet::up(1);
+    assert_eq!(apply(&fleet, "  - {id: s, file: {path: /etc/listed, content: a}}\n").code, 0);
+    for verb in ["rollback", "resume"] {
+        for flag in ["--list-steps", "--list-hosts"] {
+            let run = fleet.steadfast(&[verb, "last", "-y", flag]);
+            assert!(run.code == 1 && run.err.contains(flag), "{}{}", run.out, run.err);
+        }
+    }
+    assert_eq!(fleet.inside("h1", "cat /etc/listed").out, "a");
 }

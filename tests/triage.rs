@@ -58,14 +58,24 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
     let first =
         "printf '* * * * * root true\\n' >/etc/cron.d/evil; chmod 666 /etc/cron.d/evil; echo true >>/etc/bash.bashrc";
     assert_eq!(fleet.inside("h1", first).code, 0);
-    let hardened = call(&["apply", "-y", "playbooks/quarterly-hardening.yml", "-e", "{\"install_packages\": false}"]);
-    assert_eq!(hardened.code, 0, "{}{}", hardened.out, hardened.err);
     let told = || -> Vec<String> {
         let found = findings(&check(&fleet, "h1", "{}"));
         let mut objects: Vec<String> = found.into_iter().map(|(_, object, _)| object).collect();
         objects.sort_unstable();
         objects
     };
+    // Of both profiles, one after the other; strict leaves something to a person.
+    for (profile, end) in [("standard", 0), ("strict", 3)] {
+        let vars = format!("{{\"install_packages\": false, \"profile\": \"{profile}\"}}");
+        let hardened = call(&["apply", "-y", "playbooks/quarterly-hardening.yml", "-e", &vars]);
+        assert_eq!(hardened.code, end, "{}{}", hardened.out, hardened.err);
+        // The way back is ours as well, that of a script among it.
+        if profile == "standard" {
+            let back = call(&["rollback", "last", "-y", "--step", "faillock-counts", "--step", "no-nullok"]);
+            assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+            assert_eq!(told(), ["/etc/bash.bashrc", "/etc/cron.d/evil"]);
+        }
+    }
     assert_eq!(told(), ["/etc/bash.bashrc", "/etc/cron.d/evil"]);
     fleet.inside("h1", "rm /etc/cron.d/evil");
     // Told all the same, with whose it is.
@@ -77,10 +87,6 @@ fn what_a_run_wrote_is_no_sign_and_what_others_made_of_it_since_is() {
         let was = all.iter().find(|(_, object, _)| object == path).expect("it was changed");
         assert!(was.2.starts_with("low: ") && was.2.contains(", by step "), "{was:?}");
     }
-    // The way back is ours as well, that of a script among it.
-    let back = call(&["rollback", "last", "-y", "--step", "faillock-counts", "--step", "no-nullok"]);
-    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
-    assert_eq!(told(), ["/etc/bash.bashrc"]);
     // The content, the time that anybody may set, and the mode: each is somebody else's doing, some seconds later.
     let items =
         ["/etc/bash.bashrc", "/etc/cron.allow", "/etc/profile.d/60-steadfast-umask.sh", "/etc/sudoers.d/00-steadfast"];

@@ -8,6 +8,7 @@ use crate::event::Mode;
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults};
 use crate::plan::{Back, back, hosts_of, neighbours};
+use crate::step::Force;
 use crate::store::{Call, Record, Store, TakesBack};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -29,9 +30,9 @@ pub struct Rollback {
     /// The inventory, where it is not where it was.
     #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
     inventory: Vec<String>,
-    /// Also put back what was changed since the run.
-    #[arg(long)]
-    force: bool,
+    /// Also put back what was changed since the run: all of it, or the one thing of this name; may be given again.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    force: Vec<String>,
     /// Do not ask.
     #[arg(short = 'y', long = "auto-approve", visible_alias = "yes")]
     yes: bool,
@@ -118,7 +119,11 @@ impl Rollback {
                 run: record.id.clone(),
                 work: work.names(),
                 steps: self.step.clone(),
-                force: self.force,
+                force: match self.force.as_slice() {
+                    [] => Force::Nothing,
+                    names if names.iter().any(String::is_empty) => Force::All,
+                    names => Force::Of(names.to_vec()),
+                },
                 become_root: work.parts.iter().any(|part| part.call.as_root),
             };
             let takes_back = TakesBack { runs: what.work.clone(), hosts: whole, whole: self.step.is_empty() };
@@ -144,6 +149,14 @@ impl Rollback {
                 let steps: BTreeSet<&str> = entries().map(|entry| entry.step.as_str()).collect();
                 let fault = Fault::new(format!("run `{}` changed nothing by a step `{step}`", record.id));
                 return Err(fault.nearest(step, steps).into());
+            }
+            for name in self.force.iter().filter(|name| !name.is_empty()) {
+                let forced = Force::Of(vec![name.clone()]);
+                let things = || entries().flat_map(|entry| &entry.touched).map(|touched| &touched.thing);
+                if !things().any(|thing| forced.takes(thing)) {
+                    let fault = Fault::new(format!("run `{}` changed nothing that is called `{name}`", record.id));
+                    return Err(fault.nearest(name, things().map(|thing| thing.name.as_str())).into());
+                }
             }
             let plan = Arc::new(back(hosts, neighbours(&inventory, &Scope::default()), &journals, &what));
             let exit = match (self.check, self.yes) {

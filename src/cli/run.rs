@@ -3,7 +3,7 @@
 use super::approve::Approving;
 use super::session::{self, Session};
 use super::terminal;
-use super::way::{Guarding, Way};
+use super::way::{Guarding, Listing, Way};
 use super::{Scope, Told, load, saved, say, say_error};
 use crate::event::Mode;
 use crate::fault::{Fault, Faults};
@@ -19,6 +19,8 @@ pub struct Check {
     scope: Scope,
     #[command(flatten)]
     way: Way,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 /// Show what `apply` would do; with `-o`, keep it, to be applied as it is or not at all.
@@ -28,6 +30,8 @@ pub struct Plan {
     scope: Scope,
     #[command(flatten)]
     way: Way,
+    #[command(flatten)]
+    listing: Listing,
     /// Keep the plan in this file: `steadfast apply FILE` does exactly that, once.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -43,6 +47,8 @@ pub struct Apply {
     scope: Scope,
     #[command(flatten)]
     way: Way,
+    #[command(flatten)]
+    listing: Listing,
     /// Do not ask.
     #[arg(short = 'y', long = "auto-approve", visible_alias = "yes")]
     yes: bool,
@@ -55,14 +61,31 @@ pub struct Apply {
     approving: Approving,
 }
 
+impl Listing {
+    /// Shows what is asked for; says whether anything is.
+    fn show(self, scope: &Scope) -> Result<bool, Faults> {
+        let asked = self.list_hosts || self.list_steps;
+        if asked {
+            list(&load::closed(scope)?, self)?;
+        }
+        Ok(asked)
+    }
+}
+
 impl Check {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
+        if self.listing.show(&self.scope)? {
+            return Ok(0);
+        }
         go(&self.scope, &self.way, told, Intent::Look(Mode::Check), None, &Approving::default())
     }
 }
 
 impl Plan {
     pub fn run(self, told: Told) -> Result<u8, Faults> {
+        if self.listing.show(&self.scope)? {
+            return Ok(0);
+        }
         let Some(out) = &self.out else {
             return go(&self.scope, &self.way, told, Intent::Look(Mode::Plan), None, &Approving::default());
         };
@@ -92,6 +115,7 @@ impl Apply {
         };
         match self.scope.playbooks.as_slice() {
             [file] if saved::is_plan(file) => self.saved(file, told),
+            _ if self.listing.show(&self.scope)? => Ok(0),
             _ => go(&self.scope, &self.way, told, intent, self.guarding.seconds(), &self.approving),
         }
     }
@@ -106,8 +130,8 @@ impl Apply {
             ("--become", given.become_root),
             ("--waivers", !given.waivers.is_empty()),
             ("--check", self.check),
-            ("--list-hosts", self.way.list_hosts),
-            ("--list-steps", self.way.list_steps),
+            ("--list-hosts", self.listing.list_hosts),
+            ("--list-steps", self.listing.list_steps),
         ];
         // None of them may be passed over: who says --check must not change a host.
         let strange: Vec<&str> = told_by_plan.into_iter().filter(|(_, is)| *is).map(|(flag, _)| flag).collect();
@@ -151,9 +175,6 @@ pub fn go(
     guard: Option<u64>,
     approving: &Approving,
 ) -> Result<u8, Faults> {
-    if way.list_hosts || way.list_steps {
-        return list(&load::closed(scope)?, way).map(|()| 0);
-    }
     let plan = Arc::new(load::plan(scope)?);
     if intent == Intent::Ask {
         terminal::somebody()?;
@@ -169,14 +190,14 @@ pub fn go(
     })
 }
 
-fn list(plan: &Graph, way: &Way) -> Result<(), Faults> {
+fn list(plan: &Graph, listing: Listing) -> Result<(), Faults> {
     let mut out = String::new();
-    if way.list_hosts {
+    if listing.list_hosts {
         for host in &plan.hosts {
             out.push_str(&format!("{}\n", host.name));
         }
     }
-    if way.list_steps {
+    if listing.list_steps {
         let mut seen = std::collections::HashSet::new();
         for task in &plan.order {
             let step = &plan.tasks[*task].step;

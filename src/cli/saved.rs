@@ -159,6 +159,9 @@ impl Opened {
     pub async fn apply(self, plan: &Arc<Plan>, session: &mut Session<'_>) -> Result<u8, Faults> {
         let approved = self.approved(plan);
         let (decisions, exit) = session.peek(plan).await?;
+        if exit == 4 {
+            return Ok(refuse("a host cannot be read now"));
+        }
         let now = Approved::of(self.key.clone(), plan, &decisions);
         // Either way: what is no longer to be done was done by somebody else, and the plan does not know by whom.
         let both: BTreeSet<usize> = now.tasks().keys().chain(approved.tasks().keys()).copied().collect();
@@ -170,9 +173,6 @@ impl Opened {
         moved.sort();
         if !moved.is_empty() {
             return Ok(refuse(&format!("no longer as the plan found it: {}", moved.join(", "))));
-        }
-        if exit == 4 {
-            return Ok(refuse("a host cannot be read now"));
         }
         session.id = Some(self.saved.id);
         session.apply(plan, Mode::Apply, Some(approved)).await

@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         }
         let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
         let work: Vec<String> = self.work.iter().cloned().chain([run.clone()]).collect();
-        let what = Back { run, work, steps: vec![], force: false, become_root };
+        let what = Back { run, work, steps: vec![], force: crate::step::Force::Nothing, become_root };
         let journals = self.journals(&hosts, what.first(), become_root).await?;
         let back = Arc::new(back(hosts, plan.neighbours.clone(), &journals, &what));
         if back.tasks.is_empty() {
@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
             stop: self.interrupts.stop.clone(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
-            who: super::who::who(),
+            who: super::who::who(&self.call.playbooks),
             over: self.over.clone(),
             past: past(),
             evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),

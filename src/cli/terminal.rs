@@ -77,17 +77,21 @@ pub fn interrupts() -> Interrupts {
     let (stop, stopped) = watch::channel(false);
     let (abort, aborted) = watch::channel(false);
     tokio::spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        use tokio::signal::unix::{Signal, SignalKind, signal};
+        async fn comes(signal: &mut Option<Signal>) {
+            match signal {
+                Some(signal) => _ = signal.recv().await,
+                None => std::future::pending().await,
+            }
+        }
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        // Who started it by nohup wants it to go on when the terminal is gone.
+        let mut hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()).ok()).flatten();
         loop {
-            let term = async {
-                match &mut terminate {
-                    Some(signal) => signal.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
-                _ = term => {}
+                () = comes(&mut terminate) => {}
+                () = comes(&mut hangup) => {}
             }
             INTERRUPTED.store(true, Ordering::Relaxed);
             if !stop.send_replace(true) {
@@ -100,6 +104,13 @@ pub fn interrupts() -> Interrupts {
         }
     });
     Interrupts { stop: stopped, abort: aborted }
+}
+
+/// Whether this program was started so that it outlives its terminal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|signals| signals & 1 == 1)
 }
 
 /// Columns of the terminal; 100 where there is none.

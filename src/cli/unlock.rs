@@ -1,5 +1,6 @@
 //! `unlock`: shows who holds a host and why, and takes it away from a run that is no more.
 
+use super::report::ago;
 use super::session::{self, Session};
 use super::terminal;
 use super::way::Way;
@@ -44,16 +45,19 @@ impl Unlock {
                         continue;
                     }
                 };
-                let Hold::Other { run, who, left, busy, .. } = holder else {
+                let Hold::Other { run, who, since, left, busy } = holder else {
                     say(&format!("{}: no run holds it\n", host.name))?;
                     continue;
                 };
                 let running = if busy { "; what it began still runs" } else { "" };
                 let (shown, who) = (safe_line(&run, 80), safe_line(&who, 160));
-                say(&format!("{}: run {shown} of {who} holds it {}{running}\n", host.name, lasting(left)))?;
+                let (since, left) = (ago(since.saturating_mul(1000)), lasting(left));
+                say(&format!("{}: run {shown} of {who} holds it {left}, since {since}{running}\n", host.name))?;
                 if !self.yes {
                     terminal::somebody()?;
-                    if !terminal::approve("Take it away? A run that still goes on will fail.")? {
+                    if !terminal::approve(
+                        "Take it away? A run that still goes on ends what it is at, and fails at its next change.",
+                    )? {
                         continue;
                     }
                 }

@@ -5,6 +5,17 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What is listed of playbooks instead of being done.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Listing {
+    /// List the hosts that would be reached, and do nothing.
+    #[arg(long)]
+    pub list_hosts: bool,
+    /// List the steps in their order, and do nothing.
+    #[arg(long, visible_alias = "list-tasks")]
+    pub list_steps: bool,
+}
+
 /// How hosts are reached and how the run is told.
 #[derive(Debug, Clone, Args)]
 pub struct Way {
@@ -42,12 +53,6 @@ pub struct Way {
     /// Drift ends with exit code 0.
     #[arg(long)]
     pub report_only: bool,
-    /// List the hosts that would be reached, and do nothing.
-    #[arg(long)]
-    pub list_hosts: bool,
-    /// List the steps in their order, and do nothing.
-    #[arg(long, visible_alias = "list-tasks")]
-    pub list_steps: bool,
     /// Reach hosts that ssh does not get into by the agent of their cloud; `tat` is Tencent's.
     #[arg(long, value_name = "AGENT")]
     pub rescue: Option<Agent>,

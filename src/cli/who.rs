@@ -1,10 +1,13 @@
 //! Who runs this, and where.
 
-/// Who runs this and where, for others who want the same hosts.
-pub fn who() -> String {
+use std::path::PathBuf;
+
+/// Who runs this, what and where, for others who want the same hosts.
+pub fn who(what: &[PathBuf]) -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| name_of_user());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{user}@{host} (process {})", std::process::id())
+    let what: String = what.iter().map(|book| format!(", {}", book.display())).collect();
+    format!("{user}@{host} (process {}{what})", std::process::id())
 }
 
 /// The name behind this process in the list of users, for where the environment tells none.

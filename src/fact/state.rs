@@ -5,8 +5,10 @@ use super::read::{Asking, Sections, lossy};
 use super::{Answer, Facts, Query};
 use crate::host::quote;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::sync::OnceLock;
 
 /// The shell functions `states` and `packages`, for whoever writes or reads a journal.
 pub const FUNCTIONS: &str = include_str!("state.sh");
@@ -111,6 +113,15 @@ impl fmt::Display for Thing {
     }
 }
 
+/// By what people tell one content from another in what this process says: whoever reads it learns nothing that guesses could be
+/// held against, as a digest itself would be where a file holds a short secret.
+fn mark(digest: &str) -> String {
+    static KEY: OnceLock<String> = OnceLock::new();
+    let key = KEY.get_or_init(crate::host::random_word);
+    let marked = Sha256::new().chain_update(key).chain_update(digest).finalize();
+    marked[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A state in words for people.
 pub fn told(thing: &Thing, state: &str) -> String {
     use base64::Engine;
@@ -124,12 +135,12 @@ pub fn told(thing: &Thing, state: &str) -> String {
     }
     match state.split(':').collect::<Vec<_>>().as_slice() {
         ["file", mode, user, group, digest] => {
-            format!("file {mode} {user}:{group} {}…", digest.get(..8).unwrap_or(digest))
+            format!("file {mode} {user}:{group} {}…", mark(digest))
         }
         ["dir", mode, user, group] => format!("directory {mode} {user}:{group}"),
         ["link", _, _, to] => format!("link to {}", decoded(to)),
         [mode, user, group] => format!("{mode} {user}:{group}"),
-        ["table", digest] => format!("present {}…", digest.get(..8).unwrap_or(digest)),
+        ["table", digest] => format!("present {}…", mark(digest)),
         ["on"] => "running".into(),
         ["off"] => "not running".into(),
         _ => match (thing.family, state.strip_prefix('=')) {

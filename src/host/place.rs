@@ -81,6 +81,9 @@ pub fn sweep(runtime: &Path) {
             let _ = fs::remove_dir_all(&path);
         } else if name.starts_with("p-") && !path.exists() {
             let _ = fs::remove_file(&path);
+        } else if name.starts_with("f-") && old(&path) {
+            // What was made for one login that tries something.
+            let _ = fs::remove_dir_all(&path);
         }
     }
 }

@@ -6,12 +6,12 @@ use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
 use crate::host::Loss;
 use crate::playbook::{Budget, Made, Mode, Step};
-use crate::step::{Before, Restore, is_way_in};
+use crate::step::{Before, Force, Restore, is_way_in};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What to take back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Back {
     pub run: String,
     /// The runs that are one work with it, the run itself among them: one that was broken off and those that went on with it.
@@ -19,7 +19,7 @@ pub struct Back {
     /// These steps alone; none is all.
     pub steps: Vec<String>,
     /// Also what was changed since.
-    pub force: bool,
+    pub force: Force,
     /// Whether the run acted as root.
     pub become_root: bool,
 }
@@ -110,7 +110,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         let mut restore = Restore {
             pokes: entry.pokes.clone(),
             access: entry.access || entry.touched.iter().any(|touched| opens(&touched.thing)),
-            force: what.force,
+            force: what.force.clone(),
             ..Restore::default()
         };
         let lost = (entry.undo.0 == "none").then(|| entry.undo.1.clone());
@@ -330,9 +330,7 @@ mod tests {
         let work = |runs: &[&str]| Back {
             run: "1".into(),
             work: runs.iter().map(|run| (*run).to_owned()).collect(),
-            steps: vec![],
-            force: false,
-            become_root: true,
+            ..Back::default()
         };
         let told = |journal: &[JournalEntry], runs: &[&str]| -> Vec<String> {
             let what = work(runs);
@@ -375,7 +373,7 @@ mod tests {
         first.touched = touched(&mode, "664:0:0", "644:0:0");
         let mut second = entry("1", "", "");
         (second.seq, second.touched) = (2, touched(&path, "file:644:0:0:old", "file:644:0:0:new"));
-        let what = Back { run: "1".into(), work: vec!["1".into()], steps: vec![], force: false, become_root: true };
+        let what = Back { run: "1".into(), work: vec!["1".into()], ..Back::default() };
         let settled = |journal: &[JournalEntry]| {
             let all = restores(journal, &what);
             all.iter().flat_map(|(_, restore)| &restore.things).flat_map(|b| b.settled.clone()).collect::<Vec<_>>()
@@ -387,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_nobody_read_is_not_an_empty_one() {
-        let what = Back { run: "r".into(), work: vec!["r".into()], steps: vec![], force: false, become_root: true };
+        let what = Back { run: "r".into(), work: vec!["r".into()], ..Back::default() };
         let lost = Loss { kind: LossKind::Lost, why: "gone".into() };
         let plan = back(vec![], vec![], &[Err(lost), Ok(vec![])], &what);
         assert_eq!(plan.tasks.len(), 1);

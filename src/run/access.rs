@@ -90,25 +90,27 @@ impl Site {
     }
 
     /// Why a change must not be made because nothing would prove it: links lead it to what sshd names, though its path does not
-    /// look so; or it is how sshd starts, and nobody starts it.
+    /// look so; or it is how sshd or a firewall starts, and nobody starts it.
     pub(super) fn hidden(&self, task: usize, facts: &Facts) -> Option<String> {
-        let plan = &self.run.plan;
-        let mut starters: Vec<String> = self.made(task).iter().flat_map(|one| changes(&*one.kind)).collect();
-        starters.retain(|path| starts_sshd(path));
-        let of_sockets = starters.iter().all(|path| path.contains("socket"));
-        let starts = |kind: &dyn Kind| {
-            let again = kind.follow_up().is_some_and(|mark| mark.starts_with("restarted:"));
-            // A socket that does not listen is not started by a restart, and says nothing of the service.
-            let proves = |name: &str| is_sshd(name) && (of_sockets || name.ends_with(".service"));
-            again && kind.claims().iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if proves(name)))
-        };
-        let restarted =
-            || plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)));
         // Those set no more than what their own proof is about, and where nothing is guarded nothing is to be proven.
-        let others = !matches!(plan.tasks[task].step.kind, "sshd" | "ssh_port" | "directory");
-        if others && self.guarded(task).is_some() && !starters.is_empty() && !restarted() {
-            let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
-            return Some(why.to_owned());
+        // A way back is to what was started before.
+        let own_proof = ["sshd", "ssh_port", "directory", "firewall", "blocklist", "quarantine", "restore"];
+        if !own_proof.contains(&self.run.plan.tasks[task].step.kind) && self.guarded(task).is_some() {
+            let changed: Vec<String> = self.made(task).iter().flat_map(|one| changes(&*one.kind)).collect();
+            let of_sshd: Vec<&String> = changed.iter().filter(|path| starts_sshd(path)).collect();
+            // A socket that does not listen is not started by a restart, and says nothing of the service.
+            let sockets = of_sshd.iter().all(|path| path.contains("socket"));
+            let sshd = |name: &str| is_sshd(name) && (sockets || name.ends_with(".service"));
+            if !of_sshd.is_empty() && !self.is_restarted(task, &["restarted:"], sshd) {
+                let why = "it is how sshd starts, which only a start proves: say `on_change` with a `service` step that restarts ssh";
+                return Some(why.to_owned());
+            }
+            let rules = changed.iter().any(|path| loads_rules(path));
+            if rules && !self.is_restarted(task, &["restarted:", "reloaded:"], is_firewall) {
+                let why = "it is what the firewall loads at its next start, which only a start proves: say `on_change` with a `service` step \
+                           that restarts or reloads it (nftables, netfilter-persistent, ufw, firewalld)";
+                return Some(why.to_owned());
+            }
         }
         if self.access(task) {
             return None;
@@ -119,19 +121,45 @@ impl Site {
             Some(format!("{path} leads to {to}, by which one gets in: write that path, so that the change is guarded"))
         })
     }
+
+    /// Whether a follow-up of a task, by one of these marks, starts such a unit anew.
+    fn is_restarted(&self, task: usize, marks: &[&str], unit: impl Fn(&str) -> bool) -> bool {
+        let plan = &self.run.plan;
+        let starts = |kind: &dyn Kind| {
+            kind.follow_up().is_some_and(|mark| marks.iter().any(|start| mark.starts_with(start)))
+                && kind.claims().iter().any(|claim| matches!(claim, Claim::Reads(Object::Unit(name)) if unit(name)))
+        };
+        plan.followers(task).iter().any(|after| plan.tasks[*after].hope().iter().any(|one| starts(&*one.kind)))
+    }
 }
 
-/// The paths that a step changes, as far as it says so: others it only goes by.
+/// The paths whose content a step changes, as far as it says so: others it only goes by.
 fn changes(kind: &dyn Kind) -> Vec<String> {
     let claims = kind.claims();
     if claims.is_empty() {
         return kind.paths();
     }
     let owned = claims.into_iter().filter_map(|claim| match claim {
-        Claim::Owns { object: Object::Path(path), .. } => Some(path),
+        // Whose it is, and who may read it, is not what a start goes by.
+        Claim::Owns { object: Object::Path(path), field, .. } => {
+            (!matches!(field.as_str(), "mode" | "owner" | "group")).then_some(path)
+        }
         _ => None,
     });
     owned.collect()
+}
+
+/// Whether a unit loads the rules of a firewall.
+fn is_firewall(unit: &str) -> bool {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    matches!(name, "nftables" | "iptables" | "ip6tables" | "netfilter-persistent" | "ufw" | "firewalld")
+}
+
+/// Whether a firewall loads a file when it starts.
+fn loads_rules(path: &str) -> bool {
+    const FILES: [&str; 3] = ["/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/sysconfig/iptables"];
+    const BELOW: [&str; 5] = ["/etc/nftables/", "/etc/nftables.d/", "/etc/iptables/", "/etc/ufw/", "/etc/firewalld/"];
+    FILES.contains(&path) || BELOW.iter().any(|directory| path.starts_with(directory))
 }
 
 /// Whether a unit is sshd's.
@@ -150,7 +178,7 @@ const UNITS: [&str; 5] = [
 
 /// Whether sshd reads a file when it starts, and its configuration does not name it: its own test of the configuration says
 /// nothing of it.
-fn starts_sshd(path: &str) -> bool {
+pub(super) fn starts_sshd(path: &str) -> bool {
     let unit = UNITS.iter().find_map(|dir| path.strip_prefix(dir)).and_then(|rest| rest.split('/').next());
     // `service.d` adds to every service, `ssh@.service` is the one of a connection.
     let of_all = |unit: &str| matches!(unit, "service" | "socket" | "ssh@.service" | "sshd@.service");

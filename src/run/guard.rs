@@ -52,7 +52,7 @@ pub struct Member {
 }
 
 impl Open {
-    fn first(&self) -> usize {
+    pub(super) fn first(&self) -> usize {
         self.members.first().map_or(0, |member| member.task)
     }
 
@@ -99,6 +99,7 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
     }
     site.proves_ways(open).await?;
     site.keeps_shells(open).await?;
+    site.keeps_boot(open).await?;
     prove(site, open.first(), &open.guard).await
 }
 

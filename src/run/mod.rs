@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 mod access;
 mod apply;
+mod boot;
 mod disk;
 mod door;
 mod fail;

@@ -78,6 +78,7 @@ impl Work<'_> {
         // What depends on the peer's address does not pass there even before, and then proves nothing.
         // Once it is known that they pass, it need not be asked again.
         site.before_shells(task).await;
+        site.before_boot(task).await;
         let known = self.open.as_ref().is_some_and(|open| open.files);
         let files = known || matches!(site.by_files(task).await, Some(Ok(())));
         let latent = files && site.is_latent(task);

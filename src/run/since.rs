@@ -19,12 +19,15 @@ impl Site {
         self.differed.extend(met);
     }
 
-    /// Where the host of this name is, as the head of what is remembered of it: another inventory may know another host by the
-    /// same name.
-    pub(super) fn whereabouts(&self) -> String {
-        let there = &self.run.plan.hosts[self.host].connection;
+    /// Where the host of this name is and whose step it is, as the head of what is remembered of it: another inventory may know
+    /// another host by the same name, and another playbook another step by the same id.
+    pub(super) fn whereabouts(&self, task: usize) -> String {
+        let plan = &self.run.plan;
+        let (there, play) = (&plan.hosts[self.host].connection, &plan.plays[plan.tasks[task].play]);
         let port = there.port.map_or_else(String::new, |port| port.to_string());
-        let digest = self.run.settings.past.key.digest([there.address.as_bytes(), port.as_bytes()]);
+        let book = std::path::Path::new(&play.file).file_name().unwrap_or_default().to_string_lossy();
+        let parts = [there.address.as_bytes(), port.as_bytes(), book.as_bytes(), play.name.as_bytes()];
+        let digest = self.run.settings.past.key.digest(parts);
         format!("{}{AT}", digest.get(..16).unwrap_or_default())
     }
 
@@ -38,7 +41,7 @@ impl Site {
             return None;
         }
         let (wanted, run) = self.run.settings.past.left.get(&(self.name(), step.id.clone()))?;
-        let another = wanted.contains(AT) && !wanted.starts_with(&self.whereabouts());
+        let another = wanted.contains(AT) && !wanted.starts_with(&self.whereabouts(task));
         if another {
             return None;
         }

@@ -46,6 +46,8 @@ pub struct Site {
     pub(super) named: Option<Named>,
     /// Whether an interactive shell of whoever logs in stayed, before the first change of what shells read.
     pub(super) shells: Option<bool>,
+    /// Whether sshd started with the host before the first change of what starts it.
+    pub(super) boots: Option<bool>,
 }
 
 /// How long a host is held beyond what a step may take, in seconds: a run that is no more gives it back after that.
@@ -77,6 +79,7 @@ impl Site {
             silent: BTreeSet::new(),
             named: None,
             shells: None,
+            boots: None,
             seen: false,
         }
     }
@@ -286,7 +289,7 @@ impl Site {
         let kinds = || made.iter().map(|one| &one.kind);
         let past = &self.run.settings.past;
         let wanted: Vec<String> = made.iter().map(|one| format!("{:?}", one.kind)).collect();
-        let meaning = format!("{}{}", self.whereabouts(), past.key.digest(wanted.iter().map(String::as_bytes)));
+        let meaning = format!("{}{}", self.whereabouts(task), past.key.digest(wanted.iter().map(String::as_bytes)));
         // What need not last is no promise that somebody could break.
         let passes = step.kind != "restore" && kinds().any(|kind| kind.passing());
         let meaning = if passes { String::new() } else { meaning };

@@ -11,7 +11,7 @@
 //! Drift is told as `state`, `gid` and `members`.
 //!
 //! Way back: exact for number and members; a group that was removed comes back without its administrators and its
-//! password. Disruption: none; other members, another number, or no group any more may cut the way in.
+//! password. The files of accounts go back as a whole: what others changed in them since makes that a conflict. Disruption: none; other members, another number, or no group any more may cut the way in.
 //!
 //! Traps:
 //! - Files keep the old number when `gid` changes, and so do those of a group that is removed.

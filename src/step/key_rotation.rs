@@ -22,7 +22,8 @@
 //! was found; where there is none, it asks for nothing.
 //!
 //! What goes is every older key of the ledger. Keys that steadfast did not make stay, unless `replaces` names them (public
-//! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`. A key that a rotation took away
+//! keys or `SHA256:` fingerprints), or `exclusive: true` says that nobody else's stay but those under `keep`. Each that stays is told with
+//! the step, also the one by which you came in so far. A key that a rotation took away
 //! once is dead: where its line comes back it goes again, unless it stands under `keep`.
 //!
 //! Of several hosts the first is always a batch of its own, and its failure stops the rest.
@@ -42,16 +43,14 @@
 //! - The ledger and the private halves are the way in: keep a copy of the state directory.
 
 use super::authorized_key::AuthorizedKey;
-use super::words::place;
-use super::{Check, Claim, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
+use super::{Claim, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, KeyEvent, Known, Milestone, Query, Ring};
-use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
 use crate::moment::{day, length, moment, written};
-use crate::secret::Reference;
-use crate::yaml::Node;
 use serde::Deserialize;
+
+mod check;
 
 /// One user's key.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -137,56 +136,6 @@ fn names(word: &str, key: &PublicKey) -> bool {
     word == key.fingerprint() || PublicKey::of_line(word).is_some_and(|named| named.is(key))
 }
 
-impl Check for KeyRotation {
-    fn check(&self, body: &Node) -> Result<(), Faults> {
-        let mut faults = Vec::new();
-        let plain = |text: &str| !text.is_empty() && !text.starts_with(['-', '.']) && !text.contains(['/', ':', '\n']);
-        if !plain(&self.user) {
-            faults.push(Fault::new(format!("`{}` is no name of a user", self.user)).at(place(body, "user")));
-        }
-        if length(&self.max_age).is_none() {
-            let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.hint("write 90d, 12h or 30m"));
-        }
-        if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
-            let fault = Fault::new("this is no moment").at(place(body, "made_since"));
-            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC, or `incident`"));
-        }
-        if self.passphrase.is_some() != self.age.0.is_empty() {
-            let fault = Fault::new("a private half is locked by a passphrase or by age: say one of them").at(&body.place);
-            faults.push(fault.hint("`passphrase: env:NAME`, or `age: self`"));
-        }
-        if let Some(source) = &self.passphrase {
-            match Reference::of(&serde_json::json!({"secret": source})) {
-                Some(Ok(_)) => {}
-                Some(Err(fault)) => faults.push(fault.at(place(body, "passphrase"))),
-                None => faults.push(Fault::new("this is no source of a secret").at(place(body, "passphrase"))),
-            }
-        }
-        let key = |name: &str| (name.starts_with("SHA256:") && name.len() == 50) || PublicKey::of_line(name).is_some();
-        let recipient = |name: &str| name == "self" || (name.starts_with("age1") && !name.contains(char::is_whitespace));
-        for (field, list, good) in [
-            ("age", &self.age, recipient as fn(&str) -> bool),
-            ("replaces", &self.replaces, key as fn(&str) -> bool),
-            ("keep", &self.keep, key as fn(&str) -> bool),
-        ] {
-            // One that a variable left empty is one that was not written.
-            if !list.0.is_empty() {
-                faults.extend(list.faults(body, field, good));
-            }
-        }
-        for (field, path) in [("store", &self.store), ("path", &self.path)] {
-            if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
-                faults.push(Fault::new("a path must be absolute").at(place(body, field)));
-            }
-        }
-        if self.options.as_deref().is_some_and(|options| options.contains(['\n', '\r'])) {
-            faults.push(Fault::new("options are one line").at(place(body, "options")));
-        }
-        Faults::some(faults).map_or(Ok(()), Err)
-    }
-}
-
 impl KeyRotation {
     fn keys(&self, keys: &[PublicKey], state: Presence) -> AuthorizedKey {
         let lines = keys.iter().map(PublicKey::line).collect();
@@ -270,8 +219,7 @@ impl KeyRotation {
         let old = self.old(ring, present, goal);
         let line = |key: &PublicKey| present.iter().any(|there| there.is(key));
         let going = |key: &PublicKey| {
-            let name = if key.comment.is_empty() { key.fingerprint() } else { format!("{} ({})", key.fingerprint(), key.comment) };
-            Row::new(name, LINE, if line(key) { "present" } else { "to be refused" }, Val::Absent)
+            Row::new(told(key), LINE, if line(key) { "present" } else { "to be refused" }, Val::Absent)
         };
         let Some(goal) = goal else {
             let pair = Row::new(self.object(), PAIR, due.unwrap_or_else(|| "none".into()), "a new ed25519 key");
@@ -329,6 +277,11 @@ impl KeyRotation {
     }
 }
 
+/// A key as it is told to people.
+fn told(key: &PublicKey) -> String {
+    if key.comment.is_empty() { key.fingerprint() } else { format!("{} ({})", key.fingerprint(), key.comment) }
+}
+
 /// Rows that are the controller's to make true, not the host's.
 fn of_controller(row: &Row) -> bool {
     matches!(row.field.as_str(), PAIR | LOGIN | LINE | REFUSED)
@@ -347,6 +300,15 @@ impl Kind for KeyRotation {
 
     fn plan(&self, found: &Facts) -> Result<Vec<Row>, Gap> {
         self.look(found).map(|(rows, _)| rows)
+    }
+
+    /// Whose keys let in as well, and go on doing so.
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let (Ok(ring), Ok(present)) = (found.ring(&self.user), self.present(found)) else { return vec![] };
+        let goal = ring.pending().or_else(|| ring.current());
+        let old = self.old(ring, &present, goal);
+        let stays = |key: &&PublicKey| !goal.is_some_and(|goal| goal.public.is(key)) && !old.iter().any(|old| old.is(key));
+        present.iter().filter(stays).map(|key| Row::new(told(key), "others", "lets in as well", "kept")).collect()
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {

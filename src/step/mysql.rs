@@ -14,6 +14,7 @@
 //! | field | is true when |
 //! |---|---|
 //! | `bind` | it listens on these addresses; without the field, on loopback alone or on no port at all |
+//! | `remote` | `keep`: the addresses stay as they are while an account with a password may come from elsewhere, where `bind` names none but loopback; without it they do not |
 //! | `anonymous` | unless `keep`, no account is without a name |
 //! | `test_database` | unless `keep`, there is no database `test`, and nobody without a name has a right in one called `test…` |
 //! | `root` | `local`, as it is: root comes from this host alone and proves who it is; `socket`: as root of this host alone; `keep` |
@@ -24,7 +25,8 @@
 //! Besides, others than its owner and group cannot look into the data directory, and the file with the password of Debian's own
 //! account is root's. A host without the server has nothing to do.
 //!
-//! Settings are read from the server that runs and from its option files (`mariadbd --print-defaults`); what differs is written to
+//! Settings are read from the server that runs, from the kernel's sockets (a port that systemd opened for it is open whatever the server
+//! says) and from its option files (`mariadbd --print-defaults`); what differs is written to
 //! `99-steadfast.cnf` in `/etc/mysql/mariadb.conf.d`, `/etc/mysql/mysql.conf.d` or `/etc/my.cnf.d`, and the server is restarted. Accounts
 //! and the database `test` are read and changed by SQL, with the server's own client as root over the socket. A server that does not run
 //! cannot be asked who is in it, and the step is unknown.
@@ -38,6 +40,7 @@
 //! Traps:
 //! - Applications that log in as root, or without a name, lose their way in. Give them an account first.
 //! - An account without a name takes the place of `app@%` for a login from this host; without it, that login is `app` again.
+//! - A `mariadb.socket` that is enabled gives it the open port again at every start: turn it off first.
 //! - Instances of `mariadb@.service` are not looked at.
 
 use super::options::{self, Spelling};
@@ -59,6 +62,9 @@ pub struct Mysql {
     /// Addresses to listen on.
     #[serde(default)]
     bind: Many,
+    /// Where accounts with a password may come from other hosts: whether it goes on listening for them.
+    #[serde(default)]
+    remote: options::Remote,
     #[serde(default)]
     anonymous: Fate,
     #[serde(default)]
@@ -178,6 +184,12 @@ impl Mysql {
         }
     }
 
+    /// The accounts that come from other hosts, where these are let.
+    fn others(&self, server: &Server) -> Vec<String> {
+        let one = |row: &[String]| row.join("@");
+        server.rows("remote").filter(|_| self.remote.keeps(&self.bind)).map(one).collect()
+    }
+
     /// The directory for our file.
     fn directory(found: &Facts) -> Result<Option<&'static str>, Gap> {
         for directory in DIRECTORIES {
@@ -191,11 +203,13 @@ impl Mysql {
     fn option_rows(&self, server: &Server, found: &Facts, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let bind = Wish { key: "bind-address", live: "bind_address", wanted: self.wanted_bind() };
         let no_network = server.value("live", "skip_networking").is_some_and(|value| switch(value) == Some(true));
-        let skip_bind = no_network && self.bind.0.is_empty();
+        let inherited = inherits_a_port(server, found);
+        let skip_bind = !self.others(server).is_empty() || (no_network && self.bind.0.is_empty() && !inherited);
         let all = self.settings().into_iter().chain((!skip_bind).then_some(bind));
         let (mut ours, mut lines) = (None, Vec::new());
         for one in all {
             let live = server.value("live", one.live).unwrap_or_default();
+            let live = if one.key == "bind-address" && inherited { "*" } else { live };
             let disk = on_disk(server, one.live);
             let (runs_well, starts_well) =
                 (self.good(one.key, &one.wanted, live), disk.is_none_or(|disk| self.good(one.key, &one.wanted, &disk)));
@@ -229,6 +243,24 @@ impl Mysql {
         rows.extend(lines);
         Ok(())
     }
+}
+
+/// Whether it listens for everybody though it says otherwise: on a port that systemd opened for it, which stays open after the
+/// unit of the socket is off.
+fn inherits_a_port(server: &Server, found: &Facts) -> bool {
+    let any = |address: &str| matches!(address, "0.0.0.0" | "::" | "*");
+    let says = server.value("live", "bind_address").unwrap_or("*");
+    let port = server.value("live", "port").unwrap_or("3306");
+    let own = |process: &str| matches!(process, "mariadbd" | "mysqld");
+    !says.split(',').any(|address| any(address.trim()))
+        && found.sockets().is_ok_and(|all| {
+            all.iter().any(|socket| {
+                socket.protocol == "tcp"
+                    && any(&socket.address)
+                    && socket.port.to_string() == port
+                    && socket.process.as_deref().is_some_and(own)
+            })
+        })
 }
 
 /// What a switch says.
@@ -271,7 +303,7 @@ impl Kind for Mysql {
         files
             .chain(stats.map(|path| Query::Stat(path.into())))
             .chain(options::asked(DUE, &UNITS))
-            .chain([Query::Database(Engine::Mysql)])
+            .chain([Query::Database(Engine::Mysql), Query::Sockets])
             .collect()
     }
 
@@ -293,6 +325,13 @@ impl Kind for Mysql {
             rows.push(Row::new("mysql", "restart", "due", "done"));
         }
         Ok(rows)
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let server = found.database(&Engine::Mysql).ok().and_then(|all| all.first());
+        let open = |server: &&Server| !self.binds_well(server.value("live", "bind_address").unwrap_or("*"));
+        let others = server.filter(open).map(|server| self.others(server)).unwrap_or_default();
+        if others.is_empty() { vec![] } else { vec![options::Remote::row("mysql", others.join(", "))] }
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {

@@ -81,7 +81,7 @@ impl TryFrom<Many> for Sources {
         };
         if many.0.is_empty() {
             return Err(
-                "this names nobody: write who is meant, by address or network (a rule for everybody goes without it)"
+                "this names nobody: write who is meant, by address or network, here or in the variable that fills it (a rule of a firewall that is for everybody goes without)"
                     .into(),
             );
         }

@@ -112,6 +112,29 @@ pub fn running<'f>(found: &'f Facts, names: &[&str]) -> Result<Option<&'f Unit>,
     Ok(None)
 }
 
+/// What becomes of a server that other hosts may come to, and that asks each of them who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Remote {
+    /// It listens where the step says.
+    #[default]
+    Close,
+    /// It goes on listening where it does, as long as the step itself names no address but the host's own.
+    Keep,
+}
+
+impl Remote {
+    /// Whether what others come by is left, for a step that names these addresses.
+    pub fn keeps(self, named: &super::Many) -> bool {
+        self == Self::Keep && named.iter().all(is_loopback)
+    }
+
+    /// That it is left, and for whom.
+    pub fn row(object: &str, who: String) -> Row {
+        Row::new(object, "other hosts", who, "kept")
+    }
+}
+
 /// Whether an address is the host's own alone.
 pub fn is_loopback(address: &str) -> bool {
     let address = address.trim().trim_start_matches('-');

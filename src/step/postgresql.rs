@@ -14,6 +14,7 @@
 //! | field | is true when |
 //! |---|---|
 //! | `listen` | it listens on these addresses; without the field, on loopback alone or on no port at all |
+//! | `remote` | `keep`: the addresses stay as they are while a line of `pg_hba.conf` lets others in who prove who they are, where `listen` names none but loopback; without it they do not |
 //! | `md5` | unless `true`, passwords are kept and proven as SCRAM-SHA-256, and no line of `pg_hba.conf` takes MD5 |
 //! | `trust` | unless `true`, no line of `pg_hba.conf` lets anybody in unproven (`trust`) or takes a password in clear (`password`) |
 //! | `ssl` | `true`: it speaks TLS; without the field, where certificate and key are there |
@@ -57,6 +58,9 @@ pub struct Postgresql {
     /// Addresses to listen on.
     #[serde(default)]
     listen: Many,
+    /// Where lines of access let others in that prove who they are: whether it goes on listening for them.
+    #[serde(default)]
+    remote: options::Remote,
     /// Passwords may be kept and proven as MD5.
     #[serde(default)]
     md5: bool,
@@ -137,6 +141,12 @@ impl Postgresql {
         names(found) == names(&self.wanted_listen())
     }
 
+    /// The lines that let in others, where these are let.
+    fn others(&self, cluster: &Cluster<'_>) -> Vec<String> {
+        let lines = hba::lines(&cluster.hba).into_iter().filter(|line| self.remote.keeps(&self.listen) && line.is_remote());
+        lines.map(|line| line.who()).collect()
+    }
+
     /// The settings with what is wanted of them.
     fn settings(&self, server: &Server) -> Result<Vec<(&'static str, String)>, Gap> {
         let mut all = vec![("listen_addresses", self.wanted_listen())];
@@ -172,7 +182,8 @@ impl Postgresql {
         let server = cluster.server;
         let path = cluster.drop_in_path();
         let mut lines = Vec::new();
-        for (key, wanted) in self.settings(server)? {
+        let kept = !self.others(cluster).is_empty();
+        for (key, wanted) in self.settings(server)?.into_iter().filter(|(key, _)| !kept || *key != "listen_addresses") {
             let live = server.value("live", key);
             let live = live.ok_or_else(|| Gap::Unknown(format!("{} does not tell {key}", cluster.object())))?;
             let disk = server.value("disk", key);
@@ -316,6 +327,16 @@ impl Kind for Postgresql {
             rows.push(Row::new("postgresql", "reload", "due", "done"));
         }
         Ok(rows)
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let servers = found.database(&Engine::Postgresql).map(Vec::as_slice).unwrap_or_default();
+        let open = |server: &&Server| {
+            server.value("live", "listen_addresses").is_some_and(|live| !self.listens_well(live))
+        };
+        let clusters = servers.iter().filter(open).filter_map(|server| Cluster::of(server).ok());
+        let kept = clusters.map(|cluster| (cluster.object(), self.others(&cluster))).filter(|(_, who)| !who.is_empty());
+        kept.map(|(object, who)| options::Remote::row(&object, who.join(", "))).collect()
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {

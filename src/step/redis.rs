@@ -14,6 +14,7 @@
 //! | field | is true when |
 //! |---|---|
 //! | `bind` | it listens on these addresses; without the field, on loopback alone |
+//! | `remote` | `keep`: the addresses stay as they are while it asks for a password, where `bind` names none but loopback; without it they do not |
 //! | `protected_mode` | unless `false`, others than the host itself get no answer while there is no password |
 //! | `password` | the default user has this one, and there is no answer without it; none is made up |
 //! | `disable_commands` | nobody can use these commands |
@@ -57,6 +58,9 @@ pub struct Redis {
     /// Addresses to listen on; `-` before one says that it may be missing.
     #[serde(default)]
     bind: Many,
+    /// Where it asks others for a password: whether it goes on listening for them.
+    #[serde(default)]
+    remote: options::Remote,
     /// Nobody from outside gets an answer while there is no password.
     #[serde(default = "yes")]
     protected_mode: bool,
@@ -141,7 +145,15 @@ impl Redis {
         set(bind) == set(&self.bind.0.join(" "))
     }
 
+    /// Whether it goes on listening for other hosts.
+    fn keeps(&self, scene: &Scene<'_>) -> bool {
+        scene.ping == Ping::Refused && self.remote.keeps(&self.bind)
+    }
+
     fn bind_rows(&self, scene: &Scene<'_>, rows: &mut Vec<Row>) -> Result<(), Gap> {
+        if self.keeps(scene) {
+            return Ok(());
+        }
         let wanted = self.addresses(&scene.server.version);
         if !self.fits(scene.file("bind").as_deref()) {
             rows.push(Row::new(
@@ -266,6 +278,14 @@ impl Kind for Redis {
             rows.push(Row::new("redis", "restart", "due", "done"));
         }
         Ok(rows)
+    }
+
+    fn tells(&self, found: &Facts) -> Vec<Row> {
+        let server = found.database(&self.engine()).ok().and_then(|all| all.first());
+        let asks = server.is_some_and(|server| scene::ping(server) == Ok(Ping::Refused));
+        let listens = server.and_then(|server| Scene::listening(server, found).ok().flatten());
+        let others = listens.filter(|live| asks && self.remote.keeps(&self.bind) && !self.fits(Some(live)));
+        others.into_iter().map(|live| options::Remote::row("redis", live)).collect()
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {

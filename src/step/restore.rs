@@ -9,6 +9,27 @@ use crate::cloud::{Fence, Shape};
 use crate::fact::state::told;
 use crate::fact::{Facts, Family, Gap, Query, Thing};
 
+/// Which of the things that were changed since go back all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Force {
+    #[default]
+    Nothing,
+    All,
+    /// Those of these names.
+    Of(Vec<String>),
+}
+
+impl Force {
+    /// Whether it means this thing.
+    pub fn takes(&self, thing: &Thing) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Of(names) => names.iter().any(|name| *name == thing.name || *name == thing.to_string()),
+        }
+    }
+}
+
 /// One task of a run, to be taken back.
 #[derive(Debug, Clone, Default)]
 pub struct Restore {
@@ -17,7 +38,7 @@ pub struct Restore {
     pub pokes: Vec<(String, String)>,
     pub access: bool,
     /// Also what was changed since.
-    pub force: bool,
+    pub force: Force,
     /// Packages go back after it, and may take its files with them.
     pub before_packages: bool,
     /// Why nobody knows what there is to take back, where the journal could not be read.
@@ -107,9 +128,10 @@ impl Before {
                 }
             };
             let why = format!(
-                "{} is {}, and the run left it as {left}; {by}, or `--force`",
+                "{} is {}, and the run left it as {left}; {by}, or `--force={}`",
                 self.thing,
-                told(&self.thing, now)
+                told(&self.thing, now),
+                self.thing.name
             );
             return Err(Gap::Impossible(why));
         }
@@ -133,7 +155,7 @@ impl Kind for Restore {
         }
         let mut rows = Vec::new();
         for before in &self.things {
-            rows.extend(before.row(&before.now(found)?, self.force)?);
+            rows.extend(before.row(&before.now(found)?, self.force.takes(&before.thing))?);
         }
         Ok(rows)
     }

@@ -65,12 +65,13 @@
 use super::words::place;
 use super::{Check, Claim, Kind, Many, Row, Setting};
 use crate::act::Act;
-use crate::fact::{Baseline, Facts, Gap, Ours, Query, Seen, Sign, Signs, Sought};
+use crate::fact::{Baseline, Facts, Gap, Query, Seen, Sign, Signs, Sought};
 use crate::fault::{Fault, Faults};
 use crate::step::net::span::{Of, Span};
 use crate::yaml::Node;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use finding::Finding;
+use scene::Scene;
 pub(super) use finding::Level;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -81,6 +82,7 @@ mod files;
 mod finding;
 mod network;
 mod processes;
+mod scene;
 
 /// What is a sign here, and what is not.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -174,46 +176,6 @@ impl Default for Triage {
             baseline: Use::Without,
             on_signs: OnSigns::Mend,
         }
-    }
-}
-
-/// What the judges share.
-struct Scene<'a> {
-    wish: &'a Triage,
-    signs: &'a Signs,
-    known: GlobSet,
-    /// Files that other steps of the run hold.
-    held: &'a [String],
-    /// What runs of this controller changed.
-    ours: Option<&'a Ours>,
-}
-
-impl Scene<'_> {
-    /// Whether a time is within the days that are looked at, and after the host's first start.
-    fn recent(&self, at: i64) -> bool {
-        let since = self.signs.now - i64::from(self.wish.days) * 86_400;
-        at > since.max(self.signs.born.unwrap_or(i64::MIN))
-    }
-
-    /// The first moment at which a file was changed, of those that are looked at: either time may be made up, or be of
-    /// something harmless, and the earlier one is the safer.
-    fn first(&self, modified: i64, changed: i64) -> Option<i64> {
-        [modified, changed].into_iter().filter(|at| self.recent(*at)).min()
-    }
-
-    /// The same of a file with accounts or keys.
-    fn changed(&self, path: &str) -> Option<i64> {
-        let (_, modified, changed) = self.signs.changed.iter().find(|(known, ..)| known == path)?;
-        self.first(*modified, *changed)
-    }
-
-    fn is_known(&self, path: &str) -> bool {
-        self.known.is_match(path)
-    }
-
-    /// Whose file it is; `None` where that is not known at all.
-    fn owned(&self, path: &str) -> Option<bool> {
-        self.signs.packages.known.then(|| self.signs.packages.owner(path).is_some())
     }
 }
 

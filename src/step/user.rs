@@ -13,6 +13,7 @@
 //!
 //! Way back: exact for all fields of a user that was there. A user that was made is removed again, but a home directory
 //! made with it stays; a user that was removed comes back with number, groups, home and shell, but without the password.
+//! The files of accounts go back as a whole: what others changed in them since, such as a password, makes that a conflict.
 //! Disruption: none; what may shut somebody out (locked, expires, shell, home, exclusive groups, absent) touches the way in.
 //!
 //! Traps:

@@ -23,6 +23,19 @@ impl Line<'_> {
     }
 }
 
+impl Line<'_> {
+    /// Whether it lets in somebody from another host, who proves who it is.
+    pub fn is_remote(&self) -> bool {
+        let own = |address: &&str| {
+            let plain = address.trim_matches('"').split('/').next().unwrap_or_default();
+            plain == "samehost" || crate::step::options::is_loopback(plain)
+        };
+        !self.is_local
+            && !matches!(self.method, "trust" | "reject")
+            && self.words.get(3).is_some_and(|address| !own(address))
+    }
+}
+
 /// Where the words of a line stand: what is in quotes has blanks of its own, and a list goes on after a comma.
 fn words(line: &str) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = Vec::new();

@@ -58,10 +58,15 @@ impl Scene<'_> {
 
     /// Where it listens: as it says, else as the kernel does.
     pub fn listens(&self) -> Result<Option<String>, Gap> {
-        if let Some(bind) = self.live("bind") {
+        Self::listening(self.server, self.found)
+    }
+
+    /// The same before anything else is known.
+    pub fn listening(server: &Server, found: &Facts) -> Result<Option<String>, Gap> {
+        if let Some(bind) = server.value("set", "bind") {
             return Ok(Some(if bind.is_empty() { "*".into() } else { bind.into() }));
         }
-        let sockets = self.found.sockets()?.iter();
+        let sockets = found.sockets()?.iter();
         let own =
             sockets.filter(|socket| socket.protocol == "tcp" && socket.process.as_deref() == Some("redis-server"));
         let mut addresses: Vec<&str> = own.map(|socket| socket.address.as_str()).collect();

@@ -77,6 +77,8 @@ pub fn keys(scene: &Scene<'_>, files: &KeyFiles, found: &Facts) -> Vec<Finding> 
     let mut seen = std::collections::BTreeSet::new();
     for file in files.authorized.iter().filter(|file| seen.insert(&file.path)) {
         let changed = scene.signs.changed.iter().find(|(path, ..)| *path == file.path);
+        // Who takes one key out of a file brings no other in.
+        let changed = changed.filter(|(path, modified, changed)| scene.by_ours(path, [*modified, *changed]).is_none());
         let at = changed.map(|(_, modified, changed)| (*modified).max(*changed));
         for key in file.keys.iter().filter(|key| !named(key) && !made(&file.user, key)) {
             let level = match at {

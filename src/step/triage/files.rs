@@ -2,7 +2,6 @@
 
 use super::access::ago;
 use super::{Finding, Level, Scene};
-use crate::fact::Past;
 use crate::fact::signs::Item;
 use crate::moment::written;
 
@@ -52,10 +51,8 @@ fn start_up(scene: &Scene<'_>, item: &Item) -> Option<Finding> {
         None => format!("{told}, of uid {}, mode {:04o}", item.uid, item.mode),
     };
     // A later hand, also one that puts an earlier mtime there, moves the ctime.
-    let by = scene.ours.filter(|_| level == Level::Medium && item.target.is_none());
-    let recent = |at| scene.recent(at);
-    let past = Past { clock: scene.signs.now, earlier: &scene.signs.earlier, recent: &recent };
-    let by = by.and_then(|ours| ours.of(&item.path, [item.modified, item.changed], &past));
+    let ours = || scene.by_ours(&item.path, [item.modified, item.changed]);
+    let by = (level == Level::Medium && item.target.is_none()).then(ours).flatten();
     let (level, told) = match by {
         Some(change) => (Level::Low, format!("{told}, by step {} of run {}", change.step, change.run)),
         None => (level, told),
