@@ -56,6 +56,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("hosts-deny", "root", "file: {path: /etc/hosts.deny, content: \"ALL: ALL\\n\"}"),
     ("shell-mode", "root", "file: {path: /usr/bin/bash, mode: \"0600\"}"),
+    ("first-drop-in", "root", "file: {path: /etc/ssh/sshd_config.d/00-aaa.conf, content: \"AllowUsers nobody\\n\"}"),
     ("only-on-disk", "root", "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}"),
 ];
 

@@ -52,7 +52,7 @@ impl Unlock {
                 let running = if busy { "; what it began still runs" } else { "" };
                 let (shown, who) = (safe_line(&run, 80), safe_line(&who, 160));
                 let (since, left) = (ago(since.saturating_mul(1000)), lasting(left));
-                say(&format!("{}: run {shown} of {who} holds it {left}, since {since}{running}\n", host.name))?;
+                say(&format!("{}: run {shown} of {who}, begun {since}, holds it {left}{running}\n", host.name))?;
                 if !self.yes {
                     terminal::somebody()?;
                     if !terminal::approve(

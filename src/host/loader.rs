@@ -31,7 +31,7 @@ pub fn refusal(loss: Loss, r#become: &Become) -> Loss {
         (LossKind::NoShell, Become::Sudo | Become::SudoPassword(_)) => LossKind::BecomeFailed,
         _ => return loss,
     };
-    // One of an inventory is never read: it would lie in plain where whole teams look.
+    // A password in an inventory is never read: it would stand in plain where whole teams look.
     let asks = matches!(r#become, Become::Sudo) && loss.why.contains("a password is required");
     let why = if asks { format!("{} (-K asks you for it)", loss.why) } else { loss.why };
     Loss { kind, why }

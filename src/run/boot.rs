@@ -6,6 +6,7 @@ use super::site::Site;
 use crate::fact::Query;
 use crate::host::Loss;
 use crate::step::Kind;
+use crate::target::Target;
 
 /// 0: a unit of sshd starts at boot, or nobody can tell; 1: none does.
 const STARTS: &str = "[ -d /run/systemd/system ] || exit 0
@@ -25,27 +26,23 @@ impl Site {
     /// Before the first such change: where nothing starts it at boot, no change is to blame.
     pub(super) async fn before_boot(&mut self, task: usize) {
         if self.boots.is_none() && self.may_unboot(task) {
-            self.boots = self.sshd_starts(task).await.ok();
+            self.boots = match self.line(task).await {
+                Ok(line) => sshd_starts(&*line).await.ok(),
+                Err(_) => None,
+            };
         }
     }
 
-    /// Whether something still starts sshd with the host after these changes, where it did before.
-    ///
-    /// # Errors
-    /// Nothing does.
-    pub(super) async fn keeps_boot(&self, open: &Open) -> Result<(), String> {
+    /// Why changes must go back that stand so far, asked over the login that is to prove them: nothing starts sshd with the host any
+    /// more, where something did before.
+    pub(super) async fn unbooted(&self, open: &Open, line: &dyn Target) -> Option<String> {
         let asks = self.boots == Some(true) && open.members.iter().any(|member| self.may_unboot(member.task));
-        // Who is not let in at all is told so by the proof that follows.
-        if asks && matches!(self.sshd_starts(open.first()).await, Ok(false)) {
-            return Err("nothing starts sshd with the host any more: enable ssh.service or ssh.socket".to_owned());
-        }
-        Ok(())
+        let gone = asks && matches!(sshd_starts(line).await, Ok(false));
+        gone.then(|| "nothing starts sshd with the host any more: enable ssh.service or ssh.socket".to_owned())
     }
+}
 
-    async fn sshd_starts(&self, task: usize) -> Result<bool, Loss> {
-        let line = self.fresh(task).await?;
-        let read = line.read(&[Query::Shell(STARTS.into())]).await;
-        line.close().await;
-        Ok(read?.shell(STARTS).map_or(true, |said| said.code == 0))
-    }
+async fn sshd_starts(line: &dyn Target) -> Result<bool, Loss> {
+    let read = line.read(&[Query::Shell(STARTS.into())]).await?;
+    Ok(read.shell(STARTS).map_or(true, |said| said.code == 0))
 }

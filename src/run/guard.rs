@@ -99,8 +99,7 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
     }
     site.proves_ways(open).await?;
     site.keeps_shells(open).await?;
-    site.keeps_boot(open).await?;
-    prove(site, open.first(), &open.guard).await
+    prove(site, open).await
 }
 
 /// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.
@@ -115,16 +114,17 @@ async fn by_files(site: &Site, open: &Open) -> Result<(), String> {
 }
 
 /// A new connection with a new login as the user of the run, `sudo` included, confirms. `Err` says why none could.
-async fn prove(site: &mut Site, task: usize, guard: &Guard) -> Result<(), String> {
-    let patience = SETTLING.min(Duration::from_secs(guard.seconds / 2));
+async fn prove(site: &mut Site, open: &Open) -> Result<(), String> {
+    let patience = SETTLING.min(Duration::from_secs(open.guard.seconds / 2));
     let began = Instant::now();
     loop {
-        let why = match knock(site, task, Verb::Confirm, guard).await {
-            Ok((Fate::Confirmed, _)) => {
+        let why = match confirm(site, open).await {
+            Ok(Ok(Fate::Confirmed)) => {
                 fail::point("confirmed");
                 return Ok(());
             }
-            Ok((fate, _)) => return Err(too_late(fate).to_owned()),
+            Ok(Ok(fate)) => return Err(too_late(fate).to_owned()),
+            Ok(Err(why)) => return Err(why),
             // A refusal is an answer; what does not answer may be starting.
             Err(loss) if is_answer(&loss) => return Err(format!("a new login is refused: {loss}")),
             Err(loss) => format!("no new login within {} s: {loss}", patience.as_secs()),
@@ -152,11 +152,23 @@ fn is_answer(loss: &Loss) -> bool {
     matches!(loss.kind, PermissionDenied | BecomeFailed | ChangedHostKey | UnknownHostKey | NoShell)
 }
 
-/// One question over a connection of its own.
-async fn knock(site: &mut Site, task: usize, verb: Verb, guard: &Guard) -> Result<(Fate, String), Loss> {
+/// Tells the guard over a new login that its changes are proven; the inner `Err` is why they are not, although one gets in.
+async fn confirm(site: &Site, open: &Open) -> Result<Result<Fate, String>, Loss> {
+    let line = site.fresh(open.first()).await?;
+    fail::point("new-login");
+    let answer = match site.unbooted(open, &*line).await {
+        Some(why) => Ok(Err(why)),
+        None => line.guard(Verb::Confirm, &open.guard.token).await.map(|(fate, _)| Ok(fate)),
+    };
+    line.close().await;
+    answer
+}
+
+/// Has the guard go back, over a connection of its own.
+async fn knock(site: &Site, task: usize, guard: &Guard) -> Result<(Fate, String), Loss> {
     let line = site.fresh(task).await?;
     fail::point("new-login");
-    let answer = line.guard(verb, &guard.token).await;
+    let answer = line.guard(Verb::Fire, &guard.token).await;
     line.close().await;
     answer
 }
@@ -173,7 +185,7 @@ async fn revert(site: &mut Site, open: &Open, why: String) -> Result<Outcome, (L
     loop {
         let answer = match standing.take() {
             Some(line) => line.guard(Verb::Fire, &guard.token).await,
-            None => knock(site, task, Verb::Fire, guard).await,
+            None => knock(site, task, guard).await,
         };
         match answer {
             Ok((Fate::Reverted | Fate::None, _)) => break,
