@@ -252,6 +252,11 @@ mod tests {
         assert_eq!(told(Family::Meta, "644:0:0"), "644 0:0");
         assert_eq!(told(Family::Live, "=MQo="), "1");
         assert_eq!(told(Family::Path, "absent"), "absent");
-        assert_eq!(told(Family::Path, "file:644:0:0:0123456789abcdef"), "file 644 0:0 01234567…");
+        // The same content has the same mark, which is no part of its digest.
+        let file = |digest: &str| told(Family::Path, &format!("file:644:0:0:{digest}"));
+        assert!(file("0123456789abcdef").starts_with("file 644 0:0 ") && file("0123456789abcdef").ends_with('…'));
+        assert_eq!(file("0123456789abcdef"), file("0123456789abcdef"));
+        assert_ne!(file("0123456789abcdef"), file("0123456789abcdee"));
+        assert!(!file("0123456789abcdef").contains("01234567"));
     }
 }
