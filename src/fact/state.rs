@@ -246,7 +246,9 @@ mod tests {
 
     #[test]
     fn states_are_told_in_words() {
-        let told = |family, state| super::told(&Thing::new(family, "x"), state);
+        fn told(family: Family, state: &str) -> String {
+            super::told(&Thing::new(family, "x"), state)
+        }
         assert_eq!(told(Family::Runs, "on"), "running");
         assert_eq!(told(Family::Boot, "=masked"), "masked");
         assert_eq!(told(Family::Meta, "644:0:0"), "644 0:0");
