@@ -52,7 +52,7 @@ pub struct Member {
 }
 
 impl Open {
-    pub(super) fn first(&self) -> usize {
+    fn first(&self) -> usize {
         self.members.first().map_or(0, |member| member.task)
     }
 

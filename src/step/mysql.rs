@@ -14,7 +14,7 @@
 //! | field | is true when |
 //! |---|---|
 //! | `bind` | it listens on these addresses; without the field, on loopback alone or on no port at all |
-//! | `remote` | `keep`: the addresses stay as they are while an account with a password may come from elsewhere, where `bind` names none but loopback; without it they do not |
+//! | `remote` | `keep`: the addresses stay as they are while accounts may come from elsewhere that all have a password, where `bind` names none but loopback; without it they do not |
 //! | `anonymous` | unless `keep`, no account is without a name |
 //! | `test_database` | unless `keep`, there is no database `test`, and nobody without a name has a right in one called `test…` |
 //! | `root` | `local`, as it is: root comes from this host alone and proves who it is; `socket`: as root of this host alone; `keep` |
@@ -184,10 +184,11 @@ impl Mysql {
         }
     }
 
-    /// The accounts that come from other hosts, where these are let.
+    /// The accounts that come from other hosts, where these are let: none as soon as one of them need not prove who it is.
     fn others(&self, server: &Server) -> Vec<String> {
-        let one = |row: &[String]| row.join("@");
-        server.rows("remote").filter(|_| self.remote.keeps(&self.bind)).map(one).collect()
+        let rows: Vec<&[String]> = server.rows("remote").filter(|_| self.remote.keeps(&self.bind)).collect();
+        let proven = rows.iter().all(|row| row.get(2).is_some_and(|how| how == "proven"));
+        if proven { rows.iter().map(|row| row[..2].join("@")).collect() } else { vec![] }
     }
 
     /// The directory for our file.

@@ -59,7 +59,7 @@ SELECT '\''live'\'', '\''symbolic_links'\'', @@GLOBAL.have_symlink;
 SELECT '\''live'\'', '\''secure_file_priv'\'', @@GLOBAL.secure_file_priv;
 SELECT '\''live'\'', '\''datadir'\'', @@GLOBAL.datadir;
 SELECT '\''account'\'', User, Host FROM mysql.user WHERE User IN ('\'''\'', '\''root'\'') AND Host <> '\'''\'';
-SELECT '\''remote'\'', User, Host FROM mysql.user WHERE User NOT IN ('\'''\'', '\''root'\'') AND Host NOT IN ('\'''\'', '\''localhost'\'', '\''127.0.0.1'\'', '\''::1'\'', @@GLOBAL.hostname) AND (authentication_string <> '\'''\'' OR plugin NOT IN ('\'''\'', '\''mysql_native_password'\'', '\''mysql_old_password'\'', '\''caching_sha2_password'\'', '\''sha256_password'\''));
+SELECT '\''remote'\'', User, Host, IF(authentication_string <> '\'''\'' OR plugin NOT IN ('\'''\'', '\''mysql_native_password'\'', '\''mysql_old_password'\'', '\''caching_sha2_password'\'', '\''sha256_password'\''), '\''proven'\'', '\''open'\'') FROM mysql.user WHERE User NOT IN ('\'''\'', '\''root'\'') AND Host NOT IN ('\'''\'', '\''localhost'\'', '\''127.0.0.1'\'', '\''::1'\'', @@GLOBAL.hostname);
 SELECT '\''schema'\'', SCHEMA_NAME, (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '\''test'\'') + (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '\''test'\'') + (SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '\''test'\''), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '\''test'\'';
 SELECT '\''open'\'', Host, Db FROM mysql.db WHERE User = '\'''\'' AND Db LIKE '\''test%'\'';
 ' | sq --force
