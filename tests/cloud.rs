@@ -9,6 +9,7 @@ use steadfast::cloud::tencent::{Access, Client, Storage, Trouble};
 
 mod acls;
 mod agent;
+mod disk;
 mod fake;
 mod fence;
 mod groups;

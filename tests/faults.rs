@@ -2,6 +2,7 @@
 //! ends well.
 
 use crate::common::{Fleet, Run, contents, differences, told};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +42,20 @@ steps:
   - {id: blocked, blocklist: {name: hand, addresses: [192.0.2.0/24]}}
   - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
   - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
+  - {id: others, services: {basics: true, only: [rpcbind]}}
+  - {id: contain, quarantine: {admins: [US], owner: a test}}
 "#;
-const CHANGES: usize = 20;
+const CHANGES: usize = 22;
+/// The same of kinds that need a server.
+const SERVERS: &str = r#"hosts: all
+steps:
+  - {id: tls, tls: {}}
+  - {id: redis, redis: {}}
+  - {id: mysql-socket, service: {name: mariadb.socket, state: disabled}}
+  - {id: mysql, mysql: {}}
+"#;
+const SERVERS_CHANGE: usize = 4;
+const SERVERS_GUARDED: usize = 0;
 /// Those that touch the way in.
 const GUARDED: usize = 4;
 
@@ -71,26 +84,47 @@ fn newest(fleet: &Fleet, host: &str) -> String {
 #[test]
 fn a_controller_that_dies_at_any_point_loses_nothing() {
     let fleet = Fleet::up(4);
+    // What the sweep finds, and a service that nobody listed.
+    let odd = "touch /srv/open && chmod 666 /srv/open && printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=true\\n\
+               [Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/odd.service && systemctl -q enable --now odd";
     for host in &fleet.0.hosts {
-        fleet.inside(&host.name, "touch /srv/open && chmod 666 /srv/open");
+        assert_eq!(fleet.inside(&host.name, odd).code, 0);
     }
-    let book = write(&fleet, "every.yml", EVERY_KIND);
+    let book = write(&fleet, "every.yml", &EVERY_KIND.replace("US", &format!("{}.1", fleet.0.subnet)));
+    swept(&fleet, &book, CHANGES, GUARDED, OURS);
+}
+
+#[test]
+fn a_controller_that_dies_over_servers_loses_nothing() {
+    let fleet = Fleet::dressed("bookworm", 2, Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neglected")));
+    for host in &fleet.0.hosts {
+        let up = "n=0; until [ -S /run/mysqld/mysqld.sock ] && ss -Hltn | grep -q :6379; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done";
+        assert_eq!(fleet.inside(&host.name, up).code, 0);
+    }
+    let book = write(&fleet, "servers.yml", SERVERS);
+    // What servers write by themselves.
+    let ours = [OURS, &["/var/lib/mysql", "/var/lib/redis", "/etc/apt/apt.conf.d"]].concat();
+    swept(&fleet, &book, SERVERS_CHANGE, SERVERS_GUARDED, &ours);
+}
+
+/// Kills the controller at each point of an apply; by `resume` it is then whole, and by `rollback` as if it had not been.
+fn swept(fleet: &Fleet, book: &str, changes: usize, guarded: usize, ours: &[&str]) {
     let mut points: Vec<String> = ["before-lease:1", "leased:1", "before-release:1"].map(ToOwned::to_owned).into();
-    for n in 1..=CHANGES {
+    for n in 1..=changes {
         points.extend(["before-set", "after-set", "told"].map(|point| format!("{point}:{n}")));
     }
-    for n in 1..=GUARDED {
+    for n in 1..=guarded {
         points.extend(["new-login", "confirmed"].map(|point| format!("{point}:{n}")));
     }
     let (died, total) = (AtomicUsize::new(0), points.len());
     let next = Mutex::new(points.into_iter());
     let failed = Mutex::new(Vec::new());
-    let (fleet, book, inventory) = (&fleet, book.as_str(), fleet.inventory());
+    let inventory = fleet.inventory();
     std::thread::scope(|scope| {
         for host in &fleet.0.hosts {
             let (next, failed, died, inventory, host) = (&next, &failed, &died, inventory.as_str(), host.name.as_str());
             scope.spawn(move || {
-                let picture = || contents(&fleet.root(host), OURS);
+                let picture = || contents(&fleet.root(host), ours);
                 let where_to = ["-i", inventory, "-l", host];
                 let rules = || fleet.inside(host, "nft -s list ruleset").out;
                 let before = (picture(), rules());

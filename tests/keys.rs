@@ -27,6 +27,11 @@ fn book(fleet: &Fleet, name: &str, body: &str) -> String {
     path.display().to_string()
 }
 
+/// Who else takes a new key: a script that gets the path of the private half as `$0`.
+fn consumer(script: &str) -> String {
+    format!(", consumers: [[sh, -c, '{script}']]")
+}
+
 /// The keys that may log in as root.
 fn present(fleet: &Fleet, host: &str) -> Vec<PublicKey> {
     let text = std::fs::read_to_string(fleet.root(host).join("root/.ssh/authorized_keys")).unwrap();
@@ -182,6 +187,52 @@ fn a_key_that_cannot_be_proven_goes_away_again_and_only_one_host_is_touched() {
     assert_eq!((present(&fleet, "h1").len(), kept(&fleet, "one", "h1").len()), (1, 1));
 }
 
+#[test]
+fn who_else_logs_in_by_a_key_has_the_new_one_before_the_old_one_goes() {
+    let fleet = Fleet::up(1);
+    let (inventory, dir) = (fleet.inventory(), fleet.0.dir());
+    let call = |verb: &str, path: &str| on(&fleet, "one", &[verb, path, "-i", &inventory, "-y"], None);
+    let heard = dir.join("heard");
+    let log = |name: &str| format!("echo {name} $0 >>{}", heard.display());
+    let lines = || std::fs::read_to_string(&heard).unwrap_or_default();
+    // Both keys get in at that moment, and the file that is told is the new key's, locked.
+    let there = fleet.root("h1").join("root/.ssh/authorized_keys");
+    let backup = format!(
+        "{}; grep -c ^ssh- {} >>{}; ssh-keygen -y -P \"\" -f $0 2>/dev/null && exit 3; exit 0",
+        log("backup"),
+        there.display(),
+        heard.display()
+    );
+    let path = book(&fleet, "good.yml", &format!(", exclusive: true{}", consumer(&backup)));
+    let told = on(&fleet, "one", &["check", &path, "-i", &inventory], None);
+    assert!(told.code == 2 && told.flat().contains("consumers") && lines().is_empty(), "{}", told.out);
+    ends(&call("apply", &path), 0);
+    let first = kept(&fleet, "one", "h1").remove(0).display().to_string();
+    assert_eq!(lines(), format!("backup {first}\n2\n"));
+    ends(&on(&fleet, "one", &["check", &path, "-i", &inventory], None), 0);
+    // One that cannot take the next key: the other takes the former one again, and the new key goes.
+    std::fs::remove_file(&heard).unwrap();
+    let before = present(&fleet, "h1");
+    let bad = format!("{}; case $0 in {first}) ;; *) echo no room for it >&2; exit 7 ;; esac", log("deploy"));
+    let both = format!(", consumers: [[sh, -c, '{}'], [sh, -c, '{bad}']]", log("backup"));
+    let path = book(&fleet, "bad.yml", &format!(", exclusive: true, made_since: \"{}\"{both}", moment()));
+    let run = call("apply", &path);
+    ends(&run, 5);
+    assert!(
+        run.flat().contains("a consumer did not take the new key") && run.flat().contains("no room for it"),
+        "{}",
+        run.out
+    );
+    let said = lines();
+    let words: Vec<(&str, bool)> =
+        said.lines().filter_map(|line| line.split_once(' ')).map(|(who, file)| (who, file == first)).collect();
+    assert_eq!(words, [("backup", false), ("deploy", false), ("deploy", true), ("backup", true)], "{said}");
+    assert_eq!(present(&fleet, "h1"), before);
+    ends(&on(&fleet, "one", &["check", &path, "-i", &inventory], None), 2);
+    let none = book(&fleet, "none.yml", ", consumers: [[]]");
+    assert!(on(&fleet, "one", &["validate", &none], None).err.contains("a consumer is a list of words"));
+}
+
 /// Where the controller is killed, and how often it passes there before.
 const POINTS: &[&str] = &[
     "leased:1",
@@ -196,6 +247,7 @@ const POINTS: &[&str] = &[
     "confirmed:1",
     "key-added:1",
     "key-proven:1",
+    "key-consumed:1",
     "key-current:1",
     "key-removing:1",
     "before-set:2",
@@ -210,7 +262,10 @@ const POINTS: &[&str] = &[
 /// One rotation that is killed, and what must hold then and in the end.
 fn killed(fleet: &Fleet, host: &str, point: &str) -> Result<(), String> {
     let inventory = fleet.inventory();
-    let path = book(fleet, &format!("{host}.yml"), &format!(", exclusive: true, made_since: \"{}\"", moment()));
+    let taken = fleet.0.dir().join(format!("taken-by-{host}"));
+    let consumer = consumer(&format!("cp $0.pub {}", taken.display()));
+    let path =
+        book(fleet, &format!("{host}.yml"), &format!(", exclusive: true, made_since: \"{}\"{consumer}", moment()));
     let old = present(fleet, host);
     let wrong = |what: &str, run: &Run| Err(format!("{host} {point}: {what}: {} {}{}", run.code, run.out, run.err));
     let run = on(fleet, host, &["apply", &path, "-i", &inventory, "-l", host, "-y"], Some(point));
@@ -238,6 +293,10 @@ fn killed(fleet: &Fleet, host: &str, point: &str) -> Result<(), String> {
     }
     if files.len() != 1 {
         return Err(format!("{host} {point}: private halves {files:?}"));
+    }
+    let used = std::fs::read_to_string(&taken).ok().and_then(|line| PublicKey::of_line(&line));
+    if !used.is_some_and(|used| used.is(&now[0])) {
+        return Err(format!("{host} {point}: its consumer has another key"));
     }
     Ok(())
 }

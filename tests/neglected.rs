@@ -110,4 +110,25 @@ fn strict_makes_a_better_server_that_does_its_work() {
     let visit = inside("runuser -u shop -- shop visit 2>&1");
     assert!(visit.starts_with("rows="), "{visit}");
     assert!(inside("curl -sk --tls-max 1.2 https://127.0.0.1/").contains("the shop is open"));
+
+    // The way back is whole, but for updates, which the plan says have none.
+    let runs = fleet.steadfast(&["runs"]).out;
+    let first = runs.lines().rev().find(|line| line.contains("apply")).and_then(|line| line.split_whitespace().next());
+    let back = call(&["rollback", first.expect("it is remembered"), "-y"]);
+    assert!(
+        back.code == 3 && back.flat().contains("1 failed,") && !back.out.contains("reverted="),
+        "{}{}",
+        back.out,
+        back.err
+    );
+    let failed: Vec<&str> = back.out.lines().filter(|line| line.starts_with("  failed ")).collect();
+    assert!(failed.len() == 1 && failed[0].contains("security-updates-now"), "{failed:?}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // But for telnet: what the removal of its package wrote in inetd.conf stays.
+    while ![21, 22, 80, 111, 443, 3306, 6379, 8080].into_iter().all(open) {
+        assert!(Instant::now() < deadline, "{}", inside("ss -Hltn"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let visit = inside("runuser -u shop -- shop visit 2>&1");
+    assert!(visit.starts_with("rows="), "{visit}");
 }

@@ -4,7 +4,7 @@
 # for the task.
 begin() {
   D=$B/runs/$1; T=$D/$2
-  mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
+  [ -d "$D" ] || mkdir -p -m 700 "$B" "$B/runs" "$D" || { say "cannot keep a journal in $B"; return 1; }
   [ ! -L "$B" ] && [ -O "$B" ] || { say "$B is not ours"; return 1; }
   [ ! -e "$T" ] || { say "the journal has this change already"; return 1; }
   copies && S=$(before) || { rm -rf "$T".*; say "cannot read or keep what is there now"; return 1; }

@@ -8,12 +8,13 @@ runs() { [ "$1" != 0 ] && [ -n "$1" ] && [ "$(age "${1%%:*}")" = "${1#*:}" ]; }
 # Says `ours`, or `held RUN WHO SINCE SECONDS` of the other, or `busy …` while what the other began still runs.
 lease() {
   [ -w /run ] || { echo ours; return 0; }
-  mkdir -p -m 700 "$R" && [ ! -L "$R" ] && [ -O "$R" ] || { say "$R is not ours"; return 1; }
-  until ln -s "$$:$(age $$)" "$R/lock" 2>/dev/null; do
+  { [ -d "$R" ] || mkdir -p -m 700 "$R"; } && [ ! -L "$R" ] && [ -O "$R" ] || { say "$R is not ours"; return 1; }
+  y=${W:-$$:$(age $$)}
+  until ln -s "$y" "$R/lock" 2>/dev/null; do
     l=$(readlink "$R/lock"); [ -z "$l" ] || runs "$l" || rm -f "$R/lock"
     sleep 0.1 2>/dev/null || sleep 1
   done
-  read -r u _ </proc/uptime; u=${u%.*}; b=$(cat /proc/sys/kernel/random/boot_id)
+  read -r u _ </proc/uptime; u=${u%.*}; read -r b </proc/sys/kernel/random/boot_id
   run=; [ ! -s "$R/lease" ] || read -r run who since end boot pid <"$R/lease"
   word=ours
   if [ -n "$run" ] && [ "$run" != "$1" ] && [ "$boot" = "$b" ]; then

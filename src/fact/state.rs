@@ -144,6 +144,7 @@ pub fn told(thing: &Thing, state: &str) -> String {
         ["on"] => "running".into(),
         ["off"] => "not running".into(),
         _ => match (thing.family, state.strip_prefix('=')) {
+            (Family::Boot, Some("")) => "absent".into(),
             (Family::Boot, Some(enabled)) => enabled.to_owned(),
             (_, Some(value)) => decoded(value),
             _ => state.to_owned(),
@@ -251,6 +252,7 @@ mod tests {
         }
         assert_eq!(told(Family::Runs, "on"), "running");
         assert_eq!(told(Family::Boot, "=masked"), "masked");
+        assert_eq!(told(Family::Boot, "="), "absent");
         assert_eq!(told(Family::Meta, "644:0:0"), "644 0:0");
         assert_eq!(told(Family::Live, "=MQo="), "1");
         assert_eq!(told(Family::Path, "absent"), "absent");

@@ -117,7 +117,10 @@ impl Wire {
         let bytes = if long { script.len() + 1 } else { 0 };
         let seconds = request.timeout.as_secs().clamp(1, 1_000_000_000);
         let text = format!("R {number} {seconds} {lines} {bytes}\n{script}\n.\n");
-        match self.ask(number, text, request.timeout).await? {
+        let began = Instant::now();
+        let answer = self.ask(number, text, request.timeout).await?;
+        tracing::debug!(number, ms = began.elapsed().as_millis(), "answered");
+        match answer {
             Answer::Reply(reply) => Ok(clean(reply)),
             Answer::Gone => {
                 Err(Loss { kind: LossKind::Other, why: "another line of this run has taken its place".into() })

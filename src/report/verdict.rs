@@ -50,10 +50,12 @@ fn ended(mode: Option<Mode>, summary: &Summary, exit: u8, apply: bool) -> (Strin
             (told.to_owned(), " (exit 3)".into())
         }
         4 => (also(summary, apply).trim_start_matches(", ").to_owned(), " (exit 4)".into()),
-        5 => (
-            format!("{} reverted{}", summary.reverted, also(summary, apply)),
-            ": each is again as it was found (exit 5)".into(),
-        ),
+        5 => {
+            let (n, rest) = (summary.reverted, also(summary, apply));
+            let each = if n == 1 { ", as it was found" } else { ", each as it was found" };
+            let rest = rest.strip_prefix(", ").map(|rest| format!("; {rest}")).unwrap_or_default();
+            (format!("{n} reverted"), format!("{each}{rest} (exit 5)"))
+        }
         6 => (format!("{} stale{}", summary.stale, also(summary, apply)), ": plan again (exit 6)".into()),
         other => (format!("exit {other}"), String::new()),
     }

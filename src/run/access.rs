@@ -3,6 +3,7 @@
 use super::site::Site;
 use crate::fact::{Facts, Query};
 use crate::host::Loss;
+use crate::playbook::Made;
 use crate::step::{Claim, Kind, Object};
 
 /// Tells what sshd includes, and where links lead it: neither is in what it tells itself.
@@ -11,18 +12,30 @@ const LED: &str = include_str!("named.sh");
 impl Site {
     /// Whether a task touches the way in, itself or by what is told to read what it changes.
     pub fn access(&self, task: usize) -> bool {
+        self.touch_way_in(task, &self.made(task))
+    }
+
+    fn touch_way_in(&self, task: usize, made: &[Made]) -> bool {
         let plan = &self.run.plan;
         let may_be = |task: usize| plan.tasks[task].hope().iter().any(|one| one.kind.access());
         let follower = |after: usize| may_be(after) || self.access(after);
         let itself = |kind: &dyn Kind| kind.access() || kind.paths().iter().any(|path| self.is_named(path));
-        self.made(task).iter().any(|one| itself(&*one.kind)) || plan.followers(task).into_iter().any(follower)
+        made.iter().any(|one| itself(&*one.kind)) || plan.followers(task).into_iter().any(follower)
+    }
+
+    /// Whether a task will have a guard if it acts; its condition may not hold yet, and then it has no kinds so far.
+    pub fn may_be_guarded(&self, task: usize) -> bool {
+        self.has_guards() && (self.access(task) || self.touch_way_in(task, self.run.plan.tasks[task].hope()))
     }
 
     /// Seconds after which a task's change goes back unless it was proven, where it touches the way in. This very machine
     /// has no way in that a login could prove.
     pub fn guarded(&self, task: usize) -> Option<u64> {
-        let local = self.run.plan.hosts[self.host].connection.local;
-        self.run.settings.guard.filter(|_| self.access(task) && !local)
+        self.run.settings.guard.filter(|_| self.has_guards() && self.access(task))
+    }
+
+    fn has_guards(&self) -> bool {
+        self.run.settings.guard.is_some() && !self.run.plan.hosts[self.host].connection.local
     }
 
     /// Whether a login passes by the files on disk, for a task that changes those without telling the sshd that runs;

@@ -98,7 +98,6 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
         fail::point("host-login");
     }
     site.proves_ways(open).await?;
-    site.keeps_shells(open).await?;
     prove(site, open).await
 }
 
@@ -154,9 +153,15 @@ fn is_answer(loss: &Loss) -> bool {
 
 /// Tells the guard over a new login that its changes are proven; the inner `Err` is why they are not, although one gets in.
 async fn confirm(site: &Site, open: &Open) -> Result<Result<Fate, String>, Loss> {
-    let line = site.fresh(open.first()).await?;
+    // A login takes its time on the host, and these two do not need each other.
+    let (line, shells) = tokio::join!(site.fresh(open.first()), site.keeps_shells(open));
+    let line = line?;
     fail::point("new-login");
-    let answer = match site.unbooted(open, &*line).await {
+    let why = match shells {
+        Ok(()) => site.unbooted(open, &*line).await,
+        Err(why) => Some(why),
+    };
+    let answer = match why {
         Some(why) => Ok(Err(why)),
         None => line.guard(Verb::Confirm, &open.guard.token).await.map(|(fate, _)| Ok(fate)),
     };

@@ -1,7 +1,11 @@
 # What sshd reads and is led to: `include PATTERN` for each file that its configuration includes, at any depth, and `real PATH`
 # where a link leads it from what it names to somewhere else. `login PATTERN` is what a login goes by after that: what the rules of
 # sudo include, what modules of PAM are told to read, and the shells. `end` says that this is all, and that no login hangs on more.
-real() { set -- "$1" "$(readlink -f -- "$1" 2>/dev/null)"; [ -z "$2" ] || [ "$1" = "$2" ] || case $word in login) printf 'login %s\n' "$2" ;; *) printf 'real %s\n' "$2" ;; esac; }
+
+# Whether a path may lead elsewhere: most do not, and to ask for each takes time.
+bent() { set -- "$1" ''; case $1 in */./* | */../* | *//* | */ | */. | */..) return 0 ;; esac
+  while [ "$2" != "$1" ]; do [ ! -L "$1" ] || return 0; set -- "${1%/*}" "$1"; [ -n "$1" ] || return 1; done; }
+real() { bent "$1" || return 0; set -- "$1" "$(readlink -f -- "$1" 2>/dev/null)"; [ -z "$2" ] || [ "$1" = "$2" ] || case $word in login) printf 'login %s\n' "$2" ;; *) printf 'real %s\n' "$2" ;; esac; }
 seen=' ' count=0 over=
 walk() {
   case "$seen" in *" $1 "*) return 0 ;; esac
@@ -20,7 +24,7 @@ walk() {
     for file; do walk "$file"; done
   done
 }
-for_pam() { for file in /etc/pam.d/* /etc/pam.conf; do [ ! -f "$file" ] || cat "$file"; done; }
+for_pam() { set --; for file in /etc/pam.d/* /etc/pam.conf; do [ ! -f "$file" ] || set -- "$@" "$file"; done; [ $# = 0 ] || cat -- "$@"; }
 base=/etc/ssh word=include
 walk /etc/ssh/sshd_config
 base=/etc word=login
@@ -51,7 +55,7 @@ carried() {
   p=$$ by=
   while [ "${p:-1}" -gt 1 ] && [ -z "$by" ]; do
     by=$(tr '\0' '\n' <"/proc/$p/environ" | sed -n 's/^SSH_CONNECTION=\([^ ]*\) .*/\1/p')
-    p=$(awk '$1 == "PPid:" { print $2 }' "/proc/$p/status")
+    up=; while read -r name up; do [ "$name" != PPid: ] || break; done <"/proc/$p/status"; p=$up
   done 2>/dev/null
   by=${by#::ffff:}
   case $by in '') return 1 ;; 127.* | ::1) return 0 ;; esac

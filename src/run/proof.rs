@@ -170,8 +170,10 @@ impl Work<'_> {
             plan.graph.before(task).iter().any(|(before, _)| plan.tasks[*before].host != plan.tasks[task].host)
         };
         next.is_some_and(|next| {
-            let acts = matches!(first.get(&next), Some(Decision::Drift(_) | Decision::Pending { .. }));
-            site.guarded(next).is_some() && acts && !on_others(next)
+            // What could not be told, or not be done, before the others acted is mostly done after them.
+            use Decision::{Drift, Impossible, Pending, Unknown};
+            let acts = matches!(first.get(&next), Some(Drift(_) | Pending { .. } | Unknown(_) | Impossible(_)));
+            site.may_be_guarded(next) && acts && !on_others(next)
         })
     }
 }

@@ -6,15 +6,18 @@ use super::keyring::Keyring;
 use super::site::Site;
 use super::work::{Work, told};
 use crate::event::Outcome;
-use crate::fact::KeyEvent;
+use crate::fact::{KeyEvent, Known};
 use crate::fault::Result as Checked;
-use crate::host::{KeyWord, Loss, PublicKey};
+use crate::host::{KeyWord, Loss, PublicKey, run_program};
 use crate::plan::{Decision, decide};
 use crate::playbook::Made;
 use crate::step::{KeyOrder, KeyTurn, Row};
 use crate::target::KeyNote;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// How long one who takes a new key may need.
+const CONSUMING: Duration = Duration::from_secs(300);
 /// More turns than any change of keys has.
 const MOST: usize = 16;
 
@@ -35,6 +38,46 @@ impl Turning {
         let (host, user, run) = (self.host.clone(), user.to_owned(), self.run.clone());
         let (file, lock) = (String::new(), format!("{}{path}", crate::step::HOST_KEY_AT));
         self.keys.ledger.note(&KeyNote { host, user, public: key.clone(), event: KeyEvent::Made, file, lock, run })
+    }
+
+    /// Who else logs in by the key takes the new one; where one of them does not, all are given the former one again.
+    ///
+    /// # Errors
+    /// Why they could not, and who is left with a key that goes.
+    async fn consumed(&self, order: &KeyOrder, key: &PublicKey) -> Result<(), String> {
+        if order.consumers.is_empty() {
+            return Ok(());
+        }
+        let ring = self.keys.ledger.ring(&self.host, &order.user).map_err(|fault| fault.to_string())?;
+        let file = |known: Option<&Known>| known.map(|known| known.file.clone()).filter(|file| !file.is_empty());
+        let (new, former) =
+            (file(ring.of(key)).ok_or("the private half of the new key is not known")?, file(ring.current()));
+        let give = async |words: &Vec<String>, file: &String| {
+            let words = [words.as_slice(), std::slice::from_ref(file)].concat();
+            let said = run_program(&words, CONSUMING).await;
+            said.map(drop).map_err(|fault| {
+                fault.cause().map_or(fault.what().to_owned(), |why| format!("{}: {why}", fault.what()))
+            })
+        };
+        for (n, words) in order.consumers.iter().enumerate() {
+            let Err(mut why) = give(words, &new).await else { continue };
+            why = format!("a consumer did not take the new key: {why}");
+            for words in order.consumers[..=n].iter().rev() {
+                match &former {
+                    Some(former) => {
+                        if let Err(left) = give(words, former).await {
+                            why = format!("{why}; and it did not take the former key again: {left}");
+                        }
+                    }
+                    None => {
+                        why =
+                            format!("{why}; there is no former key of ours that `{}` could take again", words.join(" "))
+                    }
+                }
+            }
+            return Err(why);
+        }
+        Ok(())
     }
 
     /// Whether it is the key by which the user comes in: that word on it must not be lost.
@@ -166,6 +209,10 @@ impl Work<'_> {
                 self.word_on(turning, user, &key, proven)
             }
             KeyTurn::Switch(key) => {
+                if let Err(why) = turning.consumed(order, &key).await {
+                    return self.word_on(turning, user, &key, Next::Back(why));
+                }
+                fail::point("key-consumed");
                 if let Err(fault) = turning.note(user, &key, KeyEvent::Current) {
                     return Ok(failed(fault));
                 }

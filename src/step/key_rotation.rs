@@ -9,9 +9,15 @@
 //! An ed25519 pair is made by `ssh-keygen` on the controller, where its private half stays: 0600, below
 //! `STEADFAST_STATE/keys/HOST/USER` (or `store:`), locked by a passphrase or by age. Then, in stages that are each written
 //! down before they begin: its public half is added to `authorized_keys`; a login by this key alone, over a connection of
-//! its own, must get in; from now on this run and all later ones come in by it; the old lines go, and a login by the new
-//! key must get in once more; each old key is offered to the host and must be refused. Only then its private half is
-//! deleted. What cannot be proven before the old lines go is taken back.
+//! its own, must get in; `consumers` take it; from now on this run and all later ones come in by it; the old lines go, and a
+//! login by the new key must get in once more; each old key is offered to the host and must be refused. Only then its private
+//! half is deleted. What cannot be proven before the old lines go is taken back.
+//!
+//! `consumers` are who else logs in by the key (a backup, a deployment): programs on the controller, each as a list of words that no
+//! shell reads. Each gets the path of the new private half as one more word; the public half is beside it as `.pub`. That file is
+//! locked as it was ordered, and what opens it is in no word and no variable: the program asks the same source. When one fails, those
+//! that have switched, and itself, are run again with the former private half, where there is one, and the new key goes again. A run
+//! that died meanwhile runs them again, so each must bear that.
 //!
 //! `passphrase` is a source as in `{secret: …}` (`env:NAME`, `file:PATH`, `age:PATH`, `command:[…]`), and is read anew
 //! whenever a run logs in by the key. `age` names recipients instead; `self` is the user's own identity
@@ -36,7 +42,8 @@
 //! guard's way back is exact. Disruption: none for those who are logged in. It touches the way in.
 //!
 //! Traps:
-//! - Who else logs in by the old key (a backup, a deployment) is shut out when it goes: give them keys of their own first.
+//! - Who else logs in by the old key (a backup, a deployment) is shut out when it goes: name them as `consumers`, or give them
+//!   keys of their own first.
 //!   So is who goes through this host with it to others: ssh takes its own keys for a gate, so name the new one there (`IdentityFile`).
 //! - Behind `AuthorizedKeysCommand` or another `AuthorizedKeysFile` an old key may still be taken. The step then fails and
 //!   says so, with the new key in place.
@@ -88,6 +95,10 @@ pub struct KeyRotation {
     /// The file, where it is not in the usual home.
     #[serde(default)]
     path: Option<String>,
+    /// Programs on the controller that take the new key before the old one goes; each gets the path of its private half as one more
+    /// word.
+    #[serde(default)]
+    consumers: Vec<Vec<String>>,
 }
 
 /// What the run must know to make a pair.
@@ -97,6 +108,8 @@ pub struct KeyOrder {
     pub store: Option<String>,
     /// `passphrase SOURCE` or `age RECIPIENT…`.
     pub lock: String,
+    /// Who takes the new key before it is the one that is used.
+    pub consumers: Vec<Vec<String>>,
 }
 
 /// How far a change of keys has come: what is next.
@@ -124,6 +137,7 @@ pub enum KeyTurn {
 const INCIDENT: &str = "incident";
 const PAIR: &str = "pair";
 const LOGIN: &str = "login";
+const CONSUMERS: &str = "consumers";
 const LINE: &str = "line";
 const REFUSED: &str = "refused";
 
@@ -223,12 +237,13 @@ impl KeyRotation {
         };
         let Some(goal) = goal else {
             let pair = Row::new(self.object(), PAIR, due.unwrap_or_else(|| "none".into()), "a new ed25519 key");
-            return Ok((std::iter::once(pair).chain(old.iter().map(&going)).collect(), KeyTurn::Make));
+            return Ok((std::iter::once(pair).chain(self.switched()).chain(old.iter().map(&going)).collect(), KeyTurn::Make));
         };
         let mut rows = self.keys(std::slice::from_ref(&goal.public), Presence::Present).plan(found)?;
         let adds = !rows.is_empty();
         if pending.is_some() {
             let now = ring.current().map_or("none".to_owned(), |current| current.public.fingerprint());
+            rows.extend(self.switched());
             rows.push(Row::new(self.object(), LOGIN, now, goal.public.fingerprint()));
             rows.extend(old.iter().map(&going));
             let key = goal.public.clone();
@@ -255,6 +270,12 @@ impl KeyRotation {
             () => KeyTurn::Done,
         };
         Ok((rows, turn))
+    }
+
+    /// What is told of those who take a new key.
+    fn switched(&self) -> Option<Row> {
+        let all: Vec<String> = self.consumers.iter().map(|words| format!("`{}`", words.join(" "))).collect();
+        (!all.is_empty()).then(|| Row::new(self.object(), CONSUMERS, "not switched", all.join(", ")))
     }
 
     /// The keys that go, of those that nobody keeps: those that the ledger knows as older or dead, those that are named, and with
@@ -284,7 +305,7 @@ fn told(key: &PublicKey) -> String {
 
 /// Rows that are the controller's to make true, not the host's.
 fn of_controller(row: &Row) -> bool {
-    matches!(row.field.as_str(), PAIR | LOGIN | LINE | REFUSED)
+    matches!(row.field.as_str(), PAIR | CONSUMERS | LOGIN | LINE | REFUSED)
 }
 
 impl Kind for KeyRotation {
@@ -312,7 +333,7 @@ impl Kind for KeyRotation {
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
-        let of_host = |setting: &&Setting| !matches!(setting.field.as_str(), PAIR | LOGIN | LINE | REFUSED);
+        let of_host = |setting: &&Setting| !matches!(setting.field.as_str(), PAIR | CONSUMERS | LOGIN | LINE | REFUSED);
         let to: Vec<Setting> = to.iter().filter(of_host).cloned().collect();
         self.keys(&[], Presence::Present).set(&to, found)
     }
@@ -354,6 +375,7 @@ impl Kind for KeyRotation {
             Some(source) => format!("passphrase {source}"),
             None => format!("age {}", self.age.0.join(" ")),
         };
-        Some((KeyOrder { user: self.user.clone(), store: self.store.clone(), lock }, turn))
+        let (user, store, consumers) = (self.user.clone(), self.store.clone(), self.consumers.clone());
+        Some((KeyOrder { user, store, lock, consumers }, turn))
     }
 }

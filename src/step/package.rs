@@ -12,7 +12,8 @@
 //! Drift is told as `version`: the one that is found, `any`, or absent.
 //!
 //! Way back: partial. What was installed is removed again; settings that were left here before stay, and so does what others
-//! installed since. What was removed is installed again in the version that the repositories have then. Disruption: restart, for services of a package start
+//! installed since. What was removed is installed again in the version that the repositories have then;
+//! what its removal wrote elsewhere, such as a line of /etc/inetd.conf, stays. Disruption: restart, for services of a package start
 //! or end with it. What people come in by (sshd, sudo, PAM, firewalls, networks) touches the way in, whether it comes or goes, and so does whatever goes: it may be a shell.
 //!
 //! Traps:

@@ -72,11 +72,14 @@ impl Before {
         (self.thing.family == Family::Fence).then(|| serde_json::from_str(&self.thing.name).ok())?
     }
 
-    /// Whether two states are the same: of a cloud's rules not every letter counts.
+    /// Whether two states are the same: of a cloud's rules not every letter counts, and what a generator makes of a unit comes and
+    /// goes with what it is made from.
     fn same(&self, a: &str, b: &str) -> bool {
         let shape = |text: &str| serde_json::from_str::<Shape>(text).ok();
+        let unset = |state: &str| matches!(state, "=" | "=generated" | "=transient");
         match (self.thing.family, shape(a), shape(b)) {
             (Family::Fence, Some(a), Some(b)) => a.is(&b),
+            (Family::Boot, ..) => a == b || (unset(a) && unset(b)),
             _ => a == b,
         }
     }
@@ -101,7 +104,7 @@ impl Before {
     }
 
     fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
-        if self.same(now, &self.was) || self.settled.iter().any(|state| state == now) {
+        if self.same(now, &self.was) || self.settled.iter().any(|state| self.same(state, now)) {
             return Ok(None);
         }
         if let Some(why) = &self.lost {

@@ -32,9 +32,12 @@ pub struct State {
     pub raw: Option<Vec<u8>>,
     /// The token that must come along.
     pub token: Option<String>,
-    /// The qcow2 image that is the disk, with its snapshots: id, name, and how often it is still said to be in the making.
+    /// The qcow2 image that is the disk, with its snapshots: id, name, how often it is still said to be in the making, and
+    /// when it was made.
     pub image: Option<PathBuf>,
-    pub snapshots: Vec<(String, String, usize)>,
+    pub snapshots: Vec<(String, String, usize, String)>,
+    /// The host of a lab (its lab and its name) whose disk and power it is, instead of an image.
+    pub machine: Option<(String, String)>,
     /// How often the disk is still said to be on its way back, and the power to be changing.
     pub rolling: usize,
     pub power: (&'static str, usize),
@@ -269,28 +272,57 @@ impl State {
         json!({"TotalCount": 1, "InstanceSet": [told], "RequestId": "r"})
     }
 
-    fn qemu(&self, words: &[&str]) {
-        let done = Command::new("qemu-img").args(words).arg(self.image.as_ref().unwrap()).output().unwrap();
+    /// Has the keeper of the real disk do something, where this is its; says what it said.
+    fn really(mut keeper: Command) -> String {
+        let done = keeper.output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
     }
 
-    /// What is done to the disk is done to a real image.
+    fn qemu(&self, words: &[&str]) {
+        let Some(image) = &self.image else { return };
+        let mut keeper = Command::new("qemu-img");
+        keeper.args(words).arg(image);
+        Self::really(keeper);
+    }
+
+    fn lab(&self, verb: &str, more: &[&str]) {
+        let Some((lab, host)) = &self.machine else { return };
+        let mut keeper = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+        keeper.args(["lab", verb, "--name", lab, host]).args(more);
+        Self::really(keeper);
+    }
+
+    /// What is done to the disk is done to a real one.
     fn disk(&mut self, action: &str, body: &Value) -> Value {
         let done = json!({"RequestId": "r"});
         match action {
-            "StopInstances" => self.power = ("STOPPED", 2),
-            "StartInstances" => self.power = ("RUNNING", 2),
+            "StopInstances" => {
+                self.lab("stop", &[]);
+                self.power = ("STOPPED", 2);
+            }
+            "StartInstances" => {
+                self.lab("start", &[]);
+                self.enforce();
+                self.power = ("RUNNING", 2);
+            }
             "CreateSnapshot" => {
                 let id = format!("snap-{}", self.snapshots.len());
                 self.qemu(&["snapshot", "-c", &id]);
-                self.snapshots.push((id.clone(), body["SnapshotName"].as_str().unwrap().to_owned(), 2));
+                self.lab("snapshot", &[&id]);
+                self.snapshots.push((
+                    id.clone(),
+                    body["SnapshotName"].as_str().unwrap().to_owned(),
+                    2,
+                    clock(self.now()),
+                ));
                 return json!({"SnapshotId": id, "RequestId": "r"});
             }
             "DescribeSnapshots" => {
-                let told = self.snapshots.iter_mut().map(|(id, name, left)| {
+                let told = self.snapshots.iter_mut().map(|(id, name, left, made)| {
                     let state = if *left == 0 { "NORMAL" } else { "CREATING" };
                     *left = left.saturating_sub(1);
-                    json!({"SnapshotId": id, "SnapshotName": name, "SnapshotState": state, "CreateTime": "2026-11-27 02:00:00"})
+                    json!({"SnapshotId": id, "SnapshotName": name, "SnapshotState": state, "CreateTime": made})
                 });
                 let told: Vec<Value> = told.collect();
                 return json!({"TotalCount": told.len(), "SnapshotSet": told, "RequestId": "r"});
@@ -305,11 +337,12 @@ impl State {
             "ApplySnapshot" => {
                 let id = body["SnapshotId"].as_str().unwrap().to_owned();
                 match self.snapshots.iter().find(|one| one.0 == id) {
-                    Some((_, _, 0)) => {}
+                    Some((_, _, 0, _)) => {}
                     Some(_) => return error("ResourceUnavailable.SnapshotCreating", &id),
                     None => return error("InvalidSnapshotId.NotFound", &id),
                 }
                 self.qemu(&["snapshot", "-a", &id]);
+                self.lab("restore", &[&id]);
                 self.rolling = 2;
             }
             "DeleteSnapshots" => {
@@ -365,6 +398,12 @@ fn civil(mut days: u64) -> (u64, u64, u64) {
         month += 1;
     }
     (year, month as u64 + 1, days + 1)
+}
+
+/// As snapshots say when they were made.
+fn clock(time: u64) -> String {
+    let (year, month, day) = civil(time / 86_400);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", time / 3600 % 24, time / 60 % 60, time % 60)
 }
 
 fn http_date(time: u64) -> String {

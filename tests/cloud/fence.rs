@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 mod acl;
+mod recovery;
 mod silent;
 
 fn ends(run: &Run, code: i32, says: &str) {

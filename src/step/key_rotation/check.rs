@@ -52,6 +52,9 @@ impl Check for KeyRotation {
                 faults.push(Fault::new("a path must be absolute").at(place(body, field)));
             }
         }
+        if self.consumers.iter().any(|words| words.first().is_none_or(String::is_empty)) {
+            faults.push(Fault::new("a consumer is a list of words, a program first").at(place(body, "consumers")));
+        }
         if self.options.as_deref().is_some_and(|options| options.contains(['\n', '\r'])) {
             faults.push(Fault::new("options are one line").at(place(body, "options")));
         }
