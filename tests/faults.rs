@@ -42,7 +42,7 @@ steps:
   - {id: blocked, blocklist: {name: hand, addresses: [192.0.2.0/24]}}
   - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
   - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
-  - {id: others, services: {basics: true, only: [rpcbind]}}
+  - {id: others, services: {basics: true, only: [rpcbind, "lab-*"]}}
   - {id: contain, quarantine: {admins: [US], owner: a test}}
 "#;
 const CHANGES: usize = 22;

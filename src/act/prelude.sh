@@ -107,7 +107,7 @@ uninstall() {
   elif command -v apk >/dev/null 2>&1; then w=$(apk del -q "$@" 2>&1) || say "apk del: $w"
   else say "no package manager that is known"; fi || return
   # Units that went with them are told as they were until systemd looks again.
-  [ ! -d /run/systemd/system ] || systemctl --no-ask-password --quiet daemon-reload
+  [ -n "$BOOT" ] || [ ! -d /run/systemd/system ] || systemctl --no-ask-password --quiet daemon-reload
 }
 due() {
   mkdir -p -m 700 /var/lib/steadfast "${1%/*}" && : >"$1" && { sync "${1%/*}" 2>/dev/null || sync; }

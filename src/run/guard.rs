@@ -153,13 +153,20 @@ fn is_answer(loss: &Loss) -> bool {
 
 /// Tells the guard over a new login that its changes are proven; the inner `Err` is why they are not, although one gets in.
 async fn confirm(site: &Site, open: &Open) -> Result<Result<Fate, String>, Loss> {
-    // A login takes its time on the host, and these two do not need each other.
-    let (line, shells) = tokio::join!(site.fresh(open.first()), site.keeps_shells(open));
+    // A login takes its time on the host, and these two do not need each other. Who lets in one at a time drops the other,
+    // which then comes alone.
+    let (mut line, mut shells) = tokio::join!(site.fresh(open.first()), site.keeps_shells(open));
+    if line.as_ref().is_err_and(|loss| !is_answer(loss)) {
+        line = site.fresh(open.first()).await;
+    }
+    if shells.is_none() {
+        shells = site.keeps_shells(open).await;
+    }
     let line = line?;
     fail::point("new-login");
     let why = match shells {
-        Ok(()) => site.unbooted(open, &*line).await,
-        Err(why) => Some(why),
+        Some(Err(why)) => Some(why),
+        Some(Ok(())) | None => site.unbooted(open, &*line).await,
     };
     let answer = match why {
         Some(why) => Ok(Err(why)),

@@ -16,8 +16,8 @@ use crate::target::KeyNote;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one who takes a new key may need.
-const CONSUMING: Duration = Duration::from_secs(300);
+/// How long one who takes a new key may need: the host is held meanwhile, and not for ever.
+const CONSUMING: Duration = Duration::from_secs(90);
 /// More turns than any change of keys has.
 const MOST: usize = 16;
 

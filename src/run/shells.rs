@@ -40,17 +40,19 @@ impl Site {
         }
     }
 
-    /// Whether a shell still stays after these changes, where one did before.
-    ///
-    /// # Errors
-    /// It does not.
-    pub(super) async fn keeps_shells(&self, open: &Open) -> Result<(), String> {
+    /// Whether a shell still stays after these changes, where one did before: `Err` says that it does not, nothing that nobody could
+    /// tell, as where nobody is let in at all, which the proof beside it says.
+    pub(super) async fn keeps_shells(&self, open: &Open) -> Option<Result<(), String>> {
         let asks = self.shells == Some(true) && open.members.iter().any(|member| self.shapes_shells(member.task));
-        // Who is not let in at all is told so by the proof that follows.
-        if asks && self.shell_stays().await == Some(false) {
-            return Err("an interactive login ends at once: what its shell reads ends it".to_owned());
+        if !asks {
+            return Some(Ok(()));
         }
-        Ok(())
+        let stays = self.shell_stays().await?;
+        Some(if stays {
+            Ok(())
+        } else {
+            Err("an interactive login ends at once: what its shell reads ends it".to_owned())
+        })
     }
 
     /// Nothing where nobody can tell.
