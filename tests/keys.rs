@@ -229,6 +229,35 @@ fn who_else_logs_in_by_a_key_has_the_new_one_before_the_old_one_goes() {
     assert_eq!(words, [("backup", false), ("deploy", false), ("deploy", true), ("backup", true)], "{said}");
     assert_eq!(present(&fleet, "h1"), before);
     ends(&on(&fleet, "one", &["check", &path, "-i", &inventory], None), 2);
+    // One that took it in a run that died, and one that fails in the next: both have the former key again.
+    std::fs::remove_file(&heard).unwrap();
+    let both = format!(", consumers: [[sh, -c, '{}'], [sh, -c, '{}']]", log("backup"), log("deploy"));
+    let since = moment();
+    let path = book(&fleet, "dies.yml", &format!(", exclusive: true, made_since: \"{since}\"{both}"));
+    assert_eq!(on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y"], Some("key-consumed:1")).code, -1);
+    let bad = format!(
+        ", consumers: [[sh, -c, '{}; case $0 in {first}) ;; *) exit 7 ;; esac'], [sh, -c, '{}']]",
+        log("backup"),
+        log("deploy")
+    );
+    let path = book(&fleet, "fails.yml", &format!(", exclusive: true, made_since: \"{since}\"{bad}"));
+    ends(&on(&fleet, "one", &["unlock", "h1", "-y", "-i", &inventory], None), 0);
+    let run = call("apply", &path);
+    ends(&run, 5);
+    let said = lines();
+    let last: Vec<&str> = said.lines().rev().take(2).collect();
+    assert_eq!(last, [format!("backup {first}"), format!("deploy {first}")], "{said}");
+    assert_eq!(present(&fleet, "h1"), before);
+    // One that opens the private half, and a moment that no key is younger than.
+    let opens = format!(", exclusive: true, made_since: \"{since}\"{}", consumer("chmod 644 $0"));
+    let run = call("apply", &book(&fleet, "opens.yml", &opens));
+    ends(&run, 5);
+    assert!(run.flat().contains("is no good any more"), "{}", run.out);
+    let future = book(&fleet, "future.yml", ", made_since: \"2999-01-01\"");
+    let run = call("apply", &future);
+    ends(&run, 3);
+    assert!(run.flat().contains("still to come"), "{}", run.out);
+    assert_eq!(present(&fleet, "h1"), before);
     let none = book(&fleet, "none.yml", ", consumers: [[]]");
     assert!(on(&fleet, "one", &["validate", &none], None).err.contains("a consumer is a list of words"));
 }

@@ -178,6 +178,35 @@ fn what_only_a_start_of_sshd_proves_is_not_set_without_one() {
         &fleet.steadfast(&["check", &fleet.0.dir().join("book.yml").display().to_string(), "-i", &fleet.inventory()]),
         2,
     );
+    // Of the first file in a new directory systemd says that nothing is to be read again.
+    let added = "  - {id: dir, directory: {path: /etc/systemd/system/ssh.service.d}}\n  - {id: added, needs: [dir], file: {path: /etc/systemd/system/ssh.service.d/a.conf, \
+                 content: \"[Service]\\nExecStartPre=/bin/false\\n\"}, on_change: [again]}\n  - {id: again, service: {name: ssh, state: restarted}}\n";
+    ends(&apply(&fleet, added), 5);
+    ends(&fleet.inside("h1", "! test -e /etc/systemd/system/ssh.service.d/a.conf && systemctl restart ssh"), 0);
+}
+
+#[test]
+fn what_waits_for_a_change_that_goes_back_is_not_done() {
+    let fleet = Fleet::up(1);
+    let plain = "echo old >/etc/plain; echo 'export A=0' >/home/admin/.profile; chown admin: /home/admin/.profile";
+    ends(&fleet.inside("h1", plain), 0);
+    // It may touch the way in and does not, so it does not wait with the other for one proof.
+    let run = apply(
+        &fleet,
+        "  - {id: a, file: {path: /etc/profile.d/a.sh, content: \"exit 1\\n\"}}\n  \
+         - {id: b, needs: [a], loop: [/etc/profile.d/zz.sh, /etc/plain], when: 'exists(\"/etc/profile.d/a.sh\") && exists(item)', file: {path: \"{{ item }}\", content: \"new\\n\"}}\n",
+    );
+    ends(&run, 5);
+    assert!(run.flat().contains("h1/a did not succeed"), "{}", run.out);
+    assert_eq!(fleet.inside("h1", "cat /etc/plain; ls /etc/profile.d/a.sh 2>/dev/null").out, "old\n");
+    // As somebody else it has a guard of its own, and those before it are proven first.
+    let run = apply(
+        &fleet,
+        "  - {id: rule, sshd: {AllowUsers: [nobody]}}\n  \
+         - {id: own, needs: [rule], become: false, file: {path: /root/.profile, content: \"export A=1\\n\"}}\n",
+    );
+    ends(&run, 5);
+    assert_eq!(fleet.inside("h1", "grep -c A=1 /root/.profile").out, "0\n");
 }
 
 #[test]

@@ -30,9 +30,22 @@ sshd_behind() {
 }
 # sshd_runs: the unit of an sshd that runs.
 sshd_runs() { for w in ssh.service sshd.service ssh.socket sshd.socket; do ! systemctl --quiet is-active -- "$w" || { echo "$w"; return 0; }; done; }
+# dropped UNIT: whether its unit is another on disk than systemd has read: of the first file in a new directory it says itself that
+# nothing is to be read.
+dropped() (
+  b=${1%%@*} l=$(systemctl show -p NeedDaemonReload -p DropInPaths -- "$1" 2>/dev/null | sed 's/^DropInPaths=/ /; s/$/ /')
+  case $l in *NeedDaemonReload=yes*) exit 0 ;; esac
+  for f in $l; do case $f in /*) [ -e "$f" ] || exit 0 ;; esac; done
+  [ "$b" = "$1" ] || b=$b@.${1##*.}
+  for d in /etc /run /usr/local/lib; do for u in "$1" "$b" "${1##*.}"; do for f in "$d/systemd/system/$u.d"/*.conf; do
+    [ ! -f "$f" ] || case $l in *" $f "*) ;; *) exit 0 ;; esac
+  done; done; done
+  exit 1
+)
 unit() {
   [ -d /run/systemd/system ] || { say "systemd does not run here"; return 1; }
   case $1 in stop | mask) w=$(sshd_behind "$2"); [ -z "$w" ] || { say "$w requires $2, and nobody would get in without it: change that first"; return 1; } ;; esac
+  case $BOOT$1 in start | restart | reload) ! dropped "$2" || systemctl --no-ask-password --quiet daemon-reload ;; esac
   # A socket cannot listen anew while its service holds it.
   held=
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac

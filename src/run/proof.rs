@@ -8,9 +8,9 @@ use crate::event::Outcome;
 use crate::fact::{Family, Thing};
 use crate::host::Loss;
 use crate::plan::Decision;
+use crate::playbook::Made;
 use crate::step::Row;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// A change that was made in this play.
@@ -64,15 +64,23 @@ impl Work<'_> {
         Ok(guard)
     }
 
+    /// Whether a task's change may wait with those that wait, if any do.
+    fn fits(&self, site: &Site, task: usize) -> bool {
+        // Where one is proven by the ways through the host and the other cuts them, each has a guard of its own.
+        let alike = |task: usize| (self.shared.run.plan.becomes_root(task), site.shuts_out(task));
+        let fits = |open: &Open| open.has_time() && open.members.iter().all(|member| alike(member.task) == alike(task));
+        self.open.as_ref().is_none_or(fits)
+    }
+
+    /// The same, of a task that has a guard and is set at once.
+    pub(super) fn waits_along(&self, site: &Site, task: usize, made: &[Made]) -> bool {
+        let alone = |one: &Made| one.kind.rotates() || one.kind.disk().is_some() || one.kind.gathers().is_some();
+        self.open.is_none() || (site.guarded(task).is_some() && self.fits(site, task) && !made.iter().any(alone))
+    }
+
     async fn guard_alone(&mut self, site: &mut Site, task: usize, seconds: u64) -> Result<Guard, Loss> {
-        let plan = Arc::clone(&self.shared.run.plan);
         let shuts = site.shuts_out(task);
-        let fits = |open: &Open| {
-            // Where one is proven by the ways through the host and the other cuts them, each has a guard of its own.
-            let alike = |task: usize| (plan.becomes_root(task), site.shuts_out(task));
-            open.has_time() && open.members.iter().all(|member| alike(member.task) == alike(task))
-        };
-        if self.open.as_ref().is_some_and(|open| !fits(open)) {
+        if !self.fits(site, task) {
             self.prove(site).await?;
         }
         // What depends on the peer's address does not pass there even before, and then proves nothing.
@@ -139,7 +147,7 @@ impl Work<'_> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let ended = guard::conclude(site, &open, broken).await;
         if !matches!(ended, Ok(None)) {
-            self.fresh = None;
+            (self.fresh, self.went_back) = (None, true);
         }
         if let (Some(last), Ok(Some(all)) | Err((_, all))) = (open.members.last(), &ended) {
             let by = self.shared.run.plan.name(last.task);

@@ -6,8 +6,8 @@ use super::keyring::Keyring;
 use super::site::Site;
 use super::work::{Work, told};
 use crate::event::Outcome;
-use crate::fact::{KeyEvent, Known};
-use crate::fault::Result as Checked;
+use crate::fact::{KeyEvent, Ring};
+use crate::fault::{Fault, Result as Checked};
 use crate::host::{KeyWord, Loss, PublicKey, run_program};
 use crate::plan::{Decision, decide};
 use crate::playbook::Made;
@@ -40,44 +40,48 @@ impl Turning {
         self.keys.ledger.note(&KeyNote { host, user, public: key.clone(), event: KeyEvent::Made, file, lock, run })
     }
 
-    /// Who else logs in by the key takes the new one; where one of them does not, all are given the former one again.
+    /// Who else logs in by the key takes the new one.
     ///
     /// # Errors
-    /// Why they could not, and who is left with a key that goes.
+    /// Why one did not, or what one did to it.
     async fn consumed(&self, order: &KeyOrder, key: &PublicKey) -> Result<(), String> {
-        if order.consumers.is_empty() {
-            return Ok(());
+        let file = self.ring(order)?.of(key).map(|known| known.file.clone()).unwrap_or_default();
+        for words in &order.consumers {
+            give(words, &file).await.map_err(|why| format!("a consumer did not take the new key: {why}"))?;
         }
-        let ring = self.keys.ledger.ring(&self.host, &order.user).map_err(|fault| fault.to_string())?;
-        let file = |known: Option<&Known>| known.map(|known| known.file.clone()).filter(|file| !file.is_empty());
-        let (new, former) =
-            (file(ring.of(key)).ok_or("the private half of the new key is not known")?, file(ring.current()));
-        let give = async |words: &Vec<String>, file: &String| {
-            let words = [words.as_slice(), std::slice::from_ref(file)].concat();
-            let said = run_program(&words, CONSUMING).await;
-            said.map(drop).map_err(|fault| {
-                fault.cause().map_or(fault.what().to_owned(), |why| format!("{}: {why}", fault.what()))
-            })
-        };
-        for (n, words) in order.consumers.iter().enumerate() {
-            let Err(mut why) = give(words, &new).await else { continue };
-            why = format!("a consumer did not take the new key: {why}");
-            for words in order.consumers[..=n].iter().rev() {
-                match &former {
-                    Some(former) => {
-                        if let Err(left) = give(words, former).await {
-                            why = format!("{why}; and it did not take the former key again: {left}");
-                        }
-                    }
-                    None => {
-                        why =
-                            format!("{why}; there is no former key of ours that `{}` could take again", words.join(" "))
+        let lack = self.ring(order)?.of(key).and_then(|known| known.lack.clone());
+        lack.filter(|_| !order.consumers.is_empty()).map_or(Ok(()), |lack| {
+            Err(format!("after its consumers the private half of the new key is no good any more: {lack}"))
+        })
+    }
+
+    /// All of them are given the former key again: also those whom an earlier run gave the new one. Says who is left with
+    /// a key that goes.
+    async fn given_back(&self, order: &KeyOrder, mut why: String) -> String {
+        let former = self.ring(order).ok().and_then(|ring| ring.current().map(|known| known.file.clone()));
+        for words in order.consumers.iter().rev() {
+            match former.as_ref().filter(|file| !file.is_empty()) {
+                Some(former) => {
+                    if let Err(left) = give(words, former).await {
+                        why = format!("{why}; and one did not take the former key again: {left}");
                     }
                 }
+                None => {
+                    why = format!("{why}; there is no former key of ours that `{}` could take again", words.join(" "))
+                }
             }
-            return Err(why);
         }
-        Ok(())
+        why
+    }
+
+    fn ring(&self, order: &KeyOrder) -> Result<Ring, String> {
+        self.keys.ledger.ring(&self.host, &order.user).map_err(|fault| fault.to_string())
+    }
+
+    /// Whether consumers may have a key already: it was proven by now, or by an earlier run.
+    fn may_be_consumed(&self, order: &KeyOrder, key: &PublicKey) -> bool {
+        let proven = |ring: Ring| ring.of(key).is_some_and(|known| known.word == KeyEvent::Proven);
+        self.ring(order).is_ok_and(proven)
     }
 
     /// Whether it is the key by which the user comes in: that word on it must not be lost.
@@ -85,6 +89,18 @@ impl Turning {
         let current = self.keys.ledger.ring(&self.host, user).ok();
         current.is_some_and(|ring| ring.current().is_some_and(|known| known.public.is(key)))
     }
+}
+
+/// Runs a program with the path of a private half as its last word.
+async fn give(words: &[String], file: &str) -> Result<(), String> {
+    let words = [words, &[file.to_owned()]].concat();
+    let said = run_program(&words, CONSUMING).await;
+    let told = |fault: Fault| match fault.cause().map(|why| why.trim_matches([';', ' '])).filter(|why| !why.is_empty())
+    {
+        Some(why) => format!("{}: {why}", fault.what()),
+        None => fault.what().to_owned(),
+    };
+    said.map(drop).map_err(told)
 }
 
 /// What a turn came to.
@@ -120,7 +136,7 @@ impl Work<'_> {
             return Ok((Outcome::Failed { why }, rows));
         };
         let turning = Turning { keys, host: host.name.clone(), run: self.shared.run.id.clone() };
-        for one in made.iter() {
+        for (n, one) in made.iter().enumerate() {
             let one: Arc<[Made]> = Arc::new([one.clone()]);
             let of_host = one.iter().any(|one| one.kind.host_key_turn(&self.facts).is_some());
             let outcome = if of_host {
@@ -131,6 +147,10 @@ impl Work<'_> {
             (site.proof, site.shows) = (None, None);
             match outcome? {
                 Outcome::Changed => {}
+                Outcome::Reverted { why } if n > 0 => {
+                    let why = format!("{why}: that one went back, those before it in the loop stand");
+                    return Ok((Outcome::Failed { why }, rows));
+                }
                 other => return Ok((other, rows)),
             }
         }
@@ -192,17 +212,21 @@ impl Work<'_> {
                 Ok(made.map_or_else(failed, |_| Next::Go))
             }
             KeyTurn::Add(key) => {
-                let current = turning.is_current(user, &key);
+                let (current, consumed) = (turning.is_current(user, &key), turning.may_be_consumed(order, &key));
                 if let (false, Err(fault)) = (current, turning.note(user, &key, KeyEvent::Adding)) {
                     return Ok(failed(fault));
                 }
                 fail::point("key-adding");
                 let added = self.host_turn(site, task, of, now, Some((user, &key))).await?;
                 fail::point("key-added");
-                if current {
-                    return Ok(added);
+                match added {
+                    added if current => Ok(added),
+                    Next::Back(why) if consumed => {
+                        let why = turning.given_back(order, why).await;
+                        self.word_on(turning, user, &key, Next::Back(why))
+                    }
+                    added => self.word_on(turning, user, &key, added),
                 }
-                self.word_on(turning, user, &key, added)
             }
             KeyTurn::Prove(key) => {
                 let proven = site.by_key(user, &key).await.map_or_else(Next::Back, |()| Next::Go);
@@ -210,6 +234,7 @@ impl Work<'_> {
             }
             KeyTurn::Switch(key) => {
                 if let Err(why) = turning.consumed(order, &key).await {
+                    let why = turning.given_back(order, why).await;
                     return self.word_on(turning, user, &key, Next::Back(why));
                 }
                 fail::point("key-consumed");

@@ -117,7 +117,7 @@ impl Work<'_> {
         }
         queries.sort();
         queries.dedup();
-        self.fresh = None;
+        (self.fresh, self.went_back) = (None, false);
         (self.touched, self.acted) = (true, Some(task));
         let guard = match site.guarded(task) {
             Some(seconds) => Some(self.guard(site, task, seconds).await?),
@@ -127,6 +127,12 @@ impl Work<'_> {
                 None
             }
         };
+        if std::mem::take(&mut self.went_back) {
+            // Its time was over between two looks at the clock; the guard for this one was never armed.
+            self.open = None;
+            let why = "what was set before it went back meanwhile: apply again".to_owned();
+            return Ok((Outcome::Stale { why }, rows.to_vec()));
+        }
         let line = site.line(task).await?;
         let intent = site.intent(task, guard.clone());
         let member = Member { task, planned: stage.clone(), outcome: Outcome::Changed, rows: rows.to_vec() };

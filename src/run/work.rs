@@ -36,6 +36,8 @@ pub struct Work<'a> {
     pub(super) made: Vec<Change>,
     /// Changes to the way in that wait for their proof.
     pub(super) open: Option<Open>,
+    /// Some of them went back instead, since that was last asked.
+    pub(super) went_back: bool,
     permit: Option<OwnedSemaphorePermit>,
     /// What each task would do, by the first reading.
     pub(super) first: Arc<HashMap<usize, Decision>>,
@@ -60,6 +62,7 @@ impl<'a> Work<'a> {
             acted: None,
             made: vec![],
             open: None,
+            went_back: false,
             permit: None,
             first: Arc::default(),
             gone: HashSet::new(),
@@ -245,6 +248,16 @@ impl<'a> Work<'a> {
         let made = site.made(task);
         if let Some(stale) = self.unapproved(task, &planned) {
             return Ok((stale, planned.rows()));
+        }
+        // What does not wait with others has them proven first; where they went back, nothing is as it was planned upon.
+        let acts = matches!(planned, Decision::Drift(_) | Decision::Blind);
+        if acts && !self.waits_along(site, task, &made) {
+            self.prove(site).await?;
+            if std::mem::take(&mut self.went_back) {
+                self.fresh = None;
+                self.refresh(site, task).await?;
+                return Box::pin(self.one(site, task, next)).await;
+            }
         }
         match planned {
             Decision::InSync => {

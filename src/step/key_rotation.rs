@@ -16,8 +16,8 @@
 //! `consumers` are who else logs in by the key (a backup, a deployment): programs on the controller, each as a list of words that no
 //! shell reads. Each gets the path of the new private half as one more word; the public half is beside it as `.pub`. That file is
 //! locked as it was ordered, and what opens it is in no word and no variable: the program asks the same source. When one fails, or
-//! takes more than 90 s, those that have switched, and itself, are run again with the former private half, where there is one, and
-//! the new key goes again. A run that died meanwhile runs them again, so each must bear that.
+//! takes more than 90 s, all are run again with the former private half, where there is one, the last first, and the new key goes
+//! again. A run that goes on from one that died runs them again, so each must bear that.
 //!
 //! `passphrase` is a source as in `{secret: …}` (`env:NAME`, `file:PATH`, `age:PATH`, `command:[…]`), and is read anew
 //! whenever a run logs in by the key. `age` names recipients instead; `self` is the user's own identity
@@ -174,7 +174,12 @@ impl KeyRotation {
             Some(INCIDENT) => {
                 found.incident()?.keys_since().map(|at| (at, format!("{}, when the host was last in the hands of others", written(at))))
             }
-            Some(since) => moment(since).map(|at| (at, since.to_owned())),
+            Some(since) => match moment(since) {
+                Some(at) if at > found.ring(&self.user)?.now => {
+                    return Err(Gap::Impossible(format!("made_since: {since} is still to come, and every key older than that")));
+                }
+                at => at.map(|at| (at, since.to_owned())),
+            },
             None => None,
         })
     }
