@@ -82,7 +82,8 @@ pub enum Agent {
 /// The guard of changes to the way in.
 #[derive(Debug, Clone, Args)]
 pub struct Guarding {
-    /// Seconds after which a change to the way in goes back by itself unless a new login proved it.
+    /// Seconds after which a change to the way in goes back by itself unless a new login proved it; counted anew while and after
+    /// a further step that shares its proof acts.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub guard_timeout: u64,
     /// Change the way in without a guard.

@@ -227,7 +227,7 @@ impl KeyRotation {
         }
         let mut first = self.keys(&swept, Presence::Absent).plan(found)?;
         // What comes after is told as words: the file will be another one.
-        rows.retain(of_controller);
+        rows.retain(|row| of_controller(&row.field));
         first.append(&mut rows);
         Ok((first, KeyTurn::Sweep(swept)))
     }
@@ -308,9 +308,9 @@ fn told(key: &PublicKey) -> String {
     if key.comment.is_empty() { key.fingerprint() } else { format!("{} ({})", key.fingerprint(), key.comment) }
 }
 
-/// Rows that are the controller's to make true, not the host's.
-fn of_controller(row: &Row) -> bool {
-    matches!(row.field.as_str(), PAIR | CONSUMERS | LOGIN | LINE | REFUSED)
+/// Fields that are the controller's to make true, not the host's.
+fn of_controller(field: &str) -> bool {
+    matches!(field, PAIR | CONSUMERS | LOGIN | LINE | REFUSED)
 }
 
 impl Kind for KeyRotation {
@@ -338,13 +338,13 @@ impl Kind for KeyRotation {
     }
 
     fn set(&self, to: &[Setting], found: &Facts) -> Vec<Act> {
-        let of_host = |setting: &&Setting| !matches!(setting.field.as_str(), PAIR | CONSUMERS | LOGIN | LINE | REFUSED);
+        let of_host = |setting: &&Setting| !of_controller(&setting.field);
         let to: Vec<Setting> = to.iter().filter(of_host).cloned().collect();
         self.keys(&[], Presence::Present).set(&to, found)
     }
 
     fn first(&self, rows: &[Row]) -> usize {
-        let class = |row: &Row| if of_controller(row) { row.field.clone() } else { String::new() };
+        let class = |row: &Row| if of_controller(&row.field) { row.field.clone() } else { String::new() };
         let Some(first) = rows.first().map(class) else { return 0 };
         rows.iter().position(|row| class(row) != first).unwrap_or(rows.len())
     }
