@@ -116,6 +116,11 @@ fn a_host_in_quarantine_talks_to_its_administrators_alone_also_after_a_restart()
     let back = fleet.steadfast(&["rollback", "last", "-y"]);
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);
     assert_eq!(run(&fleet, &["check"], "h1", &mine).code, 0);
+    // Both ways it is a turn of the incident, which the time line tells: cut off once more here, and released there.
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert!(back.flat().contains("contained") && back.flat().contains("released"), "{}", back.out);
+    assert_eq!(before, fleet.inside("h1", TRACES).out);
 }
 
 const BOOK: &str = "hosts: all

@@ -265,6 +265,44 @@ fn who_else_logs_in_by_a_key_has_the_new_one_before_the_old_one_goes() {
     assert!(on(&fleet, "one", &["validate", &none], None).err.contains("a consumer is a list of words"));
 }
 
+#[test]
+fn a_consumer_that_is_not_there_or_is_broken_off_is_told_as_that() {
+    let fleet = Fleet::up(1);
+    let (inventory, dir) = (fleet.inventory(), fleet.0.dir());
+    let call = |verb: &str, path: &str| on(&fleet, "one", &[verb, path, "-i", &inventory, "-y"], None);
+    let before = present(&fleet, "h1");
+    // Before a pair is made.
+    let run = call("apply", &book(&fleet, "none.yml", ", consumers: [[no-such-program, --to]]"));
+    ends(&run, 3);
+    assert!(run.flat().contains("`no-such-program` is no program of this machine"), "{}", run.out);
+    assert!(kept(&fleet, "one", "h1").is_empty() && present(&fleet, "h1") == before);
+    let short = book(&fleet, "short.yml", ", max_age: 10m");
+    assert!(on(&fleet, "one", &["validate", &short], None).err.contains("less than an hour"));
+    // Both interrupts while it has the key: nothing of that is told as done, and it ends with all that it began.
+    let pid = dir.join("pid");
+    let waits = format!("sleep 300 & echo $! >{}; kill -INT $PPID; kill -TERM $PPID; wait", pid.display());
+    let path = book(&fleet, "waits.yml", &format!(", exclusive: true{}", consumer(&waits)));
+    let run = call("apply", &path);
+    ends(&run, 130);
+    assert!(run.err.contains("aborted: ") && !run.flat().contains("changed"), "{}{}", run.out, run.err);
+    let left = std::fs::read_to_string(&pid).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let status = || std::fs::read_to_string(format!("/proc/{}/stat", left.trim())).unwrap_or_default();
+    while !status().is_empty() && !status().contains(") Z ") {
+        assert!(Instant::now() < deadline, "it goes on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // One that leaves a service of its own running with its output open has taken the key all the same.
+    ends(&on(&fleet, "one", &["unlock", "h1", "-y", "-i", &inventory], None), 0);
+    let leaves = format!("sleep 300 & echo $! >{}", pid.display());
+    let run = call("apply", &book(&fleet, "leaves.yml", &format!(", exclusive: true{}", consumer(&leaves))));
+    let left = std::fs::read_to_string(&pid).unwrap();
+    let ended = Command::new("kill").arg(left.trim()).status().unwrap();
+    ends(&run, 0);
+    assert!(ended.success() && present(&fleet, "h1").len() == 1, "{}", run.out);
+    assert_eq!(kept(&fleet, "one", "h1").len(), 1);
+}
+
 /// Where the controller is killed, and how often it passes there before.
 const POINTS: &[&str] = &[
     "leased:1",

@@ -84,12 +84,13 @@ pub fn interrupts() -> Interrupts {
                 None => std::future::pending().await,
             }
         }
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
         let mut terminate = signal(SignalKind::terminate()).ok();
         // Who started it by nohup wants it to go on when the terminal is gone.
         let mut hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()).ok()).flatten();
         loop {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                () = comes(&mut interrupt) => {}
                 () = comes(&mut terminate) => {}
                 () = comes(&mut hangup) => {}
             }

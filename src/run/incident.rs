@@ -158,7 +158,8 @@ impl Work<'_> {
         let hardens = |task: &usize| {
             let (one, hope) = (&plan.tasks[*task], plan.tasks[*task].hope());
             let plain = hope.iter().all(|one| one.kind.milestone().is_none() && !one.kind.read_only());
-            plain && !one.is_gate() && !matches!(one.body, Body::Left(_))
+            // What is taken back is hardened by nobody.
+            plain && one.step.kind != "restore" && !one.is_gate() && !matches!(one.body, Body::Left(_))
         };
         let all: Vec<usize> = self.order[from + 1..].iter().copied().filter(hardens).collect();
         let holds = |task: &usize| {

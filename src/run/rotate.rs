@@ -8,7 +8,7 @@ use super::work::{Work, told};
 use crate::event::Outcome;
 use crate::fact::{KeyEvent, Ring};
 use crate::fault::{Fault, Result as Checked};
-use crate::host::{KeyWord, Loss, PublicKey, run_program};
+use crate::host::{KeyWord, Loss, PublicKey, find_program, run_program};
 use crate::plan::{Decision, decide};
 use crate::playbook::Made;
 use crate::step::{KeyOrder, KeyTurn, Row};
@@ -205,6 +205,10 @@ impl Work<'_> {
         match turn {
             KeyTurn::Done => Ok(Next::Go),
             KeyTurn::Make => {
+                // Better now than when everything else is done.
+                if let Some(fault) = order.consumers.iter().find_map(|words| find_program(words).err()) {
+                    return Ok(failed(format!("a consumer could not take the new key: {fault}")));
+                }
                 fail::point("key-make");
                 // `ssh-keygen` takes its time, and others go on meanwhile.
                 let made = tokio::task::block_in_place(|| turning.keys.make(&turning.host, order, &turning.run));
@@ -293,12 +297,13 @@ impl Work<'_> {
         key: Option<(&str, &PublicKey)>,
     ) -> Result<Next, Loss> {
         site.proof = key.map(|(user, key)| (user.to_owned(), key.clone()));
+        self.half = Some(task);
         let (outcome, _) = self.stage(site, task, None, made, now, rows).await?;
         let guarded = self.open.is_some();
         self.prove(site).await?;
-        site.proof = None;
+        (site.proof, self.half) = (None, None);
         match self.ends.get(&task) {
-            // It was told already.
+            // It was told already, as all but what goes on is.
             Some(end) if *end != Outcome::Changed => return Ok(Next::End(end.clone())),
             // The word on the stage is not the last one.
             Some(_) => drop(self.ends.remove(&task)),

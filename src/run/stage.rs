@@ -41,6 +41,7 @@ impl Work<'_> {
             let (stage, more) = now.stage(made);
             let after = next.filter(|_| !more && door.is_none());
             let outside = !orders(made, &stage, &self.facts).is_empty() && stage.acts(made, &self.facts).is_empty();
+            self.half = more.then_some(task);
             let ended = if outside {
                 self.order(site, task, made, &now, &rows).await?
             } else {
@@ -50,6 +51,7 @@ impl Work<'_> {
                 (Outcome::Changed, _) if !more => Outcome::Changed,
                 (Outcome::Changed, _) => {
                     self.prove(site).await?;
+                    self.half = None;
                     if let Some(end) = self.ends.get(&task).filter(|end| **end != Outcome::Changed) {
                         return Ok((end.clone(), rows));
                     }

@@ -15,8 +15,8 @@
 //!
 //! `consumers` are who else logs in by the key (a backup, a deployment): programs on the controller, each as a list of words that no
 //! shell reads. Each gets the path of the new private half as one more word; the public half is beside it as `.pub`. That file is
-//! locked as it was ordered, and what opens it is in no word and no variable: the program asks the same source. When one fails, or
-//! takes more than 90 s, all are run again with the former private half, where there is one, the last first, and the new key goes
+//! locked as it was ordered, and what opens it is in no word and no variable: the program asks the same source. Each must be there
+//! before a pair is made; what one leaves running goes on, and is not waited for. When one fails, or takes more than 90 s, all are run again with the former private half, where there is one, the last first, and the new key goes
 //! again. A run that goes on from one that died runs them again, so each must bear that.
 //!
 //! `passphrase` is a source as in `{secret: …}` (`env:NAME`, `file:PATH`, `age:PATH`, `command:[…]`), and is read anew
@@ -65,7 +65,7 @@ mod check;
 pub struct KeyRotation {
     /// Whose login.
     user: String,
-    /// How old the key may become: `90d`, `12h`.
+    /// How old the key may become: `90d`, `12h`; an hour at least.
     #[serde(default = "usual_age")]
     max_age: String,
     /// Keys made before this moment are too old as well: `2026-11-27`, `2026-11-27T02:00:00Z`, or `incident`.

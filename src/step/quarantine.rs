@@ -111,7 +111,7 @@ enum State {
     Released,
 }
 
-const TABLE: &str = "steadfast_quarantine";
+pub(super) const TABLE: &str = "steadfast_quarantine";
 const SHOWN: &str = "table inet steadfast_quarantine";
 const RULES: &str = "/etc/nftables-steadfast-quarantine.conf";
 const UNIT: &str = "/etc/systemd/system/steadfast-quarantine.service";

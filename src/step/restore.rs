@@ -3,11 +3,11 @@
 //! Each thing is put back to the state that the host's journal says it had, if it still is as the run left it. What
 //! somebody changed since is a conflict and stays, unless it is forced.
 
-use super::{Claim, Disruption, Kind, Order, Row, Setting};
+use super::{Claim, Disruption, Kind, Order, Row, Setting, quarantine};
 use crate::act::Act;
 use crate::cloud::{Fence, Shape};
 use crate::fact::state::told;
-use crate::fact::{Facts, Family, Gap, Query, Thing};
+use crate::fact::{Facts, Family, Gap, Milestone, Query, Thing};
 
 /// Which of the things that were changed since go back all the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -196,6 +196,13 @@ impl Kind for Restore {
 
     fn claims(&self) -> Vec<Claim> {
         vec![]
+    }
+
+    /// A quarantine that is taken back is a release, and the other way round.
+    fn milestone(&self) -> Option<Milestone> {
+        let cut = |before: &&Before| before.thing.family == Family::Table && before.thing.name == quarantine::TABLE;
+        let was = &self.things.iter().find(cut)?.was;
+        Some(if was == "absent" { Milestone::Released } else { Milestone::Contained })
     }
 
     fn paths(&self) -> Vec<String> {

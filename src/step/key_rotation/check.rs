@@ -9,6 +9,9 @@ use crate::step::Check;
 use crate::step::words::place;
 use crate::yaml::Node;
 
+/// The shortest life of a key, in milliseconds.
+const SHORTEST: u64 = 3_600_000;
+
 impl Check for KeyRotation {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
@@ -18,7 +21,10 @@ impl Check for KeyRotation {
         }
         if length(&self.max_age).is_none() {
             let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.hint("write 90d, 12h or 30m"));
+            faults.push(fault.hint("write 90d or 12h"));
+        } else if length(&self.max_age).is_some_and(|age| age < SHORTEST) {
+            let fault = Fault::new(format!("`{}` is less than an hour", self.max_age)).at(place(body, "max_age"));
+            faults.push(fault.why("a change of keys takes its time, and the next key would be due before it ends"));
         }
         if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
             let fault = Fault::new("this is no moment").at(place(body, "made_since"));
