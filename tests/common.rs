@@ -79,6 +79,11 @@ fn a_thousand_labs_have_names() {
     assert!(last(1).is_disjoint(&last(36)));
 }
 
+/// The releases of Ubuntu; none where its archive is not reached, which `tests/run` finds out and tells.
+pub fn ubuntu() -> &'static [&'static str] {
+    if std::env::var_os("STEADFAST_WITHOUT_UBUNTU").is_some() { &[] } else { &["jammy", "noble"] }
+}
+
 /// A lab that goes away with its test.
 pub struct Fleet(pub Lab);
 

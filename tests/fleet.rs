@@ -1,6 +1,6 @@
 //! The main job on real hosts: check tells the truth and writes nothing, apply changes exactly that, and it stays so.
 
-use crate::common::{Fleet, Terminal, call, differences, picture, steadfast};
+use crate::common::{Fleet, Terminal, call, differences, picture, steadfast, ubuntu};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -224,7 +224,7 @@ fn an_interrupt_starts_nothing_more() {
 
 #[test]
 fn the_quarterly_run_hardens_other_releases_too() {
-    for release in ["trixie", "bullseye"] {
+    for release in [&["trixie", "bullseye"], ubuntu()].concat() {
         let fleet = Fleet::of(release, 1);
         let inventory = fleet.inventory();
         for (words, code) in [(&["check"][..], 2), (&["apply", "-y"], 0), (&["check"], 0)] {

@@ -19,7 +19,7 @@ enum Command {
         /// How many.
         #[arg(short = 'n', long = "hosts", default_value_t = 3)]
         hosts: usize,
-        /// Debian release: bullseye, bookworm or trixie.
+        /// Release: bullseye, bookworm or trixie of Debian, jammy or noble of Ubuntu.
         #[arg(long, default_value = "bookworm")]
         release: String,
         /// A directory whose script `dress` changes a copy of the release's base once, for hosts of another kind.

@@ -1,5 +1,6 @@
 //! The tree that all hosts of a release share, built once by `debootstrap`.
 
+use super::release::Release;
 use super::{Progress, cannot, tool};
 use crate::fault::{Fault, Result};
 use rustix::fs::{FlockOperation, flock};
@@ -105,10 +106,7 @@ pub fn path(release: &str) -> PathBuf {
 /// An unknown release, or what `debootstrap` said.
 pub fn build(release: &str, progress: Progress) -> Result<()> {
     tool::ready()?;
-    if !["bullseye", "bookworm", "trixie"].contains(&release) {
-        return Err(Fault::new(format!("there is no base for `{release}`"))
-            .nearest(release, ["bullseye", "bookworm", "trixie"]));
-    }
+    let from = Release::of(release)?;
     let done = path(release);
     if done.exists() {
         return Ok(());
@@ -125,19 +123,16 @@ pub fn build(release: &str, progress: Progress) -> Result<()> {
     if half.exists() {
         fs::remove_dir_all(&half).map_err(|e| cannot("remove", &half, &e))?;
     }
-    let mirror = mirror();
+    let mirror = from.mirror();
     progress(&format!("building the base of {release} from {mirror}, once; this takes a minute or two"));
-    let tree = half.to_string_lossy().into_owned();
-    let variant =
-        ["--variant=minbase".to_owned(), format!("--include={PACKAGES}"), release.to_owned(), tree.clone(), mirror];
-    tool::run("debootstrap", &variant.iter().map(String::as_str).collect::<Vec<_>>())?;
+    from.bootstrap(PACKAGES, &half)?;
     progress(&format!("dressing the base of {release}"));
-    dress(&half, release)?;
+    dress(&half)?;
     fs::rename(&half, &done).map_err(|e| cannot("finish", &done, &e))
 }
 
 /// Users, units and packages at hand.
-fn dress(tree: &Path, release: &str) -> Result<()> {
+fn dress(tree: &Path) -> Result<()> {
     let root = tree.to_string_lossy();
     let chroot = |words: &[&str]| tool::run("chroot", &[&[root.as_ref()], words].concat());
     chroot(&["apt-get", "-q", "update"])?;
@@ -150,8 +145,10 @@ fn dress(tree: &Path, release: &str) -> Result<()> {
     write(tree, "usr/lib/steadfast-lab/view", VIEW, 0o755)?;
     write(tree, "etc/systemd/system/lab-view.service", VIEW_UNIT, 0o644)?;
     write(tree, "etc/apt/apt.conf.d/90lab", "Acquire::Languages \"none\";\n", 0o644)?;
-    tool::run("systemctl", &["--root", &root, "enable", "lab-view.service", "ssh.service"])
-        .or_else(|_| chroot(&["systemctl", "enable", "lab-view.service", "ssh.service"]))?;
+    // Where the package has sshd started by its socket, that is how it starts.
+    let enable =
+        "systemctl enable lab-view.service && { systemctl -q is-enabled ssh.socket || systemctl enable ssh.service; }";
+    chroot(&["sh", "-c", enable])?;
     let mut mask = vec!["systemctl", "mask"];
     mask.extend(MASKED);
     chroot(&mask)?;
@@ -163,7 +160,6 @@ fn dress(tree: &Path, release: &str) -> Result<()> {
     // Every host makes its own at its first boot.
     write(tree, "etc/machine-id", "", 0o444)?;
     write(tree, "etc/hosts", "127.0.0.1 localhost\n", 0o644)?;
-    let _ = release;
     Ok(())
 }
 
@@ -178,18 +174,4 @@ pub fn write(tree: &Path, path: &str, content: &str, mode: u32) -> Result<()> {
     let _ = fs::remove_file(&path);
     fs::write(&path, content).map_err(|e| cannot("write", &path, &e))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(|e| cannot("protect", &path, &e))
-}
-
-/// Where packages come from: `STEADFAST_LAB_MIRROR`, else this machine's own Debian archive, else the public one.
-fn mirror() -> String {
-    if let Ok(mirror) = std::env::var("STEADFAST_LAB_MIRROR") {
-        return mirror;
-    }
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path()));
-    files.sort();
-    let text: String = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect::<Vec<_>>().join("\n");
-    let words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
-    let archive = |word: &&str| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian");
-    words.into_iter().find(archive).unwrap_or("http://deb.debian.org/debian").to_owned()
 }

@@ -9,6 +9,7 @@ mod cgroup;
 mod dress;
 mod host;
 mod net;
+mod release;
 mod snapshot;
 mod tool;
 
@@ -42,7 +43,7 @@ pub struct Options {
     /// Letters, digits and `-`; at most 8, because names of network links are short.
     pub name: String,
     pub hosts: usize,
-    /// A Debian release: bullseye, bookworm or trixie.
+    /// A release of Debian (bullseye, bookworm, trixie) or Ubuntu (jammy, noble).
     pub release: String,
     /// A directory whose script `dress` makes of the release's base what the hosts shall be.
     pub dress: Option<PathBuf>,

@@ -68,7 +68,11 @@ impl Work<'_> {
     fn fits(&self, site: &Site, task: usize) -> bool {
         // Where one is proven by the ways through the host and the other cuts them, each has a guard of its own.
         let alike = |task: usize| (self.shared.run.plan.becomes_root(task), site.shuts_out(task));
-        let fits = |open: &Open| open.has_time() && open.members.iter().all(|member| alike(member.task) == alike(task));
+        // What failed then would take back what has nothing to do with it, and what takes long would keep it unproven.
+        let hangs = || site.made(task).iter().any(|one| one.kind.hangs_on_others());
+        let fits = |open: &Open| {
+            open.has_time() && !hangs() && open.members.iter().all(|member| alike(member.task) == alike(task))
+        };
         self.open.as_ref().is_none_or(fits)
     }
 

@@ -211,6 +211,10 @@ impl Kind for AutoUpdates {
         Undo::Partial("packages that were installed along with it stay".into())
     }
 
+    fn hangs_on_others(&self) -> bool {
+        true
+    }
+
     fn patience(&self) -> u64 {
         600
     }

@@ -163,6 +163,10 @@ impl Kind for Command {
         self.check.is_none()
     }
 
+    fn hangs_on_others(&self) -> bool {
+        true
+    }
+
     fn patience(&self) -> u64 {
         self.timeout
     }

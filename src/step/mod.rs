@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::fact::{Baseline, Facts, Gap, Milestone, Query, Seen};
 use crate::fault::{Fault, Faults, Place};
 use crate::yaml::{Node, Open, Value, from_node, open_faults};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fmt::Debug;
 
 mod change;
@@ -21,7 +21,7 @@ mod wall;
 mod way_in;
 mod words;
 
-pub use change::{Claim, Object, Row, Setting, Undo, Val};
+pub use change::{Claim, Disruption, Object, Row, Setting, Undo, Val};
 pub use evidence::Evidence;
 pub use host_key_rotation::{AT as HOST_KEY_AT, HostKeyTurn, OWNER as HOST_KEY};
 pub use key_rotation::{KeyOrder, KeyTurn};
@@ -202,19 +202,11 @@ pub trait Kind: Debug + Send + Sync {
     fn patience(&self) -> u64 {
         120
     }
-}
 
-/// What a change disturbs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Disruption {
-    #[default]
-    None,
-    Reload,
-    Restart,
-    Reboot,
-    Access,
-    Data,
+    /// Whether it may fail, or take long, by what is no setting of the host: an archive that is not reached, somebody's script.
+    fn hangs_on_others(&self) -> bool {
+        false
+    }
 }
 
 /// A kind's entry in the list.

@@ -118,6 +118,10 @@ impl Kind for Package {
         })
     }
 
+    fn hangs_on_others(&self) -> bool {
+        true
+    }
+
     fn patience(&self) -> u64 {
         600
     }
