@@ -85,7 +85,10 @@ fn every_baseline_can_be_included_alone() {
             let open: Vec<&String> = step
                 .uses
                 .iter()
-                .filter(|name| !["os", "ansible_port", "inventory_hostname"].contains(&name.as_str()) && !step.defaults.contains_key(*name))
+                .filter(|name| {
+                    !["os", "ansible_port", "inventory_hostname"].contains(&name.as_str())
+                        && !step.defaults.contains_key(*name)
+                })
                 .collect();
             assert!(open.is_empty(), "{}: {} uses {open:?}", baseline.display(), step.id);
         }

@@ -132,7 +132,9 @@ fn strict_makes_a_better_server_that_does_its_work() {
     for process in ["nginx", "mariadbd", "rsyslogd"] {
         assert!(bound(process).contains("1"), "{process}");
     }
-    let turned = inside("systemctl reload nginx && logrotate -f /etc/logrotate.d/nginx && systemctl is-active nginx mariadb rsyslog");
+    let turned = inside(
+        "systemctl reload nginx && logrotate -f /etc/logrotate.d/nginx && systemctl is-active nginx mariadb rsyslog",
+    );
     assert_eq!(turned, "active\nactive\nactive\n");
     assert!(page().contains("the shop is open"));
     inside("echo told-to-another-host | systemd-cat -t shop");

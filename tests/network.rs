@@ -145,7 +145,8 @@ fn the_firewall_of_the_baseline_knows_sets_limits_and_lists() {
     let full = run(&fleet, &["apply", "-y"], &book(more));
     assert_eq!(full.code, 0, "{}{}", full.out, full.err);
     let held = rules();
-    for wanted in ["limit rate over 2000/second", "ct count over 50000", "timeout 7d", "198.51.100.0/24", "203.0.113.9"] {
+    for wanted in ["limit rate over 2000/second", "ct count over 50000", "timeout 7d", "198.51.100.0/24", "203.0.113.9"]
+    {
         assert!(held.contains(wanted), "{wanted}: {held}");
     }
     // A feed cannot cut a host off from itself.
