@@ -126,7 +126,7 @@ fn strict_makes_a_better_server_that_does_its_work() {
 
     // What is in a sandbox is far less exposed, and does all that it did: it reads its settings again and ends a log.
     let within = ["nginx", "mariadb", "rsyslog"].map(exposure);
-    assert!(within.iter().all(|now| *now < 6.0), "{within:?}");
+    assert!(within.iter().all(|now| *now < 5.0), "{within:?}");
     assert!(without.iter().zip(within).all(|(before, now)| before - now > 5.0), "{without:?} {within:?}");
     let bound = |process: &str| inside(&format!("grep NoNewPrivs: /proc/$(pgrep -o -x {process})/status"));
     for process in ["nginx", "mariadbd", "rsyslogd"] {
