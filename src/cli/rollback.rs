@@ -131,7 +131,8 @@ impl Rollback {
                 inventory: sources,
                 limit: self.limit.clone(),
                 resumes: None,
-                takes_back: Some(takes_back),
+                // Who only looks takes nothing back, even where nothing is left to be.
+                takes_back: (!self.check).then_some(takes_back),
                 ..record.call.clone()
             };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
