@@ -251,6 +251,8 @@ fn an_entry_that_was_taken_out_of_a_journal_is_told() {
         told.iter().filter(|line| line.contains("\"host\":\"h1\"") && line.contains("\"step\":\"b\"")).count(),
         1
     );
+    assert!(told.iter().all(|line| line.contains("cannot be put back. As remembered here, /etc/")), "{told:?}");
+    assert!(told[0].contains(" content was 4 bytes"), "{told:?}");
     // What was taken back may be cleared away, and what went back by itself was never left.
     assert_eq!(apply(&fleet, &steps).code, 0);
     let second = run();

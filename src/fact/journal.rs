@@ -33,6 +33,8 @@ pub struct Entry {
     pub digest: String,
     /// It is not what this controller was told of it: somebody changed it, or it is damaged.
     pub altered: bool,
+    /// What this controller remembers of how it was, where the host has no entry of it any more.
+    pub remembered: Vec<String>,
     /// Packages that came with it, and that went.
     pub came: Vec<String>,
     pub went: Vec<String>,

@@ -100,7 +100,13 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         if !entry.whole {
             let why = match entry.seq {
                 0 => {
-                    format!("run {} changed something by this step, and no entry of its journal tells what", entry.run)
+                    let was = if entry.remembered.is_empty() { String::new() } else { ". As remembered here, ".into() };
+                    format!(
+                        "run {} changed something by this step, and no entry of its journal tells what, so it cannot be \
+                         put back{was}{}",
+                        entry.run,
+                        entry.remembered.join(", ")
+                    )
                 }
                 seq => format!("it is cut: {}/{seq:04} does not say all that was touched", entry.run),
             };
