@@ -307,7 +307,8 @@ fn what_somebody_wrote_in_a_journal_is_not_gone_back_to_unasked() {
     std::fs::write(&book, format!("hosts: all\nsteps:\n{}{slow}", file("a"))).unwrap();
     let mut killed =
         fleet.call(&["apply", &book.display().to_string(), "-i", &fleet.inventory(), "-y"]).spawn().unwrap();
-    let there = fleet.inside("h1", "n=0; until [ -e /etc/s ]; do sleep 0.2; n=$((n+1)); [ $n -lt 100 ] || exit 1; done");
+    let there =
+        fleet.inside("h1", "n=0; until [ -e /etc/s ]; do sleep 0.2; n=$((n+1)); [ $n -lt 100 ] || exit 1; done");
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_eq!(there.code, 0);
@@ -319,7 +320,8 @@ fn what_somebody_wrote_in_a_journal_is_not_gone_back_to_unasked() {
 #[test]
 fn what_went_back_by_itself_is_no_change_of_the_journal() {
     let fleet = Fleet::up(1);
-    let shut = "  - {id: a, file: {path: /etc/a, content: new}}\n  - {id: shut, needs: [a], sshd: {AllowUsers: nobody}}\n";
+    let shut =
+        "  - {id: a, file: {path: /etc/a, content: new}}\n  - {id: shut, needs: [a], sshd: {AllowUsers: nobody}}\n";
     assert_eq!(apply(&fleet, shut).code, 5);
     let back = fleet.steadfast(&["rollback", "last", "-y"]);
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);

@@ -30,7 +30,8 @@ pub struct Rollback {
     /// The inventory, where it is not where it was.
     #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
     inventory: Vec<String>,
-    /// Also put back what was changed since the run: all of it, or the one thing of this name; may be given again.
+    /// Also put back what was changed since the run, or whose journal was: all of it, or the one thing of this name; may be given
+    /// again.
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     force: Vec<String>,
     /// Do not ask.

@@ -104,7 +104,8 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
             continue;
         }
         // A way back by itself adds a second end.
-        if !raw.is_empty() && !(words[0] == "end" && entry.end.is_some()) {
+        let later_end = words[0] == "end" && entry.end.is_some();
+        if !(raw.is_empty() || later_end) {
             hash.update(raw);
             hash.update("\n");
             entry.digest = hex(&hash);
@@ -168,5 +169,19 @@ thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nw
         assert!(whole("== 17-a 0003\nthings 1\nthing path /a\nwas absent\nbegun"));
         assert!(whole("== 17-a 0003\nthings 0\nbegun") && !whole("== 17-a 0003\nthings 1\nbegun"));
         assert_eq!(entries[1].touched[0].now, None);
+    }
+
+    #[test]
+    fn a_digest_is_of_all_but_a_later_end_and_what_is_told_of_packages() {
+        let one = |text: &str| parse(format!("== r 0001\n{text}").split('\n').map(str::as_bytes)).remove(0);
+        let text = "things 0\nbegun\nend done";
+        let told: String = Sha256::digest(format!("{text}\n")).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(one(text).digest, told);
+        let more = one(&format!("{text}\nend reverted\n\n--\ncame nginx\nwent apache2\nwas absent"));
+        assert_eq!(more.digest, told);
+        assert_eq!((more.came, more.went), (vec!["nginx".to_owned()], vec!["apache2".to_owned()]));
+        for other in ["things 0\nbegun\nend failed", "things 0\nbegun\nend done\nnow absent", "things 0\nbegun"] {
+            assert_ne!(one(other).digest, told, "{other}");
+        }
     }
 }

@@ -80,3 +80,35 @@ fn a_journal_that_nobody_read_is_not_an_empty_one() {
     };
     assert!(matches!(&decision, Some(Decision::Unknown(why)) if why.contains("gone")), "{decision:?}");
 }
+
+#[test]
+fn an_entry_that_was_changed_is_a_conflict_even_where_it_says_that_nothing_was_touched() {
+    let what = Back { run: "1".into(), work: vec!["1".into()], ..Back::default() };
+    let mut all = [entry("1", "a", "b"), entry("1", "b", "c")];
+    all[1].seq = 2;
+    let altered = |all: &[JournalEntry]| {
+        let told = restores(all, &what);
+        told.iter().any(|(_, restore)| restore.unread.is_some() || restore.things.iter().any(|before| before.altered))
+    };
+    assert!(!altered(&all));
+    all[1].altered = true;
+    assert!(altered(&all), "it goes back with the first that touched it");
+    all[1].touched.clear();
+    assert!(altered(&all));
+}
+
+#[test]
+fn packages_that_came_and_went_again_are_none() {
+    let packages = |came: &[&str], went: &[&str]| {
+        let mut entry = entry("1", "a", "b");
+        entry.touched[0].thing = Thing::new(Family::Packages, "installed");
+        (entry.came, entry.went) =
+            (came.iter().map(|p| (*p).into()).collect(), went.iter().map(|p| (*p).into()).collect());
+        entry
+    };
+    let what = Back { run: "1".into(), work: vec!["1".into()], ..Back::default() };
+    let all = [packages(&["x", "y"], &["z"]), packages(&["z", "w"], &["x"])];
+    let told = restores(&all, &what);
+    let before = &told[0].1.things[0];
+    assert_eq!((before.came.join(" "), before.went.join(" ")), ("y w".to_owned(), String::new()));
+}
