@@ -599,7 +599,7 @@ fn judge(kind: &str, verdict: &str, path: &str) -> Result<(), String> {
                 }
             }
             let silent = made.set(&forward, &facts).is_empty() && made.orders(&forward, &facts).is_empty();
-            if silent == made.read_only() || made.rotates() || made.disk().is_some() {
+            if silent == made.read_only() || made.rotates() || made.disk().is_some() || made.gathers().is_some() {
                 Ok(())
             } else {
                 Err("acts and `read_only` do not fit".into())
@@ -637,47 +637,32 @@ fn every_case_ends_as_its_name_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The kinds of this list have all three: true already, different, and not to be known.
+/// What a kind can never say, and why.
+const NEVER: [(&str, &str, &str); 4] = [
+    ("approve", "drift", "a gate finds nothing that differs: it asks, and the run waits"),
+    ("approve", "cannot-tell", "it asks a person, never the host"),
+    ("evidence", "pass", "what was taken before is not what is there now"),
+    ("evidence", "cannot-tell", "nothing is read before it is taken"),
+];
+
+/// Every kind has all three: true already, different, and not to be known.
 #[test]
 fn every_kind_has_its_cases() {
     let cases = cases();
-    for kind in [
-        "sysctl",
-        "kernel_module",
-        "package",
-        "auto_updates",
-        "auditd_rules",
-        "mount_option",
-        "log_shipping",
-        "service",
-        "user",
-        "group",
-        "sshd",
-        "ssh_port",
-        "firewall",
-        "redis",
-        "mysql",
-        "postgresql",
-        "sudo_rule",
-        "pam",
-        "tls",
-        "command",
-        "expect",
-        "ports",
-        "sweep",
-        "services",
-        "blocklist",
-        "security_group",
-        "network_acl",
-        "quarantine",
-        "triage",
-        "scan",
-        "host_key_rotation",
-    ] {
+    let has = |kind: &str, verdict: &str| cases.iter().any(|(of, is, _)| of == kind && is == verdict);
+    for entry in KINDS {
         for verdict in ["pass", "drift", "cannot-tell"] {
-            let has = cases.iter().any(|(of, is, _)| of == kind && is == verdict);
-            assert!(has, "{kind} has no case that ends in {verdict}");
+            let never = NEVER.iter().any(|(kind, is, _)| (*kind, *is) == (entry.name, verdict));
+            let kind = entry.name;
+            assert!(has(kind, verdict) || never, "{kind} has no case that ends in {verdict}");
+            assert!(!(has(kind, verdict) && never), "{kind} has a case that ends in {verdict}, which it never can");
         }
+    }
+    for (kind, verdict, _) in NEVER {
+        assert!(KINDS.iter().any(|entry| entry.name == kind), "{kind}, which never ends in {verdict}, is no kind");
+    }
+    for (kind, _, path) in &cases {
+        assert!(KINDS.iter().any(|entry| entry.name == kind), "{}: there is no such kind", path.display());
     }
 }
 

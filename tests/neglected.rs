@@ -89,7 +89,19 @@ fn strict_makes_a_better_server_that_does_its_work() {
     let fleet = Fleet::dressed("bookworm", 1, Some(neglected()));
     let inside = |script: &str| fleet.inside("h1", script).out;
     let call = |words: &[&str]| fleet.steadfast(&[words, &["-i", &fleet.inventory()]].concat());
-    let strict = ["playbooks/quarterly-hardening.yml", "-e", "profile=strict"];
+    // Another host that takes every line.
+    let logs = std::net::TcpListener::bind(format!("{}.1:0", fleet.0.subnet)).unwrap();
+    let vars = format!(
+        "{{profile: strict, firewall_limit: {{new: 2000/second}}, blocklist_addresses: [198.51.100.0/24], log_forward: {{to: '{}', protocol: tcp}}}}",
+        logs.local_addr().unwrap()
+    );
+    let strict = ["playbooks/quarterly-hardening.yml", "-e", &vars];
+    let exposure = |unit: &str| {
+        let said = inside(&format!("systemd-analyze --no-pager security {unit}.service | tail -n 1"));
+        let number = said.split(": ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f32>().ok());
+        number.unwrap_or_else(|| panic!("{unit}: {said}"))
+    };
+    let without = ["nginx", "mariadb"].map(exposure);
     // A step that is left to a person makes the run's end 3.
     let first = call(&[&["apply", "-y"], &strict[..]].concat());
     assert!(matches!(first.code, 0 | 3) && !first.out.contains("failed="), "{}{}", first.out, first.err);
@@ -109,7 +121,34 @@ fn strict_makes_a_better_server_that_does_its_work() {
     assert_eq!(inside("ss -Hltn | awk '{print $4}' | grep -E ':(3306|6379)$' | grep -v -e ^127 -e '^\\[::1'"), "");
     let visit = inside("runuser -u shop -- shop visit 2>&1");
     assert!(visit.starts_with("rows="), "{visit}");
-    assert!(inside("curl -sk --tls-max 1.2 https://127.0.0.1/").contains("the shop is open"));
+    let page = || inside("curl -sk --tls-max 1.2 https://127.0.0.1/");
+    assert!(page().contains("the shop is open"));
+
+    // What is in a sandbox is far less exposed, and does all that it did: it reads its settings again and ends a log.
+    let within = ["nginx", "mariadb", "rsyslog"].map(exposure);
+    assert!(within.iter().all(|now| *now < 5.0), "{within:?}");
+    assert!(without.iter().zip(within).all(|(before, now)| before - now > 5.0), "{without:?} {within:?}");
+    let bound = |process: &str| inside(&format!("grep NoNewPrivs: /proc/$(pgrep -o -x {process})/status"));
+    for process in ["nginx", "mariadbd", "rsyslogd"] {
+        assert!(bound(process).contains("1"), "{process}");
+    }
+    let turned = inside(
+        "systemctl reload nginx && logrotate -f /etc/logrotate.d/nginx && systemctl is-active nginx mariadb rsyslog",
+    );
+    assert_eq!(turned, "active\nactive\nactive\n");
+    assert!(page().contains("the shop is open"));
+    inside("echo told-to-another-host | systemd-cat -t shop");
+    let (line, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        use std::io::BufRead;
+        for peer in logs.incoming().flatten() {
+            let lines = std::io::BufReader::new(peer).lines().map_while(Result::ok);
+            lines.filter(|one| one.contains("told-to-another-host")).for_each(|one| drop(line.send(one)));
+        }
+    });
+    told.recv_timeout(Duration::from_secs(30)).expect("a line of the log arrives");
+    let rules = inside("nft -s list ruleset");
+    assert!(rules.contains("198.51.100.0/24") && rules.contains("limit rate over 2000/second"), "{rules}");
 
     // The way back is whole, but for updates, which the plan says have none.
     let runs = fleet.steadfast(&["runs"]).out;
@@ -131,4 +170,6 @@ fn strict_makes_a_better_server_that_does_its_work() {
     }
     let visit = inside("runuser -u shop -- shop visit 2>&1");
     assert!(visit.starts_with("rows="), "{visit}");
+    assert_eq!(["nginx", "mariadb"].map(exposure), without);
+    assert!(bound("nginx").contains("0") && page().contains("the shop is open"));
 }

@@ -106,3 +106,55 @@ fn what_is_swept_and_shut_stays_so_and_goes_back() {
         assert_eq!(differences(&tree, &contents(&fleet.root("h1"), OTHERS)), Vec::<String>::new(), "{release}");
     }
 }
+
+/// What a baseline takes as variables is the whole of what the kinds behind it can say.
+#[test]
+fn the_firewall_of_the_baseline_knows_sets_limits_and_lists() {
+    let fleet = Fleet::up(1);
+    fleet.inside("h1", "timeout 60 systemctl is-system-running --wait; systemctl stop rpcbind.socket rpcbind.service");
+    let dir = fleet.0.dir().join("baselines");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::copy("playbooks/baselines/firewall.yml", dir.join("firewall.yml")).unwrap();
+    std::fs::write(dir.join("drop.txt"), "198.51.100.0/24 ; SBL1\n127.0.0.9\n").unwrap();
+    let book = |more: &str| {
+        format!(
+            "  - {{id: look, triage: {{baseline: keep, listen: [22, 68/udp, 546/udp]}}}}
+  - include:
+      file: baselines/firewall.yml
+      vars:
+        firewall_sets: {{admins: [{}.0/24, 192.0.2.7]}}
+        firewall_allow:
+          - {{port: 22, from: \"@admins\", rate: 100/minute}}
+          - {{port: 80, connections: 3 x usual}}
+{more}",
+            fleet.0.subnet
+        )
+    };
+    let plain = run(&fleet, &["apply", "-y"], &book(""));
+    assert_eq!(plain.code, 0, "{}{}", plain.out, plain.err);
+    let rules = || fleet.inside("h1", "nft -s list ruleset").out;
+    let without = rules();
+    assert!(without.contains("192.0.2.7") && without.contains("ct count over 32"), "{without}");
+    assert!(!without.contains("limit rate over 2000/second") && !without.contains("steadfast_feeds"), "{without}");
+
+    let more = "        firewall_limit: {new: 2000/second, connections: 50000}
+        blocklist_feeds: [drop.txt]
+        blocklist_timeout: 7d
+        blocklist_addresses: [203.0.113.9]
+";
+    let full = run(&fleet, &["apply", "-y"], &book(more));
+    assert_eq!(full.code, 0, "{}{}", full.out, full.err);
+    let held = rules();
+    for wanted in ["limit rate over 2000/second", "ct count over 50000", "timeout 7d", "198.51.100.0/24", "203.0.113.9"]
+    {
+        assert!(held.contains(wanted), "{wanted}: {held}");
+    }
+    // A feed cannot cut a host off from itself.
+    assert!(!held.contains("127.0.0.9"), "{held}");
+    assert_eq!(run(&fleet, &["check"], &book(more)).code, 0);
+    std::fs::write(dir.join("drop.txt"), "198.51.100.0/25\n").unwrap();
+    let other = run(&fleet, &["check"], &book(more));
+    assert!(other.code == 2 && other.flat().contains("NET-04 "), "{}{}", other.out, other.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!((back.code, rules()), (0, without), "{}{}", back.out, back.err);
+}

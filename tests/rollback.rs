@@ -251,6 +251,8 @@ fn an_entry_that_was_taken_out_of_a_journal_is_told() {
         told.iter().filter(|line| line.contains("\"host\":\"h1\"") && line.contains("\"step\":\"b\"")).count(),
         1
     );
+    assert!(told.iter().all(|line| line.contains("cannot be put back. As remembered here, /etc/")), "{told:?}");
+    assert!(told[0].contains(" content was 4 bytes"), "{told:?}");
     // What was taken back may be cleared away, and what went back by itself was never left.
     assert_eq!(apply(&fleet, &steps).code, 0);
     let second = run();
@@ -268,6 +270,62 @@ fn an_entry_that_was_taken_out_of_a_journal_is_told() {
     }
     let none = fleet.steadfast(&["rollback", &run(), "-y"]);
     assert!(none.code == 1 && none.err.contains("no host has a journal"), "{}{}", none.out, none.err);
+}
+
+#[test]
+fn what_somebody_wrote_in_a_journal_is_not_gone_back_to_unasked() {
+    let fleet = Fleet::up(1);
+    fleet.inside("h1", "for n in a b c; do echo old >/etc/$n; done");
+    let file = |n: &str| format!("  - {{id: {n}, file: {{path: /etc/{n}, content: \"new\\n\"}}}}\n");
+    let script = "  - {id: s, command: {check: test -e /etc/s, run: touch /etc/s, undo: rm /etc/s}}\n";
+    assert_eq!(apply(&fleet, &[&["a", "b", "c"].map(file).concat(), script].concat()).code, 0);
+    let all = || fleet.inside("h1", "cat /etc/a /etc/b /etc/c; ls /etc/s /etc/theirs 2>/dev/null").out;
+    // The content of one, with its digest; a change that the run never made; the script of another's way back.
+    let changed = fleet.inside(
+        "h1",
+        "cd /var/lib/steadfast/runs/*/ && e=$(grep -l '^step b$' 000?) && w=$(grep -c '' $e) && echo theirs >$e.1 \
+         && h=$(sha256sum <$e.1) && sed -i \"s/^was file:\\(.*\\):.*/was file:\\1:${h%% *}/\" $e && [ $w = $(grep -c '' $e) ] \
+         && sed -e 's/^step .*/step more/' -e 's|^thing path .*|thing path /etc/theirs|' -e 's/^now .*/now absent/' $e >0009 && cp $e.1 0009.1 \
+         && s=$(grep -l '^step s$' 000?) && echo 'echo >/etc/theirs' >$s.s1",
+    );
+    assert_eq!(changed.code, 0, "{}", changed.err);
+    let seen = fleet.steadfast(&["rollback", "last", "-C"]);
+    assert_eq!(seen.code, 3, "{}{}", seen.out, seen.err);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 3, "{}{}", back.out, back.err);
+    let told = "the journal of this change on the host is not what it was when it was made: somebody changed it, or it is damaged";
+    assert_eq!(back.flat().matches(told).count(), 3, "{}", back.out);
+    assert_eq!(all(), "old\nnew\nold\n/etc/s\n");
+    let forced = fleet.steadfast(&["rollback", "last", "-y", "--force=/etc/b"]);
+    assert_eq!(forced.code, 3, "{}{}", forced.out, forced.err);
+    assert_eq!(all(), "old\ntheirs\nold\n/etc/s\n");
+
+    // Where the controller was killed before it was told, the host's word is all there is.
+    fleet.inside("h1", "rm /etc/s; echo old >/etc/b");
+    let slow = "  - {id: s, command: {check: test -e /etc/s, run: touch /etc/s; sleep 4, undo: rm /etc/s}}\n";
+    let book = fleet.0.dir().join("slow.yml");
+    std::fs::write(&book, format!("hosts: all\nsteps:\n{}{slow}", file("a"))).unwrap();
+    let mut killed =
+        fleet.call(&["apply", &book.display().to_string(), "-i", &fleet.inventory(), "-y"]).spawn().unwrap();
+    let there =
+        fleet.inside("h1", "n=0; until [ -e /etc/s ]; do sleep 0.2; n=$((n+1)); [ $n -lt 100 ] || exit 1; done");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(there.code, 0);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(all(), "old\nold\nold\n");
+}
+
+#[test]
+fn what_went_back_by_itself_is_no_change_of_the_journal() {
+    let fleet = Fleet::up(1);
+    let shut =
+        "  - {id: a, file: {path: /etc/a, content: new}}\n  - {id: shut, needs: [a], sshd: {AllowUsers: nobody}}\n";
+    assert_eq!(apply(&fleet, shut).code, 5);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", "ls /etc/a").out, "");
 }
 
 #[test]
@@ -315,6 +373,11 @@ apt-get -q -y install kept && echo '# mine' >>/etc/kept.conf && apt-get -q -y re
         "apt-get -q -y install theirs >/dev/null; ls /etc/ours.conf /etc/kept.conf /etc/theirs.conf | wc -l",
     );
     assert_eq!(theirs.out.trim(), "3", "{}", theirs.err);
+    let seen = fleet.steadfast(&["rollback", "last", "-C", "--force"]).flat();
+    for name in ["ours", "kept", "more"] {
+        assert!(seen.contains(&format!("installed packages {name}: installed → absent")), "{name}: {seen}");
+    }
+    assert!(!seen.contains("theirs"), "{seen}");
     let back = fleet.steadfast(&["rollback", "last", "-y", "--force"]);
     let left = fleet.inside("h1", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' ours kept theirs more 2>/dev/null; cd /etc; ls ours.conf theirs.conf 2>/dev/null; cat kept.conf");
     assert_eq!(
@@ -378,6 +441,21 @@ fn last_said_again_is_the_run_before() {
     let again = last(&[]);
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
     assert_eq!([thing("h1"), thing("h2")], ["", ""]);
+}
+
+#[test]
+fn who_only_looks_takes_nothing_back() {
+    let fleet = Fleet::up(1);
+    assert_eq!(apply(&fleet, "- {id: thing, file: {path: /etc/thing, content: \"one\\n\"}}\n").code, 0);
+    fleet.inside("h1", "mv /etc/thing /etc/aside");
+    for _ in 0..2 {
+        let looked = fleet.steadfast(&["rollback", "last", "-C"]);
+        assert_eq!(looked.code, 0, "{}{}", looked.out, looked.err);
+    }
+    fleet.inside("h1", "mv /etc/aside /etc/thing");
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(fleet.inside("h1", "ls /etc/thing").out, "");
 }
 
 #[test]

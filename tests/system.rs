@@ -307,6 +307,25 @@ steps:
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
     assert!(again.out.contains("in sync"), "{}", again.out);
 
+    // The baseline says the same by its variables.
+    let baselines = fleet.0.dir().join("baselines");
+    std::fs::create_dir(&baselines).unwrap();
+    std::fs::copy("playbooks/baselines/logging.yml", baselines.join("logging.yml")).unwrap();
+    let quarterly = fleet.0.dir().join("quarterly.yml");
+    let bucket = format!(
+        "{{endpoint: \"http://{at}\", bucket: audit, region: lab, key: AKIALAB, secret: {{secret: env:STORAGE_SECRET}}, style: path}}"
+    );
+    let vars = format!("{{log_bucket: {bucket}, shipped_logs: [auth, /var/log/dpkg.log, cron.service]}}");
+    std::fs::write(
+        &quarterly,
+        format!("hosts: all\nsteps:\n  - include: {{file: baselines/logging.yml, vars: {vars}}}\n"),
+    )
+    .unwrap();
+    let call = ["check", "-v", &quarterly.display().to_string(), "-i", &fleet.inventory()];
+    let same = crate::common::told(&fleet.call(&call).env("STORAGE_SECRET", "right-secret-key").output().unwrap());
+    let line = same.out.lines().find(|line| line.contains("logs-in-storage"));
+    assert!(line.is_some_and(|line| line.trim_start().starts_with("unchanged")), "{}{}", same.out, same.err);
+
     // Old news is drift, and so are addresses that were signed by another.
     fleet.inside("h1", "echo $(($(date +%s) - 90000)) >/var/lib/steadfast-logs/shipped");
     let old = run(&["check"], "right-secret-key");

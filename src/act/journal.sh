@@ -62,9 +62,10 @@ kept() {
   if [ -f "$T.$1" ]; then h=$(sha256sum <"$T.$1") && printf 'file:%s:%s\n' "$(stat -c %a:%u:%g -- "$T.$1")" "${h%% *}"
   else states path "$2"; fi
 }
-# finish HOW: what became of it.
+# finish HOW: what became of it; and of the whole entry a digest, which the controller keeps.
 finish() {
-  { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T"
+  { printf 'end %s\n' "$1"; S=$(tokens); [ -z "$S" ] || printf '%s\n' "$S" | sed 's/^/now /'; } >>"$T" && durable "$T" \
+    && printf '\nsteadfast-kept %s\n' "$(entry "$T" | sha256sum)" >&2
 }
 # same FILE STATE: the very file that had this name, where it is as it was under its other names.
 same() { [ -f "$1" ] && [ "$(states path "$1")" = "$2" ] && ln -- "$1" "./$f" 2>/dev/null; }

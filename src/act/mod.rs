@@ -10,7 +10,7 @@ mod render;
 
 pub use journal::{Guard, Intent, Verb, guard};
 pub use lease::{Hold, Lease, hold, lasting, lease};
-pub use render::{Failure, failure, render};
+pub use render::{Failure, failure, kept, render};
 
 use crate::fact::Thing;
 

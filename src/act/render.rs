@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 /// Stands before what each act says on the error stream.
 const MARK: &str = "steadfast-act";
+/// Stands before the digest of an entry of the journal.
+const KEPT: &str = "steadfast-kept ";
 
 /// Takes a script from the pipe on 3, lets go of the pipe, runs the script.
 const READ_AND_RUN: &str = r#"set -- "$(cat <&3)"; exec 3<&-; eval "shift; $1""#;
@@ -151,6 +153,14 @@ pub fn failure(err: &[u8]) -> Option<Failure> {
     let text = String::from_utf8_lossy(err);
     let (_, last) = text.rsplit_once(&format!("\n{MARK} "))?;
     let (number, said) = last.split_once('\n').unwrap_or((last, ""));
-    let why = said.trim();
-    Some(Failure { act: number.trim().parse().ok()?, why: why.chars().take(2000).collect() })
+    let of_journal = |line: &&str| line.starts_with(KEPT);
+    let why = said.lines().filter(|line| !of_journal(line)).collect::<Vec<_>>().join("\n");
+    Some(Failure { act: number.trim().parse().ok()?, why: why.trim().chars().take(2000).collect() })
+}
+
+/// The digest of the whole entry, where the host came to its end: the last word on it, for acts may say what they like before.
+pub fn kept(err: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(err);
+    let digest = text.lines().rev().find_map(|line| line.strip_prefix(KEPT))?.split_whitespace().next()?;
+    (digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| digest.to_owned())
 }

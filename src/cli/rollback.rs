@@ -30,7 +30,8 @@ pub struct Rollback {
     /// The inventory, where it is not where it was.
     #[arg(short, long, value_name = "INVENTORY", env = "STEADFAST_INVENTORY", value_delimiter = '\0')]
     inventory: Vec<String>,
-    /// Also put back what was changed since the run: all of it, or the one thing of this name; may be given again.
+    /// Also put back what was changed since the run, or whose journal was: all of it, or the one thing of this name; may be given
+    /// again.
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     force: Vec<String>,
     /// Do not ask.
@@ -131,7 +132,8 @@ impl Rollback {
                 inventory: sources,
                 limit: self.limit.clone(),
                 resumes: None,
-                takes_back: Some(takes_back),
+                // Who only looks takes nothing back, even where nothing is left to be.
+                takes_back: (!self.check).then_some(takes_back),
                 ..record.call.clone()
             };
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;

@@ -195,7 +195,9 @@ impl<'a> Session<'a> {
         lines.close().await;
         let store = Store::open()?;
         for (host, journal) in hosts.iter().zip(&mut all) {
-            journal.as_mut().map_or(Ok(()), |entries| store.add_fences(&host.name, run, entries))?;
+            let Ok(entries) = journal else { continue };
+            store.compare(&host.name, entries)?;
+            store.add_fences(&host.name, run, entries)?;
         }
         Ok(all)
     }
@@ -330,6 +332,7 @@ impl<'a> Session<'a> {
         let call = Call {
             hosts: plan.host_names(),
             as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
+            keeps_digests: true,
             process: crate::store::process(),
             ..call.clone()
         };

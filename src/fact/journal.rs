@@ -1,10 +1,11 @@
 //! What earlier runs left in the host's journal: for each task the things it touched, what they were, what they became.
 
 use super::read::{Asking, Sections, lossy};
-use super::state::{Family, Thing, decode};
+use super::state::{FUNCTIONS, Family, Thing, decode};
 use super::{Answer, Facts, Query};
 use crate::host::quote;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 /// Sets `B`: where the journal is. A user without rights has one of their own.
 pub const BASE: &str = "B=/var/lib/steadfast; [ -w /var/lib ] || B=${HOME:-/nonexistent}/.local/state/steadfast\n";
@@ -28,6 +29,15 @@ pub struct Entry {
     pub pokes: Vec<(String, String)>,
     /// `done` or `failed`; nothing when it was broken off.
     pub end: Option<String>,
+    /// Of its text with what belongs to it, as the host told it at its end; how it ended later is not in it.
+    pub digest: String,
+    /// It is not what this controller was told of it: somebody changed it, or it is damaged.
+    pub altered: bool,
+    /// What this controller remembers of how it was, where the host has no entry of it any more.
+    pub remembered: Vec<String>,
+    /// Packages that came with it, and that went.
+    pub came: Vec<String>,
+    pub went: Vec<String>,
 }
 
 /// One thing of a task.
@@ -43,11 +53,11 @@ pub fn ask(queries: &[Query]) -> Vec<Asking> {
     // The oldest that anybody asks for, and all that came after it.
     let Some(first) = runs.min() else { return vec![] };
     let script = format!(
-        r#"{BASE}r={}
+        r#"{FUNCTIONS}{BASE}r={}
 for d in "$B"/runs/*/; do d=${{d%/}}; n=${{d##*/}}
   case $n in *[!0-9A-Za-z.-]*) continue ;; esac
   [ "$n" = "$r" ] || expr "x$n" '>' "x$r" >/dev/null || continue
-  for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; cat "$f"; echo; }}; done
+  for f in "$d"/[0-9][0-9][0-9][0-9]; do [ -f "$f" ] && {{ printf '== %s %s\n' "$n" "${{f##*/}}"; entry "$f"; echo; moves "$f"; }}; done
 done
 c 0"#,
         quote(first)
@@ -71,16 +81,35 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut was, mut now, mut things) = (0, 0, None);
-    for line in lines {
-        let line = lossy(line);
+    // Of the text of an entry, and whether that is over.
+    let (mut hash, mut over) = (Sha256::new(), false);
+    for raw in lines {
+        let line = lossy(raw);
         let words: Vec<&str> = line.split(' ').collect();
         if let ["==", run, seq] = words.as_slice() {
             let entry = Entry { run: (*run).into(), seq: seq.parse().unwrap_or(0), ..Entry::default() };
             entries.push(entry);
             (was, now, things) = (0, 0, None);
+            (hash, over) = (Sha256::new(), false);
             continue;
         }
         let Some(entry) = entries.last_mut() else { continue };
+        over |= line == "--";
+        if over {
+            match words.as_slice() {
+                ["came", name] => entry.came.push((*name).into()),
+                ["went", name] => entry.went.push((*name).into()),
+                _ => {}
+            }
+            continue;
+        }
+        // A way back by itself adds a second end.
+        let later_end = words[0] == "end" && entry.end.is_some();
+        if !(raw.is_empty() || later_end) {
+            hash.update(raw);
+            hash.update("\n");
+            entry.digest = hex(&hash);
+        }
         match words.as_slice() {
             ["step", name] => entry.step = decode(name),
             ["title", title] => entry.title = decode(title),
@@ -116,6 +145,10 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
     entries
 }
 
+fn hex(hash: &Sha256) -> String {
+    hash.clone().finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +169,19 @@ thing path /etc/motd\nthing runs a.service\npoke reload a.service\nwas absent\nw
         assert!(whole("== 17-a 0003\nthings 1\nthing path /a\nwas absent\nbegun"));
         assert!(whole("== 17-a 0003\nthings 0\nbegun") && !whole("== 17-a 0003\nthings 1\nbegun"));
         assert_eq!(entries[1].touched[0].now, None);
+    }
+
+    #[test]
+    fn a_digest_is_of_all_but_a_later_end_and_what_is_told_of_packages() {
+        let one = |text: &str| parse(format!("== r 0001\n{text}").split('\n').map(str::as_bytes)).remove(0);
+        let text = "things 0\nbegun\nend done";
+        let told: String = Sha256::digest(format!("{text}\n")).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(one(text).digest, told);
+        let more = one(&format!("{text}\nend reverted\n\n--\ncame nginx\nwent apache2\nwas absent"));
+        assert_eq!(more.digest, told);
+        assert_eq!((more.came, more.went), (vec!["nginx".to_owned()], vec!["apache2".to_owned()]));
+        for other in ["things 0\nbegun\nend failed", "things 0\nbegun\nend done\nnow absent", "things 0\nbegun"] {
+            assert_ne!(one(other).digest, told, "{other}");
+        }
     }
 }

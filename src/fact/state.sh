@@ -47,3 +47,19 @@ packages() {
   elif command -v apk >/dev/null 2>&1; then apk info -q
   fi | sort -u
 }
+# entry FILE: an entry of the journal, with digests of what belongs to it and no state tells.
+entry() {
+  cat "$1"
+  for e in "$1".s[0-9]* "$1".*.after; do
+    case $e in *.done) ;; *) [ ! -f "$e" ] || printf 'beside %s %s\n' "${e##*/}" "$(sha256sum <"$e")" ;; esac
+  done
+}
+# moves FILE: the packages that came and went with an entry, by the lists of before and after.
+moves() {
+  for e in "$1".*.after; do
+    [ -f "$e" ] || continue
+    echo --
+    LC_ALL=C comm -13 "${e%.after}" "$e" | sed -n 's/^[^-]/came &/p'
+    LC_ALL=C comm -23 "${e%.after}" "$e" | sed -n 's/^[^-]/went &/p'
+  done
+}

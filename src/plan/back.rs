@@ -6,7 +6,7 @@ use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
 use crate::host::Loss;
 use crate::playbook::{Budget, Made, Mode, Step};
-use crate::step::{Before, Force, Restore, is_way_in};
+use crate::step::{ALTERED, Before, Force, Restore, is_way_in};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -100,11 +100,21 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         if !entry.whole {
             let why = match entry.seq {
                 0 => {
-                    format!("run {} changed something by this step, and no entry of its journal tells what", entry.run)
+                    let was = if entry.remembered.is_empty() { String::new() } else { ". As remembered here, ".into() };
+                    format!(
+                        "run {} changed something by this step, and no entry of its journal tells what, so it cannot be \
+                         put back{was}{}",
+                        entry.run,
+                        entry.remembered.join(", ")
+                    )
                 }
                 seq => format!("it is cut: {}/{seq:04} does not say all that was touched", entry.run),
             };
             all.push((entry, Restore { unread: Some(why), ..Restore::default() }));
+            continue;
+        }
+        if entry.altered && entry.touched.is_empty() {
+            all.push((entry, Restore { unread: Some(ALTERED.into()), ..Restore::default() }));
             continue;
         }
         let mut restore = Restore {
@@ -117,6 +127,8 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
         for (n, touched) in entry.touched.iter().enumerate() {
             let Some(was) = &touched.was else { continue };
             let copy = format!("{}/{:04}.{}", entry.run, entry.seq, n + 1);
+            let of_packages =
+                |all: &[String]| if touched.thing.family == Family::Packages { all.to_vec() } else { vec![] };
             let later = standing(journal, what, &touched.thing, (&entry.run, None));
             let beside = beside(&journal[at + 1..], what, &touched.thing);
             if let Some((task, at, run)) = first.get(&touched.thing).copied() {
@@ -129,6 +141,9 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                         (earlier.later, earlier.beside) = (later, beside);
                         earlier.lost = earlier.lost.take().or(lost.clone());
                         earlier.also.push(copy);
+                        earlier.altered |= entry.altered;
+                        moves(&mut earlier.came, &mut earlier.went, &of_packages(&entry.came));
+                        moves(&mut earlier.went, &mut earlier.came, &of_packages(&entry.went));
                         first.insert(touched.thing.clone(), (task, at, &entry.run));
                         // Who gets in by it is asked there, and what reads it is told there.
                         if let Some((_, with)) = all.get_mut(task) {
@@ -153,6 +168,9 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                 later,
                 beside,
                 lost: lost.clone(),
+                altered: entry.altered,
+                came: of_packages(&entry.came),
+                went: of_packages(&entry.went),
             });
         }
         all.push((entry, restore));
@@ -167,6 +185,16 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
+}
+
+/// Packages that moved later: what moved the other way before is where it was.
+fn moves(there: &mut Vec<String>, back: &mut Vec<String>, packages: &[String]) {
+    for package in packages {
+        match back.iter().position(|other| other == package) {
+            Some(at) => drop(back.remove(at)),
+            None => there.push(package.clone()),
+        }
+    }
 }
 
 /// Steps of the same work that touched a thing later, where not all of them are taken back.
@@ -312,87 +340,4 @@ fn moved(touches: &[(&JournalEntry, &Touched)]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::restores;
-    use super::{Back, Body, back};
-    use crate::fact::{Facts, Family, JournalEntry, Thing, Touched};
-    use crate::host::{Loss, LossKind};
-    use crate::plan::{Decision, decide};
-
-    fn entry(run: &str, was: &str, now: &str) -> JournalEntry {
-        let thing = Thing::new(Family::Path, "/etc/a");
-        let touched = vec![Touched { thing, was: Some(was.into()), now: Some(now.into()) }];
-        JournalEntry { run: run.into(), seq: 1, step: "a".into(), whole: true, touched, ..JournalEntry::default() }
-    }
-
-    #[test]
-    fn a_work_of_several_runs_goes_back_to_its_beginning_unless_another_run_came_between() {
-        let work = |runs: &[&str]| Back {
-            run: "1".into(),
-            work: runs.iter().map(|run| (*run).to_owned()).collect(),
-            ..Back::default()
-        };
-        let told = |journal: &[JournalEntry], runs: &[&str]| -> Vec<String> {
-            let what = work(runs);
-            let all = restores(journal, &what);
-            let things = all.iter().flat_map(|(_, restore)| &restore.things);
-            things
-                .map(|b| format!("{} from {} after {}", b.was, b.left.join(","), b.later.as_deref().unwrap_or("-")))
-                .collect()
-        };
-        let whole = [entry("1", "a", "b"), entry("3", "b", "c")];
-        assert_eq!(told(&whole, &["1", "3"]), ["a from b,c after -"]);
-        assert_eq!(told(&whole, &["1"]), ["a from b after 3"]);
-        // Another run's change is not passed over: to it the second part goes back, and the first is a conflict.
-        let between = [entry("1", "a", "b"), entry("2", "b", "x"), entry("3", "x", "c")];
-        assert_eq!(told(&between, &["1", "3"]), ["a from b after 2", "x from c after -"]);
-        let mut back = entry("2b", "x", "b");
-        back.kind = "restore".into();
-        let undone = [entry("1", "a", "b"), entry("2", "b", "x"), back, entry("3", "b", "c"), entry("4", "c", "d")];
-        assert_eq!(told(&undone, &["1", "3"]), ["a from b,c after 4"]);
-        // Nor is what somebody changed without a run: the first part is left at what it had, and is a conflict.
-        let by_hand = [entry("1", "a", "b"), entry("3", "m", "c")];
-        assert_eq!(told(&by_hand, &["1", "3"]), ["a from b after -", "m from c after -"]);
-        // How a run that was broken off left it nobody knows: neither the first part, nor another run past which it would go.
-        let cut = |run: &str, was: &str| {
-            let mut entry = entry(run, was, "");
-            entry.touched[0].now = None;
-            entry
-        };
-        assert_eq!(told(&[cut("1", "a"), entry("3", "b", "c")], &["1", "3"]), ["a from c after -"]);
-        assert_eq!(told(&[cut("1", "a"), cut("2", "b")], &["1"]), ["a from  after 2"]);
-    }
-
-    #[test]
-    fn a_path_with_its_content_and_its_first_mode_is_back() {
-        let (mode, path) = (Thing::new(Family::Meta, "/etc/a"), Thing::new(Family::Path, "/etc/a"));
-        let touched = |thing: &Thing, was: &str, now: &str| {
-            vec![Touched { thing: thing.clone(), was: Some(was.into()), now: Some(now.into()) }]
-        };
-        let mut first = entry("1", "", "");
-        first.touched = touched(&mode, "664:0:0", "644:0:0");
-        let mut second = entry("1", "", "");
-        (second.seq, second.touched) = (2, touched(&path, "file:644:0:0:old", "file:644:0:0:new"));
-        let what = Back { run: "1".into(), work: vec!["1".into()], ..Back::default() };
-        let settled = |journal: &[JournalEntry]| {
-            let all = restores(journal, &what);
-            all.iter().flat_map(|(_, restore)| &restore.things).flat_map(|b| b.settled.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(settled(&[first.clone(), second.clone()]), ["file:664:0:0:old"]);
-        // Where the mode goes back first, the content's own mode is the last word.
-        assert!(settled(&[second, first]).is_empty());
-    }
-
-    #[test]
-    fn a_journal_that_nobody_read_is_not_an_empty_one() {
-        let what = Back { run: "r".into(), work: vec!["r".into()], ..Back::default() };
-        let lost = Loss { kind: LossKind::Lost, why: "gone".into() };
-        let plan = back(vec![], vec![], &[Err(lost), Ok(vec![])], &what);
-        assert_eq!(plan.tasks.len(), 1);
-        let decision = match &plan.tasks[0].body {
-            Body::Made(made) => Some(decide(made, &Facts::default(), None)),
-            _ => None,
-        };
-        assert!(matches!(&decision, Some(Decision::Unknown(why)) if why.contains("gone")), "{decision:?}");
-    }
-}
+mod tests;

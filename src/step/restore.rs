@@ -1,13 +1,18 @@
 //! Taking back what a run did: not a word of playbooks, but the kind that a rollback's plan is made of.
 //!
 //! Each thing is put back to the state that the host's journal says it had, if it still is as the run left it. What
-//! somebody changed since is a conflict and stays, unless it is forced.
+//! somebody changed since is a conflict and stays, unless it is forced; so is what the journal tells otherwise than it told
+//! when it was written.
 
 use super::{Claim, Disruption, Kind, Order, Row, Setting, quarantine};
 use crate::act::Act;
 use crate::cloud::{Fence, Shape};
 use crate::fact::state::told;
 use crate::fact::{Facts, Family, Gap, Milestone, Query, Thing};
+
+/// What is said of an entry that is not what this controller was told.
+pub const ALTERED: &str = "the journal of this change on the host is not what it was when it was made: somebody changed it, or \
+                           it is damaged";
 
 /// Which of the things that were changed since go back all the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +69,11 @@ pub struct Before {
     pub beside: Vec<String>,
     /// Why it must not or cannot come back.
     pub lost: Option<String>,
+    /// The journal tells it otherwise than it was told when it was written.
+    pub altered: bool,
+    /// Packages that came with the run, and that went, where that is what it is.
+    pub came: Vec<String>,
+    pub went: Vec<String>,
 }
 
 impl Before {
@@ -103,9 +113,15 @@ impl Before {
         }
     }
 
-    fn row(&self, now: &str, force: bool) -> Result<Option<Row>, Gap> {
+    fn rows(&self, now: &str, force: bool) -> Result<Vec<Row>, Gap> {
+        // What it was is not known, so neither is whether it is that again.
+        if self.altered && !force {
+            let (thing, name) = (&self.thing, &self.thing.name);
+            let why = format!("{thing}: {ALTERED}; look at it, then `--force={name}` goes back by it all the same");
+            return Err(Gap::Impossible(why));
+        }
         if self.same(now, &self.was) || self.settled.iter().any(|state| self.same(state, now)) {
-            return Ok(None);
+            return Ok(vec![]);
         }
         if let Some(why) = &self.lost {
             return Err(Gap::Impossible(format!("no way back: {why}")));
@@ -138,7 +154,15 @@ impl Before {
             );
             return Err(Gap::Impossible(why));
         }
-        Ok(Some(Row::new(self.thing.to_string(), "state", told(&self.thing, now), told(&self.thing, &self.was))))
+        let name = self.thing.to_string();
+        let each = |all: &[String], now: &str, was: &str| -> Vec<Row> {
+            all.iter().map(|package| Row::new(&name, package, now, was)).collect()
+        };
+        let packages = [each(&self.came, "installed", "absent"), each(&self.went, "absent", "installed")].concat();
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+        Ok(vec![Row::new(&name, "state", told(&self.thing, now), told(&self.thing, &self.was))])
     }
 }
 
@@ -158,7 +182,7 @@ impl Kind for Restore {
         }
         let mut rows = Vec::new();
         for before in &self.things {
-            rows.extend(before.row(&before.now(found)?, self.force.takes(&before.thing))?);
+            rows.extend(before.rows(&before.now(found)?, self.force.takes(&before.thing))?);
         }
         Ok(rows)
     }

@@ -141,6 +141,7 @@ fn digest(all: &Transaction<'_>, run: &str) -> rusqlite::Result<Option<String>> 
     }
     super::keys::add(&mut hash, all, run)?;
     super::incidents::add(&mut hash, all, run)?;
+    super::copies::add(&mut hash, all, run)?;
     Ok(Some(hex(hash)))
 }
 

@@ -103,8 +103,8 @@ impl Store {
                 access: true,
                 whole: true,
                 touched: vec![Touched { thing, was, now }],
-                pokes: vec![],
                 end: (note.word == FenceWord::Stands).then(|| "done".into()),
+                ..JournalEntry::default()
             })
         };
         notes.into_iter().map(entry).collect()

@@ -87,6 +87,10 @@ impl Ledger for Keys {
         Ok(Ours { now, changes })
     }
 
+    fn note_entry(&self, host: &str, run: &str, seq: u32, digest: Option<&str>) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_entry(host, run, seq, digest)
+    }
+
     fn note_turn(&self, host: &str, turn: &Turn) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_turn(host, turn)
     }

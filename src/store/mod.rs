@@ -17,6 +17,7 @@ use std::time::Duration;
 
 mod chain;
 mod changes;
+mod copies;
 mod disks;
 mod events;
 mod fences;
@@ -73,6 +74,8 @@ pub struct Call {
     pub resumes: Option<String>,
     /// What it took back.
     pub takes_back: Option<TakesBack>,
+    /// Whether digests of what it writes in the journals of hosts are kept here: an earlier version kept none.
+    pub keeps_digests: bool,
     /// The process that did it, and when that began in the kernel's ticks: a number alone is given again.
     pub process: (u32, u64),
 }
@@ -219,6 +222,7 @@ impl Store {
             .and_then(|()| connection.execute_batch(disks::TABLE))
             .and_then(|()| connection.execute_batch(fences::TABLE))
             .and_then(|()| connection.execute_batch(incidents::TABLE))
+            .and_then(|()| connection.execute_batch(copies::TABLE))
             .and_then(|()| grow(&connection));
         ready.map_err(|error| cannot(error.to_string()))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

@@ -49,6 +49,7 @@ impl Store {
             let events = forget_events(all, &old, now)?;
             let mut runs = 0;
             for run in &old {
+                all.prepare_cached("DELETE FROM copies WHERE run = ?1")?.execute([run])?;
                 runs += all.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run])?;
             }
             Ok(Pruned { runs, events })

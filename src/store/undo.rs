@@ -1,7 +1,7 @@
 //! Which runs are one work, and which were taken back: what a rollback means by a run.
 
 use super::{CHANGED, FIELDS, Record, Store, broken, record};
-use crate::event::Mode;
+use crate::event::{Differs, Mode};
 use crate::fact::JournalEntry;
 use crate::fault::{Fault, Result};
 use rusqlite::params;
@@ -142,8 +142,8 @@ impl Store {
     /// alone, and what was written down on a disk may have gone with it.
     fn changed_on(&self, run: &str, host: &str) -> rusqlite::Result<Vec<JournalEntry>> {
         let mut query = self.0.prepare(
-            "SELECT s.name, json_extract(s.told, '$.title'), json_extract(s.told, '$.kind'), json_extract(e.told, '$.outcome') \
-             FROM events e JOIN steps s ON s.id = e.step WHERE e.run = ?1 AND e.host = ?2 \
+            "SELECT s.name, json_extract(s.told, '$.title'), json_extract(s.told, '$.kind'), json_extract(e.told, '$.outcome'), \
+             json_extract(e.told, '$.rows') FROM events e JOIN steps s ON s.id = e.step WHERE e.run = ?1 AND e.host = ?2 \
              AND NOT EXISTS (SELECT 1 FROM fences f WHERE f.run = ?1 AND f.host = ?2 AND f.step = s.name) \
              AND NOT EXISTS (SELECT 1 FROM disks d WHERE d.host = ?2 AND d.at >= e.at) ORDER BY e.seq",
         )?;
@@ -152,10 +152,14 @@ impl Store {
         while let Some(row) = rows.next()? {
             let step: String = row.get(0)?;
             let (title, kind): (String, String) = (row.get(1)?, row.get(2)?);
-            let outcome: Option<String> = row.get(3)?;
+            let (outcome, rows): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+            let rows: Vec<Differs> = rows.and_then(|rows| serde_json::from_str(&rows).ok()).unwrap_or_default();
             match outcome.as_deref() {
                 Some("changed") if !ELSEWHERE.contains(&kind.as_str()) => {
-                    all.push(JournalEntry { run: run.to_owned(), step, title, kind, ..JournalEntry::default() });
+                    let was = |row: &Differs| format!("{} {} was {}", row.object, row.field, row.found);
+                    let remembered = rows.iter().map(was).collect();
+                    let entry = JournalEntry { run: run.to_owned(), step, title, kind, ..JournalEntry::default() };
+                    all.push(JournalEntry { remembered, ..entry });
                 }
                 Some("reverted") => all.retain(|entry| entry.step != step),
                 _ => {}

@@ -120,6 +120,12 @@ pub trait Ledger: Send + Sync {
     /// The history cannot be read.
     fn ours(&self, host: &str, days: u16) -> Result<Ours>;
 
+    /// Keeps the digest of an entry of a host's journal; none yet when the change begins.
+    ///
+    /// # Errors
+    /// It cannot be written; the change must not begin.
+    fn note_entry(&self, host: &str, run: &str, seq: u32, digest: Option<&str>) -> Result<()>;
+
     /// Writes a turn of it down, durably.
     ///
     /// # Errors

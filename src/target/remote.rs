@@ -150,6 +150,20 @@ impl Remote {
         self.look_up_baseline(queries, facts);
     }
 
+    /// Notes the entry of a change in the host's journal: that it begins, or by what digest it is known.
+    fn note(&self, job: &Job, digest: Option<&str>) -> crate::fault::Result<()> {
+        match (&self.keys, &job.intent) {
+            (Some((ledger, host)), Some(intent)) => ledger.note_entry(host, &intent.run, intent.seq, digest),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the host says of the entry that it wrote. What cannot be noted is an entry of which nothing is known.
+    fn learn(&self, job: &Job, reply: &Reply) {
+        let noted = act::kept(&reply.err).map_or(Ok(()), |digest| self.note(job, Some(&digest)));
+        noted.unwrap_or_else(|fault| tracing::warn!(%fault, "the journal's digest is not kept"));
+    }
+
     /// What the host looks like from outside: the ports that were asked about and all that it says are open.
     async fn look_from_outside(&self, queries: &[Query], facts: &mut Facts) {
         for query in queries {
@@ -197,12 +211,17 @@ impl Target for Remote {
 
     fn carry_out<'a>(&'a self, job: &'a Job) -> Later<'a, Result<(Done, Facts), Loss>> {
         Box::pin(async move {
+            if let Err(why) = self.note(job, None) {
+                return Ok((Done::Failed { act: 0, why: why.to_string() }, Facts::default()));
+            }
             let acts = act::render(&job.acts, job.intent.as_ref());
             let readings = fact::script(&job.queries, &random_word());
             // A script of the playbook's author ends as it likes: its code must not be taken for that of the acts.
             let alone = !job.queries.iter().any(|query| matches!(query, Query::Shell(_)));
             let ([reading], true) = (readings.as_slice(), alone) else {
-                let done = done(&self.host.call(Request { script: acts, timeout: job.timeout }).await?);
+                let reply = self.host.call(Request { script: acts, timeout: job.timeout }).await?;
+                self.learn(job, &reply);
+                let done = done(&reply);
                 let facts = if done == Done::All { self.read(&job.queries).await? } else { Facts::default() };
                 return Ok((done, facts));
             };
@@ -210,6 +229,7 @@ impl Target for Remote {
             let script = format!("(\n{acts}\n) >/dev/null || exit\n{}", reading.script());
             let reply =
                 self.host.call(Request { script, timeout: job.timeout + reading.patience(self.patience) }).await?;
+            self.learn(job, &reply);
             let done = done(&reply);
             let mut facts = if done == Done::All { fact::answers(reading, &reply) } else { Facts::default() };
             if done == Done::All {

@@ -307,3 +307,32 @@ fn a_group_of_two_hosts_is_proven_on_both() {
     ends(&scene.run(&words), 3, "wants other rules for the same thing in the cloud");
     assert_eq!(scene.times("ModifySecurityGroupPolicies"), 1);
 }
+
+/// The baseline says it once, for the host and for what stands in front of it.
+#[test]
+fn one_declaration_of_the_baseline_serves_both_layers() {
+    let scene = Scene::new(1, State::default());
+    let baselines = scene.fleet.0.dir().join("baselines");
+    std::fs::create_dir(&baselines).unwrap();
+    std::fs::copy("playbooks/baselines/firewall.yml", baselines.join("firewall.yml")).unwrap();
+    let steps = format!(
+        "- include:
+    file: baselines/firewall.yml
+    vars:
+      firewall_sets: {{lab: [{}.0/24]}}
+      firewall_allow: [{{port: 22, from: \"@lab\", rate: 100/minute}}, {{port: 443, connections: 100}}]
+      firewall_limit: {{new: 2000/second}}
+      security_groups: [sg-1]
+      security_group_region: ap-guangzhou
+",
+        scene.fleet.0.subnet
+    );
+    let book = scene.book("layers.yml", "h1", &steps);
+    let plan = scene.with(&["check"], &book);
+    ends(&plan, 2, "in accept tcp 443 0.0.0.0/0: absent → there");
+    ends(&plan, 2, "NET-01d");
+    ends(&scene.with(&["apply", "-y"], &book), 0, "");
+    assert_eq!((scene.group().version, scene.reaches(22)), (5, true));
+    assert!(scene.fleet.inside("h1", "nft list table inet steadfast").out.contains("limit rate over 2000/second"));
+    ends(&scene.with(&["check"], &book), 0, "");
+}

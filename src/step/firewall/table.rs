@@ -28,13 +28,14 @@ impl Firewall {
     /// The whole table; `routes` says that the host hands on packets for others, `usual` how many connections are.
     pub fn text(&self, routes: bool, usual: &Usual) -> String {
         let (mut memory, mut close, mut open) = (String::new(), String::new(), String::new());
+        let limit = self.limit.as_ref().filter(|limit| limit.new.is_some() || limit.connections.is_some());
         for (n, one) in self.allow.iter().enumerate() {
             // A flood must not shut out those who are named: the limit of the whole host comes after them.
-            let rules = if self.limit.is_some() && one.from.is_everybody() { &mut open } else { &mut close };
+            let rules = if limit.is_some() && one.from.is_everybody() { &mut open } else { &mut close };
             one.rules((n, usual.most(one)), &self.sets, &mut memory, rules);
         }
         let mut limits = String::new();
-        if let Some(limit) = &self.limit {
+        if let Some(limit) = limit {
             if let Some(rate) = &limit.new {
                 let _ = writeln!(limits, "\t\tct state new {} drop", over(rate));
             }
