@@ -292,10 +292,50 @@ fn a_consumer_that_is_not_there_or_is_broken_off_is_told_as_that() {
         assert!(Instant::now() < deadline, "it goes on");
         std::thread::sleep(Duration::from_millis(50));
     }
+    // One of a run that is killed has not the last word: the next run ends it.
+    let unlock = || ends(&on(&fleet, "one", &["unlock", "h1", "-y", "-i", &inventory], None), 0);
+    unlock();
+    std::fs::remove_file(&pid).unwrap();
+    let stays = format!(
+        "sleep 300 & echo $! >{}; until [ -s ${{0%/*}}/.consumer ]; do sleep 0.05; done; kill -KILL $PPID; wait",
+        pid.display()
+    );
+    let run = call("apply", &book(&fleet, "stays.yml", &format!(", exclusive: true{}", consumer(&stays))));
+    assert_eq!(run.code, -1, "{}{}", run.out, run.err);
+    while !pid.exists() {
+        assert!(Instant::now() < deadline + Duration::from_secs(60), "it does not begin");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    unlock();
+    // The host is this run's for as long as each may take, and for a while longer.
+    let lease = dir.join("lease");
+    let look = format!(
+        "{} lab exec --name {} h1 cat /run/steadfast/lease /proc/uptime >{}",
+        env!("CARGO_BIN_EXE_steadfast"),
+        fleet.0.name,
+        lease.display()
+    );
+    let left = std::fs::read_to_string(&pid).unwrap();
+    let status = || std::fs::read_to_string(format!("/proc/{}/stat", left.trim())).unwrap_or_default();
+    assert!(!status().is_empty());
+    ends(&call("apply", &book(&fleet, "looks.yml", &format!(", exclusive: true{}", consumer(&look)))), 0);
+    assert!(status().is_empty() || status().contains(") Z "), "it goes on");
+    let said = std::fs::read_to_string(&lease).unwrap();
+    let number = |word: usize| said.split_whitespace().nth(word).unwrap().parse::<f64>().unwrap();
+    let for_now = number(3) - number(6);
+    assert!((190.0..=210.0).contains(&for_now), "{for_now}: {said}");
+    // A key in use whose file others opened, or whose options change, is no new one, and no consumer has to do with it.
+    assert_eq!(fleet.inside("h1", "chmod 644 /root/.ssh/authorized_keys").code, 0);
+    let same = book(&fleet, "same.yml", &format!(", exclusive: true{}", consumer("exit 9")));
+    ends(&call("apply", &same), 0);
+    let options = format!(", exclusive: true, options: no-agent-forwarding{}", consumer("exit 9"));
+    ends(&call("apply", &book(&fleet, "options.yml", &options)), 0);
+    ends(&call("apply", &same), 0);
+    ends(&on(&fleet, "one", &["check", &same, "-i", &inventory], None), 0);
     // One that leaves a service of its own running with its output open has taken the key all the same.
-    ends(&on(&fleet, "one", &["unlock", "h1", "-y", "-i", &inventory], None), 0);
+    let exclusive = format!(", exclusive: true, made_since: \"{}\"", moment());
     let leaves = format!("sleep 300 & echo $! >{}", pid.display());
-    let run = call("apply", &book(&fleet, "leaves.yml", &format!(", exclusive: true{}", consumer(&leaves))));
+    let run = call("apply", &book(&fleet, "leaves.yml", &format!("{exclusive}{}", consumer(&leaves))));
     let left = std::fs::read_to_string(&pid).unwrap();
     let ended = Command::new("kill").arg(left.trim()).status().unwrap();
     ends(&run, 0);

@@ -154,7 +154,8 @@ fn tools_that_hang_do_not_blind_it() {
     // What is of the second of the first start came with the image.
     let planted = "until [ $(date +%s) -gt $(stat -c %Z /etc/ssh/ssh_host_ed25519_key) ]; do sleep 0.1; done
         echo '* * * * * root true' >/etc/cron.d/evil
-        for tool in ps ss ls; do real=$(command -v $tool); mv $real $real.was; printf '#!/bin/sh\nexec sleep 1000\n' >$real; chmod 755 $real; done";
+        for tool in ps ss ls; do real=$(command -v $tool); mv $real $real.was; printf '#!/bin/sh\nexec sleep 1000\n' >$real; chmod 755 $real; done
+        printf '#!/bin/sh\n(sleep 1; echo more behind its end) &\n' >$(command -v ls); printf '#!/bin/sh\nexec yes AAAA\n' >$(command -v ps)";
     assert_eq!(fleet.inside("h1", planted).code, 0);
     let run = check(&fleet, "h1", "{}");
     assert_eq!(run.code, 2, "{}{}", run.out, run.err);
@@ -164,6 +165,17 @@ fn tools_that_hang_do_not_blind_it() {
     for tool in ["ps", "ss", "ls"] {
         assert!(has(tool, "contradiction"), "{tool}: {found:#?}");
     }
+    // Nor the evidence: what the kernel says comes first, and a tool has its time.
+    let book = fleet.0.dir().join("evidence.yml");
+    std::fs::write(&book, "hosts: all\nsteps:\n- {id: evidence, evidence: {unsigned: true}}\n").unwrap();
+    let taken = fleet.steadfast(&["apply", "-y", &book.display().to_string(), "-i", &fleet.inventory()]);
+    assert_eq!(taken.code, 0, "{}{}", taken.out, taken.err);
+    let only = |dir: &std::path::Path| std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let dir = only(&only(&fleet.0.dir().join("state/evidence")));
+    let read = |name: &str| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap()).into_owned();
+    assert!(read("020-processes").contains("Name:\tsystemd\n") && read("020-processes").contains("\nAAAA\n"));
+    let sockets = read("030-sockets");
+    assert!(sockets.contains("== tcp6") && sockets.contains("== ss ended with 124"), "{sockets}");
 }
 
 /// Tools that leave out one process, one port and one name, and speak to the terminal.

@@ -158,8 +158,7 @@ poke() {
   case $1 in
   daemon-reload) systemctl --no-ask-password daemon-reload ;;
   audit-rules) audit_rules --load ;;
-  # What began too often meanwhile may begin all the same.
-  *) ! command -v systemctl >/dev/null 2>&1 || systemctl --no-ask-password --quiet reset-failed -- "$2" 2>/dev/null; unit "$1" "$2" ;;
+  *) unit "$1" "$2" ;;
   esac
 }
 # pokes FILE…: tells again, once each, what these changes had told to read again.

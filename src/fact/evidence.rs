@@ -25,7 +25,8 @@ enum From {
 }
 
 const HEAD: &str =
-    "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH; cd /; exec </dev/null 2>&1\n";
+    "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export PATH; cd /; exec </dev/null 2>&1
+t() { if command -v timeout >/dev/null; then timeout -k 1 15 \"$@\"; else \"$@\"; fi || echo \"== $1 ended with $?\"; }\n";
 
 /// What is asked of every host.
 const SCRIPTS: &[(&str, &str, &str)] = &[
@@ -36,30 +37,30 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
     ),
     (
         "020-processes",
-        "processes, as ps and as the kernel tell of them",
-        "ps auxwwf; for p in /proc/[0-9]*; do printf '\\n== %s ' \"${p#/proc/}\"; readlink \"$p/exe\"; readlink \"$p/cwd\"; tr '\\0' ' ' <\"$p/cmdline\"; echo; cat \"$p/status\"; done",
+        "processes, as the kernel and as ps tell of them",
+        "for p in /proc/[0-9]*; do printf '\\n== %s ' \"${p#/proc/}\"; readlink \"$p/exe\"; readlink \"$p/cwd\"; tr '\\0' ' ' <\"$p/cmdline\"; echo; cat \"$p/status\"; done; echo; t ps auxwwf",
     ),
-    ("021-open-files", "what processes hold open", "ls -ln /proc/[0-9]*/fd"),
+    ("021-open-files", "what processes hold open", "t ls -ln /proc/[0-9]*/fd"),
     (
         "030-sockets",
-        "sockets, as ss and as the kernel tell of them",
-        "ss -anpe; for f in tcp tcp6 udp udp6 raw raw6 unix packet; do printf '\\n== %s\\n' $f; cat /proc/net/$f; done",
+        "sockets, as the kernel and as ss tell of them",
+        "for f in tcp tcp6 udp udp6 raw raw6 unix packet; do printf '\\n== %s\\n' $f; cat /proc/net/$f; done; echo; t ss -anpe",
     ),
     (
         "031-network",
         "neighbours, routes, addresses, packet filter",
-        "ip neigh; ip route show table all; ip addr; nft list ruleset; cat /proc/net/nf_conntrack; cat /etc/resolv.conf /etc/hosts",
+        "cat /etc/resolv.conf /etc/hosts /proc/net/arp /proc/net/route; t ip neigh; t ip route show table all; t ip addr; t nft list ruleset; cat /proc/net/nf_conntrack",
     ),
-    ("040-logged-in", "who is and was logged in", "who -a; w; last -Fi; loginctl --no-pager"),
+    ("040-logged-in", "who is and was logged in", "t who -a; t w; t last -Fi; t loginctl --no-pager"),
     (
         "050-kernel",
         "modules, mounts, parameters, messages",
-        "cat /proc/modules /proc/mounts /proc/cmdline /proc/sys/kernel/tainted; ls /sys/module; dmesg",
+        "cat /proc/modules /proc/mounts /proc/cmdline /proc/sys/kernel/tainted; ls /sys/module; t dmesg",
     ),
     (
         "060-units",
         "units that run and timers",
-        "systemctl --no-pager --all list-units; systemctl --no-pager --all list-timers",
+        "t systemctl --no-pager --all list-units; t systemctl --no-pager --all list-timers",
     ),
     (
         "070-times",

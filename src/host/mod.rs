@@ -38,7 +38,7 @@ pub use known_hosts::Known as KnownHosts;
 pub use lines::{Become, Lines, Login, Settings};
 pub use offer::Word as KeyWord;
 pub use probe::{Door, Start, probe};
-pub use program::{find_program, run_program};
+pub use program::{began, find_program, run_program, run_program_alone};
 pub use public_key::{KEY_TYPES, PublicKey};
 pub use route::Route;
 pub use script::{run_editor, run_inventory_script, run_secret_program};

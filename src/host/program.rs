@@ -2,6 +2,7 @@
 //! they are, never through a shell, and it is ended with all that it began when it takes too long.
 
 use crate::fault::{Fault, Result};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,6 +41,45 @@ pub fn find_program(words: &[String]) -> Result<()> {
 /// # Errors
 /// It cannot be started, takes too long, or what it said when it failed.
 pub async fn run_program(words: &[String], patience: Duration) -> Result<String> {
+    run(words, patience, |_| Ok(())).await
+}
+
+/// The same, of which a file tells while it runs: when this program dies meanwhile, whoever runs the next one by that file ends first
+/// what is still running.
+///
+/// # Errors
+/// As there, or the file cannot be written.
+pub async fn run_program_alone(words: &[String], patience: Duration, file: &Path) -> Result<String> {
+    end_former(file);
+    let note = |number: u32| {
+        let cannot =
+            |error: std::io::Error| Fault::new(format!("cannot write {}", file.display())).why(error.to_string());
+        std::fs::write(file, format!("{number} {}\n", began(number).unwrap_or(0))).map_err(cannot)
+    };
+    let said = run(words, patience, note).await;
+    let _ = std::fs::remove_file(file);
+    said
+}
+
+/// When a process began, in the kernel's ticks: a number alone is given again.
+pub fn began(number: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    // The 22nd word, counted from behind its name, which may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+fn end_former(file: &Path) {
+    let said = std::fs::read_to_string(file).unwrap_or_default();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let [number, ticks] = words.as_slice() else { return };
+    if let (Ok(number), Ok(ticks)) = (number.parse::<u32>(), ticks.parse::<u64>())
+        && began(number) == Some(ticks)
+    {
+        drop(Group::of(number));
+    }
+}
+
+async fn run(words: &[String], patience: Duration, told: impl FnOnce(u32) -> Result<()>) -> Result<String> {
     let Some((program, rest)) = words.split_first() else { return Err(Fault::new("no program is named")) };
     let mut command = std::process::Command::new(program);
     command.args(rest).env("LC_ALL", "C").env("TZ", "UTC");
@@ -49,10 +89,14 @@ pub async fn run_program(words: &[String], patience: Duration) -> Result<String>
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let cannot = |why: String| Fault::new(format!("`{}` cannot be run", super::show(program.as_bytes(), 200))).why(why);
     let mut child = command.spawn().map_err(|error| cannot(error.to_string()))?;
-    let all = Group(child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)));
+    let number = child.id().unwrap_or(0);
+    let all = Group::of(number);
+    told(number)?;
     let (stdout, stderr) = (listen(child.stdout.take()), listen(child.stderr.take()));
     let Ok(ended) = tokio::time::timeout(patience, child.wait()).await else {
-        return Err(cannot(format!("it did not end within {} s", patience.as_secs())));
+        let what =
+            format!("`{}` did not end within {} s", super::show(words.join(" ").as_bytes(), 300), patience.as_secs());
+        return Err(Fault::new(what));
     };
     let status = ended.map_err(|error| cannot(error.to_string()))?;
     // What it left running on purpose goes on.
@@ -74,6 +118,10 @@ pub async fn run_program(words: &[String], patience: Duration) -> Result<String>
 struct Group(Option<rustix::process::Pid>);
 
 impl Group {
+    fn of(number: u32) -> Self {
+        Self(i32::try_from(number).ok().and_then(rustix::process::Pid::from_raw))
+    }
+
     fn leave(mut self) {
         self.0 = None;
     }
@@ -138,7 +186,7 @@ mod tests {
         let failed = run_program(&words(&["sh", "-c", "echo no >&2; exit 7"]), patience).await.unwrap_err();
         assert!(failed.what().contains("exit code 7") && failed.cause() == Some("no"), "{failed:?}");
         let slow = run_program(&words(&["sleep", "60"]), Duration::from_millis(50)).await.unwrap_err();
-        assert!(slow.cause().unwrap().contains("did not end"), "{slow:?}");
+        assert!(slow.what().contains("did not end"), "{slow:?}");
         assert!(run_program(&words(&["/nowhere"]), patience).await.is_err());
     }
 

@@ -76,6 +76,22 @@ impl Site {
         Ok(moved)
     }
 
+    /// Goes on holding the host for so many seconds, while what is done for it is done elsewhere.
+    ///
+    /// # Errors
+    /// Another run has it by now, or it cannot be asked.
+    pub(super) async fn keep(&mut self, task: usize, seconds: u64) -> Result<(), Loss> {
+        let (run, who) = (self.run.id.clone(), self.run.settings.who.clone());
+        let line = self.line(task).await?;
+        match line.lease(&Lease::Take { run, over: vec![], who, seconds: seconds + HOLD }).await? {
+            Hold::Ours(_) => Ok(()),
+            Hold::Other { run, who, .. } => {
+                Err(Loss { kind: LossKind::Held, why: format!("run {run} of {who} has it by now") })
+            }
+            Hold::Nobody => Err(Loss { kind: LossKind::Held, why: "it cannot be held any longer".into() }),
+        }
+    }
+
     /// Gives the host back, then ends its lines.
     pub async fn leave(&mut self) {
         super::fail::point("before-release");

@@ -8,7 +8,7 @@ use super::work::{Work, told};
 use crate::event::Outcome;
 use crate::fact::{KeyEvent, Ring};
 use crate::fault::{Fault, Result as Checked};
-use crate::host::{KeyWord, Loss, PublicKey, find_program, run_program};
+use crate::host::{KeyWord, Loss, PublicKey, find_program, run_program_alone};
 use crate::plan::{Decision, decide};
 use crate::playbook::Made;
 use crate::step::{KeyOrder, KeyTurn, Row};
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long one who takes a new key may need: the host is held meanwhile, and not for ever.
 const CONSUMING: Duration = Duration::from_secs(90);
+/// Tells of the consumer that runs.
+const RUNS: &str = ".consumer";
 /// More turns than any change of keys has.
 const MOST: usize = 16;
 
@@ -44,9 +46,13 @@ impl Turning {
     ///
     /// # Errors
     /// Why one did not, or what one did to it.
-    async fn consumed(&self, order: &KeyOrder, key: &PublicKey) -> Result<(), String> {
+    async fn consumed(&self, holds: (&mut Site, usize), order: &KeyOrder, key: &PublicKey) -> Result<(), String> {
         let file = self.ring(order)?.of(key).map(|known| known.file.clone()).unwrap_or_default();
+        let (site, task) = holds;
         for words in &order.consumers {
+            site.keep(task, CONSUMING.as_secs())
+                .await
+                .map_err(|loss| format!("the host is not held any more: {loss}"))?;
             give(words, &file).await.map_err(|why| format!("a consumer did not take the new key: {why}"))?;
         }
         let lack = self.ring(order)?.of(key).and_then(|known| known.lack.clone());
@@ -57,11 +63,14 @@ impl Turning {
 
     /// All of them are given the former key again: also those whom an earlier run gave the new one. Says who is left with
     /// a key that goes.
-    async fn given_back(&self, order: &KeyOrder, mut why: String) -> String {
+    async fn given_back(&self, holds: (&mut Site, usize), order: &KeyOrder, mut why: String) -> String {
+        let (site, task) = holds;
         let former = self.ring(order).ok().and_then(|ring| ring.current().map(|known| known.file.clone()));
         for words in order.consumers.iter().rev() {
             match former.as_ref().filter(|file| !file.is_empty()) {
                 Some(former) => {
+                    // Who cannot be held is given back all the same.
+                    let _ = site.keep(task, CONSUMING.as_secs()).await;
                     if let Err(left) = give(words, former).await {
                         why = format!("{why}; and one did not take the former key again: {left}");
                     }
@@ -94,7 +103,9 @@ impl Turning {
 /// Runs a program with the path of a private half as its last word.
 async fn give(words: &[String], file: &str) -> Result<(), String> {
     let words = [words, &[file.to_owned()]].concat();
-    let said = run_program(&words, CONSUMING).await;
+    // Beside all keys of this user, so that the next run finds it: one that a dead run left must not have the last word.
+    let note = std::path::Path::new(file).with_file_name(RUNS);
+    let said = run_program_alone(&words, CONSUMING, &note).await;
     let told = |fault: Fault| match fault.cause().map(|why| why.trim_matches([';', ' '])).filter(|why| !why.is_empty())
     {
         Some(why) => format!("{}: {why}", fault.what()),
@@ -217,7 +228,8 @@ impl Work<'_> {
             }
             KeyTurn::Add(key) => {
                 let (current, consumed) = (turning.is_current(user, &key), turning.may_be_consumed(order, &key));
-                if let (false, Err(fault)) = (current, turning.note(user, &key, KeyEvent::Adding)) {
+                // Of the key that is used nothing is begun: that word on it must stand.
+                if !current && let Err(fault) = turning.note(user, &key, KeyEvent::Adding) {
                     return Ok(failed(fault));
                 }
                 fail::point("key-adding");
@@ -226,7 +238,7 @@ impl Work<'_> {
                 match added {
                     added if current => Ok(added),
                     Next::Back(why) if consumed => {
-                        let why = turning.given_back(order, why).await;
+                        let why = turning.given_back((&mut *site, task), order, why).await;
                         self.word_on(turning, user, &key, Next::Back(why))
                     }
                     added => self.word_on(turning, user, &key, added),
@@ -237,8 +249,8 @@ impl Work<'_> {
                 self.word_on(turning, user, &key, proven)
             }
             KeyTurn::Switch(key) => {
-                if let Err(why) = turning.consumed(order, &key).await {
-                    let why = turning.given_back(order, why).await;
+                if let Err(why) = turning.consumed((&mut *site, task), order, &key).await {
+                    let why = turning.given_back((&mut *site, task), order, why).await;
                     return self.word_on(turning, user, &key, Next::Back(why));
                 }
                 fail::point("key-consumed");

@@ -32,7 +32,7 @@ use super::net::boot::Kept;
 use super::net::{Sources, live};
 use super::net::span::{Of, Span, address, merged};
 use super::words::place;
-use super::{Check, Claim, Disruption, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
+use super::{quarantine, Check, Claim, Disruption, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -79,6 +79,10 @@ impl Check for Blocklist {
         if self.name.is_empty() || self.name.len() > 40 || !self.name.bytes().all(good) {
             let fault = Fault::new(format!("`{}` cannot be the name of a list", self.name)).at(place(body, "name"));
             faults.push(fault.hint("lower letters, digits and `_`"));
+        }
+        if quarantine::TABLE == self.table() {
+            let fault = Fault::new("this is the name of the quarantine's own table").at(place(body, "name"));
+            faults.push(fault.hint("take another name"));
         }
         if [&self.addresses, &self.except].iter().any(|all| !all.names.is_empty()) {
             faults.push(Fault::new("there are no sets here: write the addresses out").at(place(body, "addresses")));

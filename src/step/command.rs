@@ -163,10 +163,6 @@ impl Kind for Command {
         self.check.is_none()
     }
 
-    fn hangs_on_others(&self) -> bool {
-        true
-    }
-
     fn patience(&self) -> u64 {
         self.timeout
     }

@@ -42,6 +42,7 @@
 //!   certificate authority or a command.
 //! - A snapshot from before has the old key: going back to it needs the old line again.
 
+use super::key_rotation::SHORTEST;
 use super::file::set_files;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val, sshd};
@@ -107,7 +108,10 @@ impl Check for HostKeyRotation {
         let mut faults = Vec::new();
         if length(&self.max_age).is_none() {
             let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.hint("write 730d, 12h or 30m"));
+            faults.push(fault.hint("write 730d or 12h"));
+        } else if length(&self.max_age).is_some_and(|age| age < SHORTEST) {
+            let fault = Fault::new(format!("`{}` is less than an hour", self.max_age)).at(place(body, "max_age"));
+            faults.push(fault.why("a change of keys takes its time, and the next key would be due before it ends"));
         }
         if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
             let fault = Fault::new("this is no moment").at(place(body, "made_since"));
@@ -127,13 +131,18 @@ impl Check for HostKeyRotation {
 
 impl HostKeyRotation {
     /// Before which moment a key was made that must go, and how that is told.
-    fn since(&self, found: &Facts) -> Result<Option<(u64, String)>, Gap> {
+    fn since(&self, found: &Facts, now: u64) -> Result<Option<(u64, String)>, Gap> {
         Ok(match self.made_since.as_deref() {
             Some(INCIDENT) => {
                 let told = |at| (at, format!("{}, when the host was last in the hands of others", written(at)));
                 found.incident()?.keys_since().map(told)
             }
-            Some(since) => moment(since).map(|at| (at, since.to_owned())),
+            Some(since) => match moment(since) {
+                Some(at) if at > now => {
+                    return Err(Gap::Impossible(format!("made_since: {since} is still to come, and every key older than that")));
+                }
+                at => at.map(|at| (at, since.to_owned())),
+            },
             None => None,
         })
     }
@@ -153,7 +162,8 @@ impl HostKeyRotation {
 
     /// What differs, and what is next.
     fn look(&self, found: &Facts) -> Result<(Vec<Row>, HostKeyTurn), Gap> {
-        let scene = Scene { since: self.since(found)?, ..Scene::of(found)? };
+        let scene = Scene::of(found)?;
+        let scene = Scene { since: self.since(found, scene.ring.now)?, ..scene };
         let (mut rows, turn) = self.on(&scene);
         let undone = |known: &&Known| known.word == KeyEvent::Undone;
         let files = scene.ring.keys.iter().filter(undone).filter_map(|known| scene.there(known));

@@ -203,7 +203,7 @@ pub trait Kind: Debug + Send + Sync {
         120
     }
 
-    /// Whether it may fail, or take long, by what is no setting of the host: an archive that is not reached, somebody's script.
+    /// Whether it may fail, or take long, by what is no setting of the host: an archive that is not reached.
     fn hangs_on_others(&self) -> bool {
         false
     }

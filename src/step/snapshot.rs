@@ -30,7 +30,8 @@
 //! `start`, and says `done`, `failed WHY`, or anything else while it goes on; without it an act is over when its program ends. Each
 //! must be good for a second call: a run that died is taken on where it was.
 //!
-//! `newest` is the age policy: when the newest whole snapshot is older, one is made, and the list is read again. `keep` removes the
+//! `newest` is the age policy: when the newest whole snapshot is older, one is made, and the list is read again; one that is dated later than
+//! now does not count. `keep` removes the
 //! oldest beyond that number, of those alone whose name begins with `steadfast-`.
 //!
 //! `rollback` goes back to the newest whole snapshot that is older than `before`, the first evidence of compromise, and
@@ -159,6 +160,8 @@ pub enum DiskTurn {
     GoOn(WayBack),
 }
 
+/// So far two clocks may be apart, in milliseconds.
+const CLOCKS: u64 = 300_000;
 const NEWEST: &str = "newest snapshot";
 const KEPT: &str = "kept";
 
@@ -273,7 +276,9 @@ impl Snapshot {
 
     fn policy(&self, disk: &str, state: &DiskState) -> (Vec<Row>, Option<DiskTurn>) {
         let most = self.newest.as_deref().and_then(age).unwrap_or(u64::MAX);
-        let newest = state.snapshots.iter().filter(|one| one.lack.is_none()).map(|one| one.made).max();
+        // What was made later than now was not made then: the clock or the program is wrong, and nobody knows how old it is.
+        let dated = |one: &&Kept| one.lack.is_none() && one.made <= state.now + CLOCKS;
+        let newest = state.snapshots.iter().filter(dated).map(|one| one.made).max();
         let due = newest.is_none_or(|made| state.now.saturating_sub(made) > most);
         let mut rows = Vec::new();
         if due {

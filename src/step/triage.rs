@@ -40,7 +40,7 @@
 //! | `contradiction` | high | `ps`, `ss`, `ls` or the kernel leave out what another view has all the time; with `outside: true` a port answers that nothing listens on |
 //!
 //! **Baseline.** With `baseline: keep` an apply that finds nothing keeps accounts, keys, listeners, start-up items, modules and programs that run
-//! as their owner or group, looked for on all local file systems (at most 4 minutes), in `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it. What was so then is `low`; what is
+//! as their owner or group, looked for on all local file systems (at most 4 minutes), in `baselines/HOST.json` of what steadfast remembers; `compare` only holds the host against it, and cannot tell where none was kept. What was so then is `low`; what is
 //! new since then is `high` as a start-up item, a key, an account (`account`) or a program with setuid or setgid (`setuid`), `medium` at least as a listener or a module
 //! of the kernel (`module`). After a change of your own remove the file, and keep a new one.
 //!
@@ -267,6 +267,9 @@ impl Triage {
             }
             match found.baseline() {
                 Ok(Some(then)) => all = baseline::held_against(then, &baseline::now(&scene, found), all),
+                Ok(None) if self.baseline == Use::Compare => {
+                    lacks.push("no baseline of this host is kept here: an apply with `baseline: keep` keeps one".into());
+                }
                 Ok(None) => {}
                 Err(gap) => lacks.push(gap.why()),
             }

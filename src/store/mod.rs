@@ -95,7 +95,7 @@ impl Record {
     /// It is not.
     pub fn over(&self) -> Result<()> {
         let (number, began) = self.call.process;
-        if self.ended.is_none() && number != 0 && ticks(number) == Some(began) {
+        if self.ended.is_none() && number != 0 && crate::host::began(number) == Some(began) {
             let fault = Fault::new(format!("run `{}` still goes on (process {number})", self.id));
             return Err(fault.hint("wait for its end, or interrupt it"));
         }
@@ -106,13 +106,7 @@ impl Record {
 /// This process and when it began.
 pub fn process() -> (u32, u64) {
     let number = std::process::id();
-    (number, ticks(number).unwrap_or(0))
-}
-
-/// When a process began: the 22nd word of its stat, counted from behind its name, which may hold anything.
-fn ticks(number: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    (number, crate::host::began(number).unwrap_or(0))
 }
 
 /// Where everything is kept: `STEADFAST_STATE`, else the user's state directory.

@@ -7,7 +7,8 @@ sg_wait() { if command -v timeout >/dev/null; then timeout -k 1 "$@"; else shift
 sg_hung=
 sg_ask() { sg_out=; case $sg_hung in *" $1 "*) return 202;; esac
 sg_out=$({ sg_wait 15 "$@"; printf '\n%s' "$?"; } | tail -c 2000000); x=${sg_out##*"$sg_n"}; sg_out=${sg_out%"$sg_n"*}
-case $x in 124 | 137) sg_hung="$sg_hung $1 "; return 202;; *) return "$x";; esac; }
+# What a tool began may go on talking behind its end, and then no number stands there.
+case $x in 124 | 137 | '' | *[!0-9]*) sg_hung="$sg_hung $1 "; return 202;; *) return "$x";; esac; }
 sg_one() { sg_v=$1; while :; do case $sg_v in *"$sg_n"*) sg_v=${sg_v%%"$sg_n"*}'\n'${sg_v#*"$sg_n"};; *) break;; esac; done; }
 date '+now %s'
 printf 'tick %s\n' "$(sg_wait 15 getconf CLK_TCK || echo 100)"

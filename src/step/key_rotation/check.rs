@@ -1,6 +1,6 @@
 //! What a step of this kind may say.
 
-use super::{INCIDENT, KeyRotation};
+use super::{INCIDENT, KeyRotation, SHORTEST};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
 use crate::moment::{length, moment};
@@ -8,9 +8,6 @@ use crate::secret::Reference;
 use crate::step::Check;
 use crate::step::words::place;
 use crate::yaml::Node;
-
-/// The shortest life of a key, in milliseconds.
-const SHORTEST: u64 = 3_600_000;
 
 impl Check for KeyRotation {
     fn check(&self, body: &Node) -> Result<(), Faults> {
