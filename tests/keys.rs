@@ -261,6 +261,23 @@ fn who_else_logs_in_by_a_key_has_the_new_one_before_the_old_one_goes() {
     ends(&run, 3);
     assert!(run.flat().contains("still to come"), "{}", run.out);
     assert_eq!(present(&fleet, "h1"), before);
+    // Those of a run that died have the new key, and it does not let in any more: they have the former one again.
+    std::fs::remove_file(&heard).unwrap();
+    let both = format!(", consumers: [[sh, -c, '{}'], [sh, -c, '{}']]", log("backup"), log("deploy"));
+    let path = book(&fleet, "shut.yml", &format!(", exclusive: true, made_since: \"{}\"{both}", moment()));
+    assert_eq!(on(&fleet, "one", &["apply", &path, "-i", &inventory, "-y"], Some("key-consumed:1")).code, -1);
+    ends(&on(&fleet, "one", &["unlock", "h1", "-y", "-i", &inventory], None), 0);
+    let shut = "head -n 1 /root/.ssh/authorized_keys >/etc/ssh/keys-of-root; cp /etc/ssh/keys-of-root /root/.ssh/authorized_keys; \
+        echo 'AuthorizedKeysFile /etc/ssh/keys-of-%u' >/etc/ssh/sshd_config.d/00-moved.conf; systemctl restart ssh";
+    ends(&fleet.inside("h1", shut), 0);
+    assert_eq!(present(&fleet, "h1"), before);
+    let run = call("apply", &path);
+    ends(&run, 5);
+    assert!(run.flat().contains("is refused"), "{}", run.out);
+    let said = lines();
+    let last: Vec<&str> = said.lines().rev().take(2).collect();
+    assert_eq!(last, [format!("backup {first}"), format!("deploy {first}")], "{said}");
+    assert_eq!(present(&fleet, "h1"), before);
     let none = book(&fleet, "none.yml", ", consumers: [[]]");
     assert!(on(&fleet, "one", &["validate", &none], None).err.contains("a consumer is a list of words"));
 }

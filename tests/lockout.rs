@@ -358,6 +358,14 @@ fn changes_that_follow_each_other_are_proven_by_one_login() {
 ",
     );
     assert!(apart > one, "{apart} logins");
+    // A package that cannot be had takes nothing back but itself, neither before nor behind it.
+    let book = fleet.0.dir().join("away.yml");
+    let steps = "- {id: before, sshd: {MaxAuthTries: 6}}\n- {id: away, needs: [before], package: {name: ufw}}\n- {id: behind, sshd: {MaxStartups: \"9:30:60\"}}\n";
+    std::fs::write(&book, format!("hosts: h1\nsteps:\n{steps}")).unwrap();
+    let run = fleet.steadfast(&["apply", &book.display().to_string(), "-y", "-i", &fleet.inventory()]);
+    assert_eq!(run.code, 5, "{}{}", run.out, run.err);
+    assert!(run.flat().contains("changed=2 reverted=1") && run.flat().contains("reverted away"), "{}", run.out);
+    assert_eq!(fleet.inside("h1", "sshd -T | grep -cxE 'maxauthtries 6|maxstartups 9:30:60'").out, "2\n");
 }
 
 #[test]

@@ -155,7 +155,8 @@ fn tools_that_hang_do_not_blind_it() {
     let planted = "until [ $(date +%s) -gt $(stat -c %Z /etc/ssh/ssh_host_ed25519_key) ]; do sleep 0.1; done
         echo '* * * * * root true' >/etc/cron.d/evil
         for tool in ps ss ls; do real=$(command -v $tool); mv $real $real.was; printf '#!/bin/sh\nexec sleep 1000\n' >$real; chmod 755 $real; done
-        printf '#!/bin/sh\n(sleep 1; echo more behind its end) &\n' >$(command -v ls); printf '#!/bin/sh\nexec yes AAAA\n' >$(command -v ps)";
+        printf '#!/bin/sh\n(sleep 1; echo more behind its end) &\n' >$(command -v ls);
+        mv $(command -v getconf) /root/getconf; printf '#!/bin/sh\nsleep 1000 &\nexec /root/getconf \"$@\"\n' >/usr/bin/getconf; chmod 755 /usr/bin/getconf; printf '#!/bin/sh\nexec yes AAAA\n' >$(command -v ps)";
     assert_eq!(fleet.inside("h1", planted).code, 0);
     let run = check(&fleet, "h1", "{}");
     assert_eq!(run.code, 2, "{}{}", run.out, run.err);

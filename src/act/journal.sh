@@ -98,7 +98,8 @@ back_path() (
     m=${s%%:*}; u=${s#*:}; u=${u%:*}
     pin "$p" && stage && { same "$3.same" "$2" || cp --sparse=always --preserve=all -- "$3" "./$f" 2>/dev/null || cp -p -- "$3" "./$f"; } \
       && chown "$u" "./$f" && chmod "$m" "./$f" && durable "./$f" && put && durable .. || { say "cannot put back $p"; exit 1; } ;;
-  dir:*) s=${2#dir:}; [ -e "$p" ] || [ ! -d "$3" ] || { pin "$p" && cp -dR --preserve=all -T -- "$3" "./$f" 2>/dev/null; }; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
+  dir:*) [ ! -d "$3" ] || empty "$3" || { say "the copy of $p in the journal is not empty, as it was: damaged"; exit 1; }
+    s=${2#dir:}; [ -e "$p" ] || [ ! -d "$3" ] || { pin "$p" && cp -dR --preserve=all -T -- "$3" "./$f" 2>/dev/null; }; make_dir "$p" "${s%%:*}" "${s#*:}" ;;
   link:*) w=${2#link:}; t=$(printf %s "${w#*:*:}" | base64 -d)
     pin "$p" && stage && ln -s -- "$t" "./$f" && chown -h -- "${w%:*}" "./$f" && put && durable .. || { say "cannot put back the link $p"; exit 1; } ;;
   *) say "what $p was is not known"; exit 1 ;;

@@ -47,7 +47,7 @@ unit() {
   case $1 in stop | mask) w=$(sshd_behind "$2"); [ -z "$w" ] || { say "$w requires $2, and nobody would get in without it: change that first"; return 1; } ;; esac
   case $BOOT$1 in start | restart | reload) ! dropped "$2" || systemctl --no-ask-password --quiet daemon-reload ;; esac
   # What began too often within seconds, by us or by who came in, may begin all the same.
-  case $1 in start | restart) systemctl --no-ask-password --quiet reset-failed -- "$2" 2>/dev/null ;; esac
+  case $1 in start | *restart) systemctl --no-ask-password --quiet reset-failed -- "$2" 2>/dev/null ;; esac
   # A socket cannot listen anew while its service holds it.
   held=
   case $1:$2 in restart:*.socket) held=${2%.socket}.service; systemctl --quiet is-active -- "$held" || held=; [ -z "$held" ] || systemctl --no-ask-password --quiet stop -- "$held" ;; esac

@@ -234,9 +234,11 @@ impl<'a> Session<'a> {
         let told = tokio::spawn(ear.listen(events));
         run.announce(mode);
         let mut abort = self.interrupts.abort.clone();
+        let mut broken_off = false;
         let decisions = tokio::select! {
             decisions = work(&run) => decisions,
             _ = abort.wait_for(|abort| *abort) => {
+                broken_off = true;
                 if matches!(mode, Mode::Apply | Mode::Rollback) {
                     say_error(&format!("run {} was broken off: `steadfast resume` or `rollback` take it up", run.id));
                 }
@@ -250,7 +252,7 @@ impl<'a> Session<'a> {
         let (mut report, events) =
             told.await.map_err(|error| Fault::new("the report broke").why(error.to_string()))??;
         if let Some(store) = &memory {
-            store.end(&id, exit, &summary, now())?;
+            store.end(&id, exit, &summary, now(), broken_off)?;
             // What cannot be sealed now is sealed with the next run.
             let closed = store.seal(&id).and_then(|()| store.age(now()));
             closed.unwrap_or_else(|fault| tracing::warn!(%fault, "the run is not sealed"));

@@ -50,11 +50,12 @@ pub async fn run_program(words: &[String], patience: Duration) -> Result<String>
 /// # Errors
 /// As there, or the file cannot be written.
 pub async fn run_program_alone(words: &[String], patience: Duration, file: &Path) -> Result<String> {
-    end_former(file);
+    end_former(file)?;
     let note = |number: u32| {
         let cannot =
             |error: std::io::Error| Fault::new(format!("cannot write {}", file.display())).why(error.to_string());
-        std::fs::write(file, format!("{number} {}\n", began(number).unwrap_or(0))).map_err(cannot)
+        let words = [number, std::process::id()].map(|one| format!("{one} {}", began(one).unwrap_or(0)));
+        std::fs::write(file, words.join(" ")).map_err(cannot)
     };
     let said = run(words, patience, note).await;
     let _ = std::fs::remove_file(file);
@@ -68,15 +69,20 @@ pub fn began(number: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-fn end_former(file: &Path) {
+/// Ends what the file tells of, where whoever ran it is no more.
+fn end_former(file: &Path) -> Result<()> {
     let said = std::fs::read_to_string(file).unwrap_or_default();
-    let words: Vec<&str> = said.split_whitespace().collect();
-    let [number, ticks] = words.as_slice() else { return };
-    if let (Ok(number), Ok(ticks)) = (number.parse::<u32>(), ticks.parse::<u64>())
-        && began(number) == Some(ticks)
-    {
-        drop(Group::of(number));
+    let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [number, ticks, runner, since] = numbers.as_slice() else { return Ok(()) };
+    let lives = |number: u64, ticks: u64| u32::try_from(number).is_ok_and(|number| began(number) == Some(ticks));
+    if !lives(*number, *ticks) {
+        return Ok(());
     }
+    if lives(*runner, *since) && *runner != u64::from(std::process::id()) {
+        return Err(Fault::new(format!("process {runner} runs such a program at this moment")));
+    }
+    drop(Group::of(u32::try_from(*number).unwrap_or(0)));
+    Ok(())
 }
 
 async fn run(words: &[String], patience: Duration, told: impl FnOnce(u32) -> Result<()>) -> Result<String> {
@@ -158,16 +164,11 @@ fn listen(from: Option<impl AsyncRead + Unpin + Send + 'static>) -> Ear {
 }
 
 impl Ear {
-    /// All that was said until the end, or until shortly after the program's own.
+    /// All that was said until the end, or until shortly after the program's own. It is listened to whoever goes on, as long as this
+    /// program lives, so that nobody falls over a closed output.
     async fn said(mut self) -> Vec<u8> {
         let _ = tokio::time::timeout(LAST_WORDS, &mut self.task).await;
         std::mem::take(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

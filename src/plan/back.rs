@@ -113,7 +113,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
             all.push((entry, Restore { unread: Some(why), ..Restore::default() }));
             continue;
         }
-        if entry.altered && entry.touched.is_empty() {
+        if entry.altered && entry.touched.is_empty() && what.force != Force::All {
             all.push((entry, Restore { unread: Some(ALTERED.into()), ..Restore::default() }));
             continue;
         }

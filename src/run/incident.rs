@@ -126,8 +126,22 @@ impl Work<'_> {
                 let kept = rows.first().map(|row| row.wanted.to_string()).unwrap_or_default();
                 site.turned(Milestone::Sealed, now(), &kept);
             }
+            // The host's part of it was told when it stood.
+            Some(milestone)
+                if site
+                    .incident()
+                    .turns
+                    .last()
+                    .is_some_and(|turn| turn.milestone == milestone && turn.run == site.run.id) => {}
             Some(milestone) => site.turned(milestone, now(), &site.run.plan.title(task)),
             None => self.harden(site, task),
+        }
+    }
+
+    /// A part of a task stands, whatever comes of the rest: who is cut off by the host is cut off.
+    pub(super) fn mark_half(&self, site: &Site, task: usize) {
+        if self.answers() && self.milestones(task).any(|one| one == Milestone::Contained) {
+            site.turned(Milestone::Contained, now(), &site.run.plan.title(task));
         }
     }
 

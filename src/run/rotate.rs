@@ -42,29 +42,34 @@ impl Turning {
         self.keys.ledger.note(&KeyNote { host, user, public: key.clone(), event: KeyEvent::Made, file, lock, run })
     }
 
-    /// Who else logs in by the key takes the new one.
+    /// Who else logs in by the key takes the new one; within, why one did not, or what one did to it.
     ///
     /// # Errors
-    /// Why one did not, or what one did to it.
-    async fn consumed(&self, holds: (&mut Site, usize), order: &KeyOrder, key: &PublicKey) -> Result<(), String> {
-        let file = self.ring(order)?.of(key).map(|known| known.file.clone()).unwrap_or_default();
-        let (site, task) = holds;
+    /// The host is not held any more, so what becomes of its keys may be another's.
+    async fn consumed(
+        &self,
+        (site, task): (&mut Site, usize),
+        order: &KeyOrder,
+        key: &PublicKey,
+    ) -> Result<Result<(), String>, String> {
+        let known = || Ok::<_, String>(self.ring(order)?.of(key).map(|known| (known.file.clone(), known.lack.clone())));
+        let file = known()?.map(|(file, _)| file).unwrap_or_default();
         for words in &order.consumers {
-            site.keep(task, CONSUMING.as_secs())
-                .await
-                .map_err(|loss| format!("the host is not held any more: {loss}"))?;
-            give(words, &file).await.map_err(|why| format!("a consumer did not take the new key: {why}"))?;
+            let kept = site.keep(task, CONSUMING.as_secs()).await;
+            kept.map_err(|loss| format!("the host is not held any more, and both keys get in: {loss}"))?;
+            if let Err(why) = give(words, &file).await {
+                return Ok(Err(format!("a consumer did not take the new key: {why}")));
+            }
         }
-        let lack = self.ring(order)?.of(key).and_then(|known| known.lack.clone());
-        lack.filter(|_| !order.consumers.is_empty()).map_or(Ok(()), |lack| {
+        let lack = known()?.and_then(|(_, lack)| lack).filter(|_| !order.consumers.is_empty());
+        Ok(lack.map_or(Ok(()), |lack| {
             Err(format!("after its consumers the private half of the new key is no good any more: {lack}"))
-        })
+        }))
     }
 
     /// All of them are given the former key again: also those whom an earlier run gave the new one. Says who is left with
     /// a key that goes.
-    async fn given_back(&self, holds: (&mut Site, usize), order: &KeyOrder, mut why: String) -> String {
-        let (site, task) = holds;
+    async fn given_back(&self, (site, task): (&mut Site, usize), order: &KeyOrder, mut why: String) -> String {
         let former = self.ring(order).ok().and_then(|ring| ring.current().map(|known| known.file.clone()));
         for words in order.consumers.iter().rev() {
             match former.as_ref().filter(|file| !file.is_empty()) {
@@ -87,10 +92,11 @@ impl Turning {
         self.keys.ledger.ring(&self.host, &order.user).map_err(|fault| fault.to_string())
     }
 
-    /// Whether consumers may have a key already: it was proven by now, or by an earlier run.
+    /// Whether consumers may have a key already: an earlier run proved it, or began to add it once more.
     fn may_be_consumed(&self, order: &KeyOrder, key: &PublicKey) -> bool {
-        let proven = |ring: Ring| ring.of(key).is_some_and(|known| known.word == KeyEvent::Proven);
-        self.ring(order).is_ok_and(proven)
+        let known =
+            |ring: Ring| ring.of(key).is_some_and(|known| matches!(known.word, KeyEvent::Proven | KeyEvent::Adding));
+        self.ring(order).is_ok_and(known)
     }
 
     /// Whether it is the key by which the user comes in: that word on it must not be lost.
@@ -241,17 +247,32 @@ impl Work<'_> {
                         let why = turning.given_back((&mut *site, task), order, why).await;
                         self.word_on(turning, user, &key, Next::Back(why))
                     }
+                    // The guard took the line away already.
+                    Next::End(Outcome::Reverted { why }) if consumed => {
+                        let why = turning.given_back((&mut *site, task), order, why).await;
+                        // So it is told once more, with what became of them.
+                        self.ends.remove(&task);
+                        self.word_on(turning, user, &key, Next::End(Outcome::Reverted { why }))
+                    }
                     added => self.word_on(turning, user, &key, added),
                 }
             }
             KeyTurn::Prove(key) => {
-                let proven = site.by_key(user, &key).await.map_or_else(Next::Back, |()| Next::Go);
+                let proven = match site.by_key(user, &key).await {
+                    Ok(()) => Next::Go,
+                    Err(why) => Next::Back(turning.given_back((&mut *site, task), order, why).await),
+                };
                 self.word_on(turning, user, &key, proven)
             }
             KeyTurn::Switch(key) => {
-                if let Err(why) = turning.consumed((&mut *site, task), order, &key).await {
-                    let why = turning.given_back((&mut *site, task), order, why).await;
-                    return self.word_on(turning, user, &key, Next::Back(why));
+                match turning.consumed((&mut *site, task), order, &key).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(why)) => {
+                        let why = turning.given_back((&mut *site, task), order, why).await;
+                        return self.word_on(turning, user, &key, Next::Back(why));
+                    }
+                    // The next run goes on from here.
+                    Err(why) => return Ok(failed(why)),
                 }
                 fail::point("key-consumed");
                 if let Err(fault) = turning.note(user, &key, KeyEvent::Current) {

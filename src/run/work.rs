@@ -40,6 +40,8 @@ pub struct Work<'a> {
     pub(super) went_back: bool,
     /// The task of which a part is being made: that this part stands is no word on the whole.
     pub(super) half: Option<usize>,
+    /// Such a part stands, and there is no word on the task yet.
+    stands: Option<usize>,
     permit: Option<OwnedSemaphorePermit>,
     /// What each task would do, by the first reading.
     pub(super) first: Arc<HashMap<usize, Decision>>,
@@ -66,6 +68,7 @@ impl<'a> Work<'a> {
             open: None,
             went_back: false,
             half: None,
+            stands: None,
             permit: None,
             first: Arc::default(),
             gone: HashSet::new(),
@@ -143,7 +146,13 @@ impl<'a> Work<'a> {
 
     /// One task from its beginning to the word on it.
     async fn turn(&mut self, site: &mut Site, task: usize, next: Option<usize>) -> Result<(), Loss> {
-        let (outcome, rows) = self.one(site, task, next).await?;
+        let ended = self.one(site, task, next).await;
+        (self.half, self.stands) = (None, self.stands.filter(|_| ended.is_err()));
+        if let (Err(loss), Some(task)) = (&ended, self.stands.take()) {
+            let why = format!("the host was lost when a part of it was set: {loss}");
+            self.tell(site, task, Outcome::Unknown { why }, vec![]);
+        }
+        let (outcome, rows) = ended?;
         let looked = matches!(outcome, Outcome::Manual | Outcome::Unchanged);
         let moved = (!rows.is_empty() && !looked) || self.acted == Some(task);
         self.taint.pass(&self.shared.run.plan.graph, task, moved);
@@ -164,7 +173,8 @@ impl<'a> Work<'a> {
         let good = is_good(&outcome);
         self.ends.insert(task, outcome.clone());
         if self.half == Some(task) && outcome == Outcome::Changed {
-            return;
+            self.stands = Some(task);
+            return self.mark_half(site, task);
         }
         self.mark(site, task, &outcome, &rows);
         site.done(task, outcome, rows);

@@ -256,6 +256,11 @@ impl Firewall {
         Kept { file: FILE.into(), check: format!("nft -c -f \"${{1:-{FILE}}}\"") }
     }
 
+    /// The limit of the whole host; one that limits nothing is none.
+    fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref().filter(|limit| limit.new.is_some() || limit.connections.is_some())
+    }
+
     fn denies_forwarding(&self) -> bool {
         self.forward == Forward::Deny
     }

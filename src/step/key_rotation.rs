@@ -16,9 +16,9 @@
 //! `consumers` are who else logs in by the key (a backup, a deployment): programs on the controller, each as a list of words that no
 //! shell reads. Each gets the path of the new private half as one more word; the public half is beside it as `.pub`. That file is
 //! locked as it was ordered, and what opens it is in no word and no variable: the program asks the same source. Each must be there
-//! before a pair is made; what one leaves running goes on, and is not waited for. When one fails, or takes more than 90 s, all are run again with the former private half, where there is one, the last first, and the new key goes
-//! again. A run that goes on from one that died ends
-//! the one that it left running, and runs them again, so each must bear that.
+//! before a pair is made; what one leaves running goes on, and should have its output elsewhere. When one fails, or takes more than
+//! 90 s, all are run again with the former private half, where there is one, the last first, and the new key goes again. A run that goes
+//! on from one that died ends the one that it left running, and runs all again, so each must bear that.
 //!
 //! `passphrase` is a source as in `{secret: …}` (`env:NAME`, `file:PATH`, `age:PATH`, `command:[…]`), and is read anew
 //! whenever a run logs in by the key. `age` names recipients instead; `self` is the user's own identity

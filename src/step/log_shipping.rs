@@ -246,6 +246,10 @@ impl Kind for LogShipping {
         Undo::Partial("what was shipped stays there, and so do packages that came along".into())
     }
 
+    fn hangs_on_others(&self) -> bool {
+        true
+    }
+
     fn patience(&self) -> u64 {
         900
     }

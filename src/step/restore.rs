@@ -251,6 +251,10 @@ impl Kind for Restore {
         }
     }
 
+    fn hangs_on_others(&self) -> bool {
+        self.things.iter().any(|before| before.thing.family == Family::Packages)
+    }
+
     fn patience(&self) -> u64 {
         600
     }

@@ -30,8 +30,8 @@
 //! `start`, and says `done`, `failed WHY`, or anything else while it goes on; without it an act is over when its program ends. Each
 //! must be good for a second call: a run that died is taken on where it was.
 //!
-//! `newest` is the age policy: when the newest whole snapshot is older, one is made, and the list is read again; one that is dated later than
-//! now does not count. `keep` removes the
+//! `newest` is the age policy: when the newest whole snapshot is older, one is made, and the list is read again; one that is dated
+//! later than now cannot be told the age of. `keep` removes the
 //! oldest beyond that number, of those alone whose name begins with `steadfast-`.
 //!
 //! `rollback` goes back to the newest whole snapshot that is older than `before`, the first evidence of compromise, and
@@ -270,15 +270,18 @@ impl Snapshot {
         match &self.rollback {
             Some(rollback) if rollback.by_evidence() => back(rollback, &disk, state, Some(found.incident()?)),
             Some(rollback) => back(rollback, &disk, state, None),
-            None => Ok(self.policy(&disk, state)),
+            None => self.policy(&disk, state),
         }
     }
 
-    fn policy(&self, disk: &str, state: &DiskState) -> (Vec<Row>, Option<DiskTurn>) {
+    fn policy(&self, disk: &str, state: &DiskState) -> Result<(Vec<Row>, Option<DiskTurn>), Gap> {
         let most = self.newest.as_deref().and_then(age).unwrap_or(u64::MAX);
-        // What was made later than now was not made then: the clock or the program is wrong, and nobody knows how old it is.
-        let dated = |one: &&Kept| one.lack.is_none() && one.made <= state.now + CLOCKS;
-        let newest = state.snapshots.iter().filter(dated).map(|one| one.made).max();
+        let newest = state.snapshots.iter().filter(|one| one.lack.is_none()).map(|one| one.made).max();
+        // It was not made then: a clock or the program is wrong, and nobody knows how old it is.
+        if let Some(made) = newest.filter(|made| *made > state.now + CLOCKS) {
+            let (made, now) = (written(made), written(state.now));
+            return Err(Gap::Unknown(format!("the newest snapshot is dated {made}, and now is {now}: one of the clocks is wrong")));
+        }
         let due = newest.is_none_or(|made| state.now.saturating_sub(made) > most);
         let mut rows = Vec::new();
         if due {
@@ -295,7 +298,7 @@ impl Snapshot {
             () if !gone.is_empty() => Some(DiskTurn::Remove(gone.iter().map(|one| one.id.clone()).collect())),
             () => None,
         };
-        (rows, turn)
+        Ok((rows, turn))
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
         store.0.execute_batch(TABLE).unwrap();
         for (run, ended) in [("before", 5), ("after", 9)] {
             store.begin(run, "apply", &super::super::Call::default(), 1).unwrap();
-            store.end(run, 0, &crate::event::Summary::default(), ended).unwrap();
+            store.end(run, 0, &crate::event::Summary::default(), ended, false).unwrap();
         }
         let left = |host: &str, step: &str| (host.to_owned(), step.to_owned(), "m".to_owned());
         store.leave("before", &[left("h", "old"), left("h", "both"), left("other", "old")]).unwrap();

@@ -237,16 +237,17 @@ impl Store {
             .map_err(|error| broken(&error))
     }
 
-    /// A run ended.
+    /// A run ended; one that was broken off may have changed more than was told.
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn end(&self, id: &str, exit: u8, summary: &Summary, ended: u64) -> Result<()> {
+    pub fn end(&self, id: &str, exit: u8, summary: &Summary, ended: u64, broken_off: bool) -> Result<()> {
         let changed = summary.changed + summary.reverted + summary.failed + summary.unknown;
+        let changed = (!broken_off).then(|| i64::try_from(changed).unwrap_or(i64::MAX));
         let told = serde_json::to_string(summary).map_err(|error| broken(&error))?;
         let done = self.0.execute(
             "UPDATE runs SET ended = ?2, exit = ?3, changed = ?4, summary = ?5 WHERE id = ?1",
-            params![id, time(ended), exit, i64::try_from(changed).unwrap_or(i64::MAX), told],
+            params![id, time(ended), exit, changed, told],
         );
         done.map(drop).map_err(|error| broken(&error))
     }

@@ -6,12 +6,12 @@ sg_n='
 sg_wait() { if command -v timeout >/dev/null; then timeout -k 1 "$@"; else shift; "$@"; fi; }
 sg_hung=
 sg_ask() { sg_out=; case $sg_hung in *" $1 "*) return 202;; esac
-sg_out=$({ sg_wait 15 "$@"; printf '\n%s' "$?"; } | tail -c 2000000); x=${sg_out##*"$sg_n"}; sg_out=${sg_out%"$sg_n"*}
-# What a tool began may go on talking behind its end, and then no number stands there.
+sg_out=$({ sg_wait 15 "$@"; printf '\n%s' "$?"; } | sg_wait 17 tail -c 2000000); x=${sg_out##*"$sg_n"}; sg_out=${sg_out%"$sg_n"*}
+# What a tool began may go on talking behind its end, or hold its output open, and then no number stands there.
 case $x in 124 | 137 | '' | *[!0-9]*) sg_hung="$sg_hung $1 "; return 202;; *) return "$x";; esac; }
 sg_one() { sg_v=$1; while :; do case $sg_v in *"$sg_n"*) sg_v=${sg_v%%"$sg_n"*}'\n'${sg_v#*"$sg_n"};; *) break;; esac; done; }
 date '+now %s'
-printf 'tick %s\n' "$(sg_wait 15 getconf CLK_TCK || echo 100)"
+x=$(sg_wait 15 getconf CLK_TCK | sg_wait 16 head -n 1); printf 'tick %s\n' "${x:-100}"
 printf 'cpus %s\n' "$(grep -c '^cpu[0-9]' /proc/stat)"
 # The earliest of all, for touch and chmod move the others. machine-id comes with the image, often empty, and only its last change is of this host.
 for f in /etc/machine-id /etc/ssh/ssh_host_*_key; do [ -f "$f" ] || continue
@@ -93,7 +93,7 @@ c 0
 sg_paths | sg_both | sed 's,^/,  ,' | grep -aHsF -f - /var/lib/dpkg/info/*.md5sums | head -n 20000
 c 0
 ## signs-conffiles
-sg_wait 30 dpkg-query -W -f '${Conffiles}\n' | head -c 2000000; sed 's/^/ucf /' /var/lib/ucf/hashfile
+sg_wait 30 dpkg-query -W -f '${Conffiles}\n' | sg_wait 32 head -c 2000000; sed 's/^/ucf /' /var/lib/ucf/hashfile
 c 0
 ## signs-have
 { sg_find; printf '%s' "$sg_list$sg_tools" | grep -a '^/' | sort -u | tr '\n' '\0'; } | xargs -0 sh -c 'for f; do [ -f "$f" ] && [ -r "$f" ] && md5sum -- "$f"; done' sh
@@ -113,7 +113,7 @@ for d in /etc /etc/cron.d /etc/cron.daily /etc/systemd/system /etc/init.d /root 
 printf 'd %s\n' "$d"; sg_glob "$d" g | head -n 2000; sg_ask ls -A "$d"; r=$?; [ "$r" != 202 ] || break; printf '%s\n' "$sg_out" | head -n 2000 | sed '/./!d; s/^/l /'; sg_glob "$d" h | head -n 2000; done
 c "$r"
 ## signs-logins
-{ sg_wait 30 journalctl -q --no-pager -o short-unix -S "-${D}d" -n 200000 _UID=0 SYSLOG_IDENTIFIER=sshd + _UID=0 SYSLOG_IDENTIFIER=sshd-session | grep -a ': Accepted ' | tail -n 2000
+{ sg_wait 30 journalctl -q --no-pager -o short-unix -S "-${D}d" -n 200000 _UID=0 SYSLOG_IDENTIFIER=sshd + _UID=0 SYSLOG_IDENTIFIER=sshd-session | sg_wait 32 grep -a ': Accepted ' | tail -n 2000
 grep -ahs 'sshd.*: Accepted ' /var/log/auth.log /var/log/auth.log.1 /var/log/secure | tail -n 2000; }
 c 0
 ## signs-changed

@@ -51,9 +51,9 @@ impl Firewall {
     pub(super) fn slows(&self, port: u16, from: Option<IpAddr>) -> Option<String> {
         // The limit of the whole host holds up those alone whom no rule names.
         let (named, open): (Vec<&Allow>, Vec<&Allow>) =
-            self.allow.iter().partition(|one| self.limit.is_none() || !one.from.is_everybody());
+            self.allow.iter().partition(|one| self.limit().is_none() || !one.from.is_everybody());
         let slow = |one: &Allow| {
-            let whole = self.limit.as_ref().and_then(|limit| limit.new.as_ref()).filter(|_| one.from.is_everybody());
+            let whole = self.limit().and_then(|limit| limit.new.as_ref()).filter(|_| one.from.is_everybody());
             let all = [("rate", one.rate.as_ref()), ("total", one.total.as_ref()), ("limit.new", whole)];
             let mut slow = all.into_iter().filter_map(|(field, rate)| Some((field, rate?)));
             slow.find(|(_, rate)| !rate.lets_in(LOGINS)).map(|(field, rate)| format!("`{field}: {rate}`"))

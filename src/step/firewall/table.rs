@@ -28,7 +28,7 @@ impl Firewall {
     /// The whole table; `routes` says that the host hands on packets for others, `usual` how many connections are.
     pub fn text(&self, routes: bool, usual: &Usual) -> String {
         let (mut memory, mut close, mut open) = (String::new(), String::new(), String::new());
-        let limit = self.limit.as_ref().filter(|limit| limit.new.is_some() || limit.connections.is_some());
+        let limit = self.limit();
         for (n, one) in self.allow.iter().enumerate() {
             // A flood must not shut out those who are named: the limit of the whole host comes after them.
             let rules = if limit.is_some() && one.from.is_everybody() { &mut open } else { &mut close };
