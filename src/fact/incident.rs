@@ -120,7 +120,7 @@ pub struct Incident {
 }
 
 /// How far the host's clock may be from ours, in milliseconds, before its moments say nothing about snapshots.
-const CLOCKS: u64 = 300_000;
+pub const CLOCKS: u64 = 300_000;
 
 impl Incident {
     /// The incident that is not over, of all words on a host.

@@ -27,7 +27,7 @@ pub struct Entry {
     pub touched: Vec<Touched>,
     /// Units to reload or restart after a way back: verb and name.
     pub pokes: Vec<(String, String)>,
-    /// `done` or `failed`; nothing when it was broken off.
+    /// `done` or `failed`, or how it went back; nothing when it was broken off.
     pub end: Option<String>,
     /// Of its text with what belongs to it, as the host told it at its end; how it ended later is not in it.
     pub digest: String,
@@ -81,8 +81,8 @@ pub fn answer(sections: &Sections<'_>, queries: &[Query], facts: &mut Facts) {
 fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut was, mut now, mut things) = (0, 0, None);
-    // Of the text of an entry, and whether that is over.
-    let (mut hash, mut over) = (Sha256::new(), false);
+    // Of the text of each entry, and whether that of the last one is over.
+    let (mut hashes, mut over): (Vec<Sha256>, bool) = (Vec::new(), false);
     for raw in lines {
         let line = lossy(raw);
         let words: Vec<&str> = line.split(' ').collect();
@@ -90,10 +90,11 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
             let entry = Entry { run: (*run).into(), seq: seq.parse().unwrap_or(0), ..Entry::default() };
             entries.push(entry);
             (was, now, things) = (0, 0, None);
-            (hash, over) = (Sha256::new(), false);
+            hashes.push(Sha256::new());
+            over = false;
             continue;
         }
-        let Some(entry) = entries.last_mut() else { continue };
+        let (Some(entry), Some(hash)) = (entries.last_mut(), hashes.last_mut()) else { continue };
         over |= line == "--";
         if over {
             match words.as_slice() {
@@ -108,7 +109,6 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
         if !(raw.is_empty() || later_end) {
             hash.update(raw);
             hash.update("\n");
-            entry.digest = hex(&hash);
         }
         match words.as_slice() {
             ["step", name] => entry.step = decode(name),
@@ -142,11 +142,10 @@ fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Entry> {
             _ => {}
         }
     }
+    for (entry, hash) in entries.iter_mut().zip(hashes) {
+        entry.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    }
     entries
-}
-
-fn hex(hash: &Sha256) -> String {
-    hash.clone().finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub use element::{Element, elements};
 pub use file::Content;
 pub use guard::{Open, Standing};
 pub use host_key::HostKey;
-pub use incident::{Incident, Milestone, Seen, Sign, Turn};
+pub use incident::{CLOCKS, Incident, Milestone, Seen, Sign, Turn};
 pub use journal::{BASE, Entry as JournalEntry, Touched};
 pub use key_file::{Authorized, KeyFiles, Private};
 pub use listener::{Hidden, Holder, Listener, Listeners};

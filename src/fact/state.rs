@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 
-/// The shell functions `states` and `packages`, for whoever writes or reads a journal.
+/// The shell functions `states`, `packages`, `entry` and `moves`, for whoever writes or reads a journal.
 pub const FUNCTIONS: &str = include_str!("state.sh");
 
 /// What sort of thing has a state.

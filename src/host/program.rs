@@ -21,8 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// None is there, or it is not to be run.
 pub fn find_program(words: &[String]) -> Result<()> {
     let Some(program) = words.first() else { return Err(Fault::new("no program is named")) };
-    let may_run =
-        |path: &std::path::Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    let may_run = |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = if program.contains('/') {
         may_run(program.as_ref())
@@ -204,16 +203,19 @@ mod tests {
         let script = format!("sleep 60 & echo $! >{0}/new && mv {0}/new {0}/pid; wait", place.path().display());
         let run =
             tokio::spawn(async move { run_program(&words(&["sh", "-c", &script]), Duration::from_secs(50)).await });
+        let soon = std::time::Instant::now() + Duration::from_secs(40);
         let child = loop {
             match std::fs::read_to_string(place.path().join("pid")) {
                 Ok(said) => break process(&said),
                 Err(_) => tokio::task::yield_now().await,
             }
+            assert!(std::time::Instant::now() < soon, "it does not begin");
         };
         run.abort();
         assert!(run.await.unwrap_err().is_cancelled());
         let status = || std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).unwrap_or_default();
         while !matches!(status().rsplit_once(") ").map_or("", |(_, rest)| rest).chars().next(), None | Some('Z')) {
+            assert!(std::time::Instant::now() < soon, "it goes on");
             tokio::task::yield_now().await;
         }
     }

@@ -32,7 +32,7 @@ use super::net::boot::Kept;
 use super::net::{Sources, live};
 use super::net::span::{Of, Span, address, merged};
 use super::words::place;
-use super::{quarantine, Check, Claim, Disruption, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
+use super::{Check, Claim, Disruption, Kind, Many, Object, Presence, Row, Setting, Undo, Val, quarantine};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, Query};
 use crate::fault::{Fault, Faults};

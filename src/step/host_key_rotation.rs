@@ -42,15 +42,15 @@
 //!   certificate authority or a command.
 //! - A snapshot from before has the old key: going back to it needs the old line again.
 
-use super::key_rotation::SHORTEST;
 use super::file::set_files;
+use super::key_rotation::age;
 use super::words::place;
 use super::{Check, Claim, Disruption, Kind, Object, Row, Setting, Undo, Val, sshd};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, HostKey, KeyEvent, Known, Milestone, Query};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
-use crate::moment::{day, length, moment, written};
+use crate::moment::{day, length};
 use crate::yaml::Node;
 use scene::{Scene, new_path};
 use serde::Deserialize;
@@ -89,8 +89,6 @@ const DEFAULTS: [&str; 4] = [
 ];
 const HEAD: &str = "# Kept by steadfast: `host_key_rotation`.\n";
 const KEY: &str = "host key";
-/// The moment that the controller wrote down.
-const INCIDENT: &str = "incident";
 
 const PAIR: &str = "pair";
 const LEDGER: &str = "ledger";
@@ -106,17 +104,7 @@ fn usual_age() -> String {
 impl Check for HostKeyRotation {
     fn check(&self, body: &Node) -> Result<(), Faults> {
         let mut faults = Vec::new();
-        if length(&self.max_age).is_none() {
-            let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.hint("write 730d or 12h"));
-        } else if length(&self.max_age).is_some_and(|age| age < SHORTEST) {
-            let fault = Fault::new(format!("`{}` is less than an hour", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.why("a change of keys takes its time, and the next key would be due before it ends"));
-        }
-        if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
-            let fault = Fault::new("this is no moment").at(place(body, "made_since"));
-            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC, or `incident`"));
-        }
+        faults.extend(age::faults(&self.max_age, self.made_since.as_deref(), "730d", body));
         if self.overlap.as_deref().is_some_and(|text| length(text).is_none()) {
             let fault = Fault::new("this is no length of time").at(place(body, "overlap"));
             faults.push(fault.hint("write 7d, 12h or 30m"));
@@ -130,23 +118,6 @@ impl Check for HostKeyRotation {
 }
 
 impl HostKeyRotation {
-    /// Before which moment a key was made that must go, and how that is told.
-    fn since(&self, found: &Facts, now: u64) -> Result<Option<(u64, String)>, Gap> {
-        Ok(match self.made_since.as_deref() {
-            Some(INCIDENT) => {
-                let told = |at| (at, format!("{}, when the host was last in the hands of others", written(at)));
-                found.incident()?.keys_since().map(told)
-            }
-            Some(since) => match moment(since) {
-                Some(at) if at > now => {
-                    return Err(Gap::Impossible(format!("made_since: {since} is still to come, and every key older than that")));
-                }
-                at => at.map(|at| (at, since.to_owned())),
-            },
-            None => None,
-        })
-    }
-
     /// Why a key must go.
     fn due(&self, made: u64, public: &PublicKey, scene: &Scene<'_>) -> Option<String> {
         let told = format!("{} {}, made {}", public.kind, public.fingerprint(), day(made));
@@ -163,7 +134,7 @@ impl HostKeyRotation {
     /// What differs, and what is next.
     fn look(&self, found: &Facts) -> Result<(Vec<Row>, HostKeyTurn), Gap> {
         let scene = Scene::of(found)?;
-        let scene = Scene { since: self.since(found, scene.ring.now)?, ..scene };
+        let scene = Scene { since: age::since(self.made_since.as_deref(), scene.ring.now, found)?, ..scene };
         let (mut rows, turn) = self.on(&scene);
         let undone = |known: &&Known| known.word == KeyEvent::Undone;
         let files = scene.ring.keys.iter().filter(undone).filter_map(|known| scene.there(known));
@@ -279,7 +250,7 @@ impl Kind for HostKeyRotation {
         let files = [DROP_IN, sshd::MAIN].map(|path| Query::File(path.into()));
         let more = [Query::Sshd { user: None }, Query::HostKeys, Query::KnownHosts, Query::Ring(OWNER.into())];
         let units = sshd::units().into_iter().map(Query::Unit);
-        let incident = (self.made_since.as_deref() == Some(INCIDENT)).then_some(Query::Incident);
+        let incident = (self.made_since.as_deref() == Some(age::INCIDENT)).then_some(Query::Incident);
         files.into_iter().chain(more).chain(units).chain([Query::Stat(DIRECTORY.into())]).chain(incident).collect()
     }
 

@@ -55,9 +55,10 @@ use super::{Claim, Kind, Many, Object, Presence, Row, Setting, Undo, Val};
 use crate::act::Act;
 use crate::fact::{Facts, Gap, KeyEvent, Known, Milestone, Query, Ring};
 use crate::host::PublicKey;
-use crate::moment::{day, length, moment, written};
+use crate::moment::{day, length};
 use serde::Deserialize;
 
+pub(super) mod age;
 mod check;
 
 /// One user's key.
@@ -134,10 +135,6 @@ pub enum KeyTurn {
     Done,
 }
 
-/// The shortest life of a key, in milliseconds.
-pub(super) const SHORTEST: u64 = 3_600_000;
-/// The moment that the controller wrote down.
-const INCIDENT: &str = "incident";
 const PAIR: &str = "pair";
 const LOGIN: &str = "login";
 const CONSUMERS: &str = "consumers";
@@ -169,22 +166,6 @@ impl KeyRotation {
 
     fn object(&self) -> String {
         format!("keys of {}", self.user)
-    }
-
-    /// Before which moment a key was made that must go, and how that is told.
-    fn since(&self, found: &Facts) -> Result<Option<(u64, String)>, Gap> {
-        Ok(match self.made_since.as_deref() {
-            Some(INCIDENT) => {
-                found.incident()?.keys_since().map(|at| (at, format!("{}, when the host was last in the hands of others", written(at))))
-            }
-            Some(since) => match moment(since) {
-                Some(at) if at > found.ring(&self.user)?.now => {
-                    return Err(Gap::Impossible(format!("made_since: {since} is still to come, and every key older than that")));
-                }
-                at => at.map(|at| (at, since.to_owned())),
-            },
-            None => None,
-        })
     }
 
     /// Why there must be a new key.
@@ -236,7 +217,7 @@ impl KeyRotation {
     }
 
     fn on(&self, found: &Facts, ring: &Ring, present: &[PublicKey]) -> Result<(Vec<Row>, KeyTurn), Gap> {
-        let (due, pending) = (self.due(ring, self.since(found)?), ring.pending());
+        let (due, pending) = (self.due(ring, age::since(self.made_since.as_deref(), ring.now, found)?), ring.pending());
         let goal = pending.or_else(|| ring.current().filter(|_| due.is_none()));
         let old = self.old(ring, present, goal);
         let line = |key: &PublicKey| present.iter().any(|there| there.is(key));
@@ -321,7 +302,7 @@ impl Kind for KeyRotation {
         let mut facts = self.keys(&[], Presence::Present).facts();
         facts.extend(self.second(&[]).iter().flat_map(AuthorizedKey::facts));
         facts.push(Query::Ring(self.user.clone()));
-        if self.made_since.as_deref() == Some(INCIDENT) {
+        if self.made_since.as_deref() == Some(age::INCIDENT) {
             facts.push(Query::Incident);
         }
         facts

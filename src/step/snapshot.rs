@@ -72,7 +72,7 @@ use crate::act::Act;
 use crate::cloud::Permit;
 use crate::cloud::tencent::Access;
 use crate::disk::{Btrfs, Cbs, Disk, Exec, Power, Qcow2, Snapshot as Kept};
-use crate::fact::{DiskState, Facts, Gap, Milestone, Query, WayBack};
+use crate::fact::{CLOCKS, DiskState, Facts, Gap, Milestone, Query, WayBack};
 use crate::fault::{Fault, Faults};
 use crate::moment::{lasts, length, moment, written};
 use crate::yaml::Node;
@@ -160,8 +160,6 @@ pub enum DiskTurn {
     GoOn(WayBack),
 }
 
-/// So far two clocks may be apart, in milliseconds.
-const CLOCKS: u64 = 300_000;
 const NEWEST: &str = "newest snapshot";
 const KEPT: &str = "kept";
 

@@ -1,9 +1,8 @@
 //! What a step of this kind may say.
 
-use super::{INCIDENT, KeyRotation, SHORTEST};
+use super::{KeyRotation, age};
 use crate::fault::{Fault, Faults};
 use crate::host::PublicKey;
-use crate::moment::{length, moment};
 use crate::secret::Reference;
 use crate::step::Check;
 use crate::step::words::place;
@@ -16,17 +15,7 @@ impl Check for KeyRotation {
         if !plain(&self.user) {
             faults.push(Fault::new(format!("`{}` is no name of a user", self.user)).at(place(body, "user")));
         }
-        if length(&self.max_age).is_none() {
-            let fault = Fault::new(format!("`{}` is no age", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.hint("write 90d or 12h"));
-        } else if length(&self.max_age).is_some_and(|age| age < SHORTEST) {
-            let fault = Fault::new(format!("`{}` is less than an hour", self.max_age)).at(place(body, "max_age"));
-            faults.push(fault.why("a change of keys takes its time, and the next key would be due before it ends"));
-        }
-        if self.made_since.as_deref().is_some_and(|text| text != INCIDENT && moment(text).is_none()) {
-            let fault = Fault::new("this is no moment").at(place(body, "made_since"));
-            faults.push(fault.hint("write 2026-11-27 or 2026-11-27T02:00:00Z, in UTC, or `incident`"));
-        }
+        faults.extend(age::faults(&self.max_age, self.made_since.as_deref(), "90d", body));
         if self.passphrase.is_some() != self.age.0.is_empty() {
             let fault = Fault::new("a private half is locked by a passphrase or by age: say one of them").at(&body.place);
             faults.push(fault.hint("`passphrase: env:NAME`, or `age: self`"));
