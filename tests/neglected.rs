@@ -137,6 +137,14 @@ fn strict_makes_a_better_server_that_does_its_work() {
     );
     assert_eq!(turned, "active\nactive\nactive\n");
     assert!(page().contains("the shop is open"));
+    // Who takes a service out of the list has it out of its sandbox; and back in by a rollback.
+    let vars = "{sandboxed_services: [mariadb, rsyslog]}";
+    let out = call(&[&["apply", "-y", "-t", "sandbox"], &strict[..], &["-e", vars]].concat());
+    assert!(out.code == 0 && out.out.contains("changed=2"), "{}{}", out.out, out.err);
+    assert_eq!(["nginx", "mariadb"].map(exposure), [without[0], within[1]]);
+    assert_eq!(call(&["rollback", "last", "-y"]).code, 0);
+    assert_eq!(["nginx", "mariadb", "rsyslog"].map(exposure), within);
+    assert!(bound("nginx").contains("1") && page().contains("the shop is open"));
     inside("echo told-to-another-host | systemd-cat -t shop");
     let (line, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

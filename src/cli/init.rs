@@ -65,7 +65,7 @@ macro_rules! quarterly {
 
 /// The quarterly hardening as it is kept in this repository.
 const QUARTERLY: &[Piece] = quarterly!(
-    "accounts" "apparmor" "audit" "banners" "cron" "databases" "files" "firewall" "integrity" "kernel" "keys" "logging"
+    "accounts" "aide" "apparmor" "audit" "banners" "cron" "databases" "files" "firewall" "integrity" "kernel" "keys" "logging"
     "modules" "network" "packages" "password-policy" "sandbox" "services" "ssh" "sudo" "time" "tls" "updates" "web"
 );
 
