@@ -54,6 +54,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "root",
         "command: {access: true, check: 'nft list table inet lock', run: 'nft add table inet lock && nft add chain inet lock in \"{ type filter hook input priority 0; policy drop; }\"', undo: nft delete table inet lock}",
     ),
+    (
+        "half-done",
+        "root",
+        "command: {access: true, check: 'nft list table inet half', run: 'nft add table inet half && nft add chain inet half in \"{ type filter hook input priority 0; policy drop; }\" && false', undo: nft delete table inet half}",
+    ),
     ("hosts-deny", "root", "file: {path: /etc/hosts.deny, content: \"ALL: ALL\\n\"}"),
     ("shell-mode", "root", "file: {path: /usr/bin/bash, mode: \"0600\"}"),
     ("first-drop-in", "root", "file: {path: /etc/ssh/sshd_config.d/00-aaa.conf, content: \"AllowUsers nobody\\n\"}"),
@@ -301,6 +306,56 @@ fn a_change_that_takes_longer_than_its_guard_is_waited_for() {
             assert_eq!(fleet.inside("h2", "cat /etc/slow").out, "closed\n");
         });
     });
+}
+
+/// What a set of the packet filter held is no state of its table, and comes back all the same.
+#[test]
+fn a_block_list_that_is_there_already_holds_what_it_held() {
+    let fleet = Fleet::up(1);
+    let book = fleet.0.dir().join("list.yml");
+    let call = |verb: &[&str], addresses: &str| {
+        let step = format!("blocklist: {{name: bad, addresses: [{addresses}], allow_lockout: true}}");
+        std::fs::write(&book, format!("hosts: all\nsteps:\n- id: list\n  {step}\n")).unwrap();
+        fleet.steadfast(&[verb, &[&book.display().to_string(), "-i", &fleet.inventory()]].concat())
+    };
+    let first = call(&["apply", "-y"], "192.0.2.0/24");
+    assert_eq!(first.code, 0, "{}{}", first.out, first.err);
+    let rules = || fleet.inside("h1", "nft list ruleset").out;
+    let before = rules();
+    assert!(before.contains("192.0.2.0/24"), "{before}");
+    // Whence this run comes.
+    let shut = call(&["apply", "-y", "--guard-timeout", "15"], &format!("{}.1", fleet.0.subnet));
+    assert_eq!(shut.code, 5, "{}{}", shut.out, shut.err);
+    assert_eq!(rules(), before);
+    assert_eq!(call(&["check"], "192.0.2.0/24").code, 0);
+}
+
+/// Where a login by the files on disk proves nothing, because what they say depends on whence one comes, nothing is left to the next
+/// start of sshd.
+#[test]
+fn what_no_login_can_be_tried_against_is_not_left_to_the_next_start() {
+    let fleet = Fleet::up(1);
+    let allow = format!(
+        "echo 'AllowUsers root@{}.*' >/etc/ssh/sshd_config.d/50-from.conf && systemctl restart ssh",
+        fleet.0.subnet
+    );
+    assert_eq!(fleet.inside("h1", &allow).code, 0);
+    let book = fleet.0.dir().join("files.yml");
+    let apply = |steps: &str| {
+        std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
+        fleet.steadfast(&["apply", "-y", &book.display().to_string(), "-i", &fleet.inventory()])
+    };
+    let before = fleet.inside("h1", "sha256sum /etc/ssh/sshd_config").out;
+    let line = "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}";
+    let alone = apply(&format!("- id: deny\n  {line}\n"));
+    assert_eq!(alone.code, 3, "{}{}", alone.out, alone.err);
+    assert!(alone.flat().contains("on_change"), "{}", alone.out);
+    let read = "- id: read\n  service: {name: ssh, state: reloaded}\n";
+    let proven = apply(&format!("- id: deny\n  on_change: [read]\n  {line}\n{read}"));
+    assert_eq!(proven.code, 5, "{}{}", proven.out, proven.err);
+    assert_eq!(fleet.inside("h1", "sha256sum /etc/ssh/sshd_config").out, before);
+    // Modes are nothing that a start reads otherwise.
+    assert_eq!(apply("- file: {path: /etc/ssh/sshd_config, mode: \"0600\"}\n").code, 0);
 }
 
 #[test]

@@ -106,3 +106,18 @@ fn the_variables_of_a_kept_plan_are_named() {
     let done = fleet.steadfast(&["apply", &plan, "-y", "-e", "word=canary-4711"]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
 }
+
+/// What the plan says of failures holds for it as well.
+#[test]
+fn a_kept_plan_that_fails_is_taken_back_where_the_playbook_says_so() {
+    let fleet = Fleet::up(1);
+    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
+    let (book, plan) = (path("fails.yml"), path("fails.json"));
+    let steps = "- {id: first, file: {path: /etc/first, content: x}}\n- {id: second, needs: [first], command: {check: 'false', run: 'false'}}\n";
+    std::fs::write(&book, format!("hosts: all\non_failure: rollback\nsteps:\n{steps}")).unwrap();
+    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan]);
+    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    let done = fleet.steadfast(&["apply", &plan, "-y"]);
+    assert_eq!(done.code, 5, "{}{}", done.out, done.err);
+    assert_eq!(fleet.inside("h1", "ls /etc/first").out, "");
+}

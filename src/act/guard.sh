@@ -6,7 +6,7 @@
 arm() {
   G=$B/guard/$1
   mkdir -p -m 700 "$B/guard" && mkdir -m 700 "$G" || { say "cannot arm the guard in $B/guard"; return 1; }
-  { printf '%s\n' "$WAY" "B=$B; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
+  { printf '%s\n' "$WAY" "B=\${0%/guard/*}; BOOT=; KEEP=; case \$1 in boot) BOOT=boot ;; keep) KEEP=keep ;; esac; fire $1"; } >"$G/undo.sh" \
     && (shift 3; together "$@") >"$G/list" && busy "$3" >"$G/act" && { fallocate -l 262144 "$G/room" 2>/dev/null || dd if=/dev/zero of="$G/room" bs=64k count=4 2>/dev/null; } && echo "$2" >"$G/armed" \
     && durable "$G/undo.sh" "$G/list" "$G/room" "$G/armed" "$G" "$B/guard" || { rm -rf "$G"; say "cannot write the guard in $G"; return 1; }
   if [ -d /run/systemd/system ] && [ -w /etc/systemd/system ]; then
@@ -40,6 +40,7 @@ After=local-fs.target systemd-remount-fs.service
 Before=sysinit.target network-pre.target ssh.service sshd.service ssh.socket nftables.service
 [Service]
 Type=oneshot
+TimeoutStartSec=900
 ExecStart=/bin/sh -c 'for g in $B/guard/*/; do [ ! -e "\$\$g/undo.sh" ] || /bin/sh "\$\$g/undo.sh" boot; done'
 EOF
 )
@@ -74,7 +75,9 @@ acting() {
   [ "${u%.*}" -ge "${q:-0}" ] || return 0
   kill_all "${p%%:*}"
   # A script that was broken off may have done what its way back takes back.
-  while read -r w a b; do [ "$w $a" != "thing script" ] || : >"$B/runs/$(printf %b "$b").done"; done <"$(tail -n 1 "$G/list")"
+  while read -r w a b; do
+    b=$B/runs/$(printf %b "$b"); [ "$w $a" != "thing script" ] || [ ! -e "$b.begun" ] || mv "$b.begun" "$b.done"
+  done <"$(tail -n 1 "$G/list")"
   return 1
 } 2>/dev/null
 # kill_all PID: the process and all that it began; none of them begins another meanwhile.
@@ -118,9 +121,10 @@ fire() {
 go_back() {
   set --; e=reverted; : >"$G/log"
   while read -r j; do set -- "$@" "$j"; done <"$G/list"
-  n=$#; bad=
+  # What hangs must not keep the others from going back, nor the host from starting.
+  n=$#; bad=; s=600; [ -z "$BOOT" ] || s=120
   while [ "$n" -gt 0 ]; do
-    eval "j=\${$n}"; logged undo "$j" || bad="$bad $n "
+    eval "j=\${$n}"; logged limited "$s" undo "$j" || bad="$bad $n "
     n=$((n-1))
   done
   # Whoever reads again does so once, when all is back; whose word that is, nobody can tell.
@@ -133,13 +137,29 @@ go_back() {
   [ -z "$bad" ] || e=failed
   echo "$e" >"$G/end.new" && durable "$G/end.new" "$@" && mv "$G/end.new" "$G/end" && durable "$G" && [ "$e" = reverted ]
 }
+# limited SECONDS COMMAND…: ended, with all that it began, where it takes longer.
+limited() {
+  m=$1; shift; "$@" & l=$!
+  (while [ "$m" -gt 0 ] && kill -0 "$l"; do sleep 1; m=$((m-1)); done; ! kill -0 "$l" || kill_all "$l") >/dev/null 2>&1 &
+  wait "$l"
+}
 # logged COMMAND…: by itself, and in the log; where not even this can be written, the way back is gone without it.
 logged() { if : >>"$G/log"; then ("$@") >>"$G/log" 2>&1; else ("$@") >/dev/null 2>&1; fi; }
 keep_on() {
   if [ -d /run/systemd/system ] && systemd-run --quiet --collect --no-block /bin/sh "$G/undo.sh" keep 2>/dev/null; then :
   else setsid sh -c 'trap "" HUP TERM INT; exec sh "$1/undo.sh" keep' guard "$G" </dev/null >/dev/null 2>&1 & fi
 }
-fire_now() { fire "$1"; guard_state "$1"; }
+# apart DIR: the way back by a process that no line's end takes along; waited for as long as who asks may wait.
+apart() {
+  ! waits "$1" || {
+    setsid sh "$1/undo.sh" now </dev/null >/dev/null 2>&1 &
+    c=$!; n=0
+    while [ "$n" -lt 400 ] && { kill -0 "$c" || { [ ! -e "$1/end" ] && lives "$1/by"; }; } 2>/dev/null; do
+      sleep 0.1 2>/dev/null || { sleep 1; n=$((n+9)); }; n=$((n+1))
+    done
+  }
+}
+fire_now() { apart "$B/guard/$1"; guard_state "$1"; }
 guard_state() {
   G=$B/guard/$1
   if [ -e "$G/end" ]; then cat "$G/end" && tail -n 20 "$G/log"
@@ -147,15 +167,14 @@ guard_state() {
   elif [ -e "$G/armed" ]; then echo armed
   else echo none; fi
 }
-# settle: what a run that is no more left armed goes back; says which changes went back or could not, a line each. What
-# could not stays, is tried on, and is told again to the next run.
+# settle: what a run that is no more left armed goes back; says which changes went back, could not, or (`fired`) still are on
+# their way, a line each. What could not stays, is tried on, and is told again to the next run.
 settle() {
   for g in "$B"/guard/*/; do
     g=${g%/}; [ -d "$g" ] || continue
     waits "$g" || [ -e "$g/end" ] || { rm -rf "$g"; continue; }
-    fire "${g##*/}"
-    n=0; while [ ! -e "$g/end" ] && [ "$n" -lt 60 ]; do sleep 1; n=$((n+1)); done
-    e=failed; read -r e <"$g/end"
+    apart "$g"
+    e=fired; read -r e <"$g/end"
     while read -r j; do s=$(sed -n 's/^step //p' "$j"); j=${j%/*}; printf '%s\n' "$e ${j##*/} ${s:-unknown}"; done <"$g/list"
     [ "$e" != reverted ] || rm -rf "$g"
   done 2>/dev/null

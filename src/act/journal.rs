@@ -91,6 +91,11 @@ impl Act {
         }
     }
 
+    /// Whether only its author knows what it does: its way back, if any, is a script as well.
+    pub(super) fn is_script(&self) -> bool {
+        self.touches().iter().any(|thing| thing.family == Family::Script)
+    }
+
     /// What must be told to read again after a way back.
     fn poke(&self) -> Option<(&str, &str)> {
         match self {
@@ -173,7 +178,10 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
             Family::Path => writeln!(copies, "copy {number} {} || return", quote(&thing.name)),
             Family::Meta => writeln!(copies, "marks {number} {} || return", quote(&thing.name)),
             // Without a table there is nothing to keep.
-            Family::Table => writeln!(copies, "table {} >\"$T.{number}\" || :", quote(&thing.name)),
+            Family::Table => {
+                let name = quote(&thing.name);
+                writeln!(copies, "table {name} >\"$T.{number}\" && elements {name} >\"$T.{number}.all\" || :")
+            }
             Family::Packages => writeln!(copies, "packages >\"$T.{number}\" || return"),
             _ => Ok(()),
         };
@@ -219,8 +227,7 @@ pub(super) fn around(acts: &[Act], intent: &Intent, acting: &str) -> String {
         let with: String = with.iter().map(|seq| format!(" {seq:04}")).collect();
         let _ = writeln!(text, "{call}{with} || exit 70");
     }
-    let done: String = scripts.iter().map(|(place, _)| format!(": >\"{place}.done\"; ")).collect();
-    let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then {done}finish done; else finish failed; fi\n");
+    let _ = write!(text, "(\n{acting})\nr=$?\nif [ \"$r\" = 0 ]; then finish done; else finish failed; fi\n");
     // An act that cannot be written down as done is not done.
     let _ = write!(text, "k=$?; rest {}; ", quote(&intent.run));
     text.push_str("[ \"$r\" = 0 ] || exit \"$r\"; [ \"$k\" = 0 ] || { say 'cannot write the journal'; exit 70; }\n");

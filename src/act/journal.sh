@@ -18,6 +18,9 @@ dated() {
 }
 # redated RUN/SEQ: the same for all that an earlier change wrote down so: its script is taken back, and says nowhere what by.
 redated() { ! [ -f "$B/runs/$1" ] || sed -n 's/^at [0-9]* [0-9]* //p' "$B/runs/$1" | while read -r a; do dated "$(printf %b "$a")" "$a"; done; }
+# begins N, ends N: a script of the playbook's. What was broken off, or failed, may have done what its way back takes back.
+begins() { : >"$T.s$1.begun" && durable "$T.s$1.begun" "$D"; }
+ends() { mv "$T.s$1.begun" "$T.s$1.done"; }
 # plain PATH: it is a file, or nothing yet.
 plain() { if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then say "$1 is a link or no file, and would not come back: name the file itself"; fi; }
 # fits N FILE NAME: whether the journal has room for a file. What it holds counts, not how long it says it is, while cp keeps
@@ -71,7 +74,7 @@ finish() {
 same() { [ -f "$1" ] && [ "$(states path "$1")" = "$2" ] && ln -- "$1" "./$f" 2>/dev/null; }
 # back FAMILY NAME STATE COPY…: makes it what it was; of packages there is a list for each change that goes back.
 back() {
-  [ "$(states "$1" "$2")" != "$3" ] || return 0
+  [ "$(states "$1" "$2")" != "$3" ] || { [ "$1" = table ] && [ -s "$4.all" ] && ! elements "$2" | cmp -s - "$4.all"; } || return 0
   case $1 in
   path) back_path "$2" "$3" "$4" ;;
   meta) [ "$3" != absent ] || { say "$2 was not there"; return 1; }
@@ -86,7 +89,9 @@ back() {
   table) if [ "$3" = absent ]; then ruleset "$2" </dev/null; else back_table "$2" "$3" "$4"; fi ;;
   packages) shift 2; back_packages "$@" ;;
   script) [ "$3" != done ] || { say "a rollback cannot run the step's script again"; return 1; }; p=$B/runs/$2; [ -s "$p" ] || { say "the playbook gives no way back"; return 1; }
-    (umask 022; exec sh "$p") && rm -f "$p.done" ;;
+    # Of a script that did not come to its end there may be nothing to take back, or half.
+    (umask 022; exec sh "$p") || [ ! -e "$p.done" ] || return 1
+    rm -f "$p.done" "$p.begun" ;;
   esac
 }
 back_path() (
@@ -120,7 +125,8 @@ back_boot() {
 }
 back_table() {
   h=$(sha256sum <"$3") && [ "table:${h%% *}" = "$2" ] || { say "the copy of the table $1 in the journal is damaged"; return 1; }
-  ruleset "$1" <"$3"
+  # What its sets held comes with it, where nft takes its own words for it.
+  { [ -s "$3.all" ] && ruleset "$1" <"$3.all" 2>/dev/null; } || ruleset "$1" <"$3"
 }
 back_packages() {
   s=$1; shift

@@ -18,8 +18,15 @@ const READ_AND_RUN: &str = r#"set -- "$(cat <&3)"; exec 3<&-; eval "shift; $1""#
 /// written before and after.
 pub fn render(acts: &[Act], intent: Option<&Intent>) -> String {
     let mut acting = String::new();
+    let mut scripts = 0;
     for (n, act) in acts.iter().enumerate() {
-        let _ = write!(acting, "printf '\\n{MARK} {n}\\n' >&2\n{} || exit\n", one(act));
+        let _ = writeln!(acting, "printf '\\n{MARK} {n}\\n' >&2");
+        if intent.is_some() && act.is_script() {
+            scripts += 1;
+            let _ = writeln!(acting, "begins {scripts} && {{ {}; }} && ends {scripts} || exit", one(act));
+        } else {
+            let _ = writeln!(acting, "{} || exit", one(act));
+        }
     }
     acting.push_str("exit 0\n");
     match intent {

@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     ) -> Result<(Decisions, u8), Faults> {
         let began = Instant::now();
         let (lines, opener) = self.opener()?;
-        let (run, events) = self.run(plan, opener);
+        let (run, events) = self.run(plan, opener, mode);
         let memory = self.remember(&run, mode, call)?;
         let (keep, mut kept) = mpsc::unbounded_channel();
         let ear = Ear {
@@ -295,22 +295,30 @@ impl<'a> Session<'a> {
         say(&text)
     }
 
-    fn run(&self, plan: &Arc<Graph>, opener: Ssh) -> (Arc<Run>, mpsc::UnboundedReceiver<Event>) {
+    fn run(&self, plan: &Arc<Graph>, opener: Ssh, mode: Mode) -> (Arc<Run>, mpsc::UnboundedReceiver<Event>) {
         let (listener, events) = mpsc::unbounded_channel();
+        // What is taken back at once may still hold the hosts that it lost.
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
         let settings = Settings {
             forks: self.way.forks.into(),
             stop: self.interrupts.stop.clone(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: super::who::who(&self.call.playbooks),
-            over: self.over.clone(),
+            over: self
+                .over
+                .iter()
+                .chain((mode == Mode::Rollback && !failed.is_empty()).then_some(&failed))
+                .cloned()
+                .collect(),
             past: past(),
             evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),
             key: self.way.private_key.clone(),
             approvals: self.approvals.clone(),
         };
         let run = Run {
-            id: self.id.clone().unwrap_or_else(crate::run::new_id),
+            // A saved plan's name is that of the run that carries it out, and of none that takes it back.
+            id: self.id.clone().filter(|_| mode == Mode::Apply).unwrap_or_else(crate::run::new_id),
             plan: Arc::clone(plan),
             opener: Arc::new(opener),
             voice: Arc::new(Voice::new(listener)),
@@ -322,7 +330,7 @@ impl<'a> Session<'a> {
     /// Reads every host and tells nobody.
     pub async fn peek(&self, plan: &Arc<Graph>) -> Result<(Decisions, u8), Faults> {
         let (lines, opener) = self.opener()?;
-        let (run, _events) = self.run(plan, opener);
+        let (run, _events) = self.run(plan, opener, Mode::Check);
         let decisions = run.check().await;
         lines.close().await;
         Ok((decisions, run.voice.summary().exit(Mode::Check, false)))

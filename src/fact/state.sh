@@ -35,11 +35,13 @@ states() {
     elif h=$(table "$p"); then h=$(printf '%s\n' "$h" | sha256sum); echo "table:${h%% *}"
     elif nft list tables >/dev/null 2>&1; then echo absent; else echo unreadable; fi; done ;;
   packages) for p; do h=$(packages | sha256sum); echo "${h%% *}"; done ;;
-  script) for p; do if [ -e "$B/runs/$p.done" ]; then echo done; else echo undone; fi; done ;;
+  script) for p; do p=$B/runs/$p; if [ -e "$p.done" ] || { [ -e "$p.begun" ] && [ -s "$p" ]; }; then echo done; else echo undone; fi; done ;;
   esac
 }
 # The table as text that can be loaded again, without what goes on by itself.
 table() { nft -s -t list table inet "$1" 2>/dev/null; }
+# The same with what its sets hold, but for when that runs out: no state, for much of it comes and goes by itself.
+elements() { nft -s list table inet "$1" 2>/dev/null; }
 # The names of all installed packages, sorted; with a `-` before it, of one that went and left its settings here.
 packages() {
   if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n -e 's/^installed //p' -e 's/^config-files /-/p'
@@ -50,8 +52,8 @@ packages() {
 # entry FILE: an entry of the journal, with digests of what belongs to it and no state tells.
 entry() {
   cat "$1"
-  for e in "$1".s[0-9]* "$1".*.after; do
-    case $e in *.done) ;; *) [ ! -f "$e" ] || printf 'beside %s %s\n' "${e##*/}" "$(sha256sum <"$e")" ;; esac
+  for e in "$1".s[0-9]* "$1".*.after "$1".*.all; do
+    case $e in *.done | *.begun) ;; *) [ ! -f "$e" ] || printf 'beside %s %s\n' "${e##*/}" "$(sha256sum <"$e")" ;; esac
   done
 }
 # moves FILE: the packages that came and went with an entry, by the lists of before and after.

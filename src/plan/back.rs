@@ -6,7 +6,7 @@ use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
 use crate::host::Loss;
 use crate::playbook::{Budget, Made, Mode, Step};
-use crate::step::{ALTERED, Before, Force, Restore, is_way_in};
+use crate::step::{ALTERED, Before, Force, Later, Restore, is_way_in};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -137,7 +137,11 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                     if task == all.len() { restore.things.get_mut(at) } else { all[task].1.things.get_mut(at) };
                 if let Some(earlier) = earlier {
                     if between.is_none() && (run == entry.run || goes_on(earlier, was)) {
-                        earlier.left.extend(touched.now.clone());
+                        match &touched.now {
+                            Some(now) => earlier.left.push(now.clone()),
+                            // How what was broken off left it nobody knows, whatever came before.
+                            None => earlier.left.clear(),
+                        }
                         (earlier.later, earlier.beside) = (later, beside);
                         earlier.lost = earlier.lost.take().or(lost.clone());
                         earlier.also.push(copy);
@@ -305,7 +309,7 @@ fn standing(
     what: &Back,
     thing: &Thing,
     (after, before): (&str, Option<&str>),
-) -> Option<String> {
+) -> Option<Later> {
     let mut runs: BTreeMap<&str, Vec<(&JournalEntry, &Touched)>> = BTreeMap::new();
     let others = |entry: &&JournalEntry| {
         entry.run.as_str() > after
@@ -317,26 +321,30 @@ fn standing(
         let same = entry.touched.iter().filter(|touched| touched.thing.name == thing.name);
         runs.entry(&entry.run).or_default().extend(same.map(|touched| (entry, touched)));
     }
-    let mut standing: Vec<&str> = Vec::new();
+    let mut standing: Vec<Later> = Vec::new();
     for (run, mut touches) in runs {
         touches.sort_by_key(|(entry, _)| entry.seq);
         if touches.iter().any(|(entry, _)| entry.kind == "restore") {
             standing.pop();
-        } else if moved(&touches) {
-            standing.push(run);
+        } else if let Some(open) = moved(&touches) {
+            standing.push(Later { run: run.to_owned(), open });
         }
     }
-    standing.pop().map(str::to_owned)
+    // One that was broken off hides none that moved it.
+    let last = standing.iter().rposition(|later| !later.open).or(standing.len().checked_sub(1))?;
+    Some(standing.swap_remove(last))
 }
 
-/// Whether the touches of one run may have left anything otherwise than it was: what was only looked after needs no way back,
-/// and gets none. How one that was broken off left it nobody knows.
-fn moved(touches: &[(&JournalEntry, &Touched)]) -> bool {
+/// Whether the touches of one run may have left anything otherwise than it was, and nobody knows (`true`) because it was broken
+/// off: what was only looked after needs no way back, and gets none.
+fn moved(touches: &[(&JournalEntry, &Touched)]) -> Option<bool> {
     let mut ends: HashMap<&Thing, (&Option<String>, &Option<String>)> = HashMap::new();
     for (_, touched) in touches {
         ends.entry(&touched.thing).or_insert((&touched.was, &touched.now)).1 = &touched.now;
     }
-    ends.values().any(|(was, now)| now.is_none() || was != now)
+    let known = ends.values().any(|(was, now)| now.is_some() && was != now);
+    let open = ends.values().any(|(_, now)| now.is_none());
+    (known || open).then_some(!known)
 }
 
 #[cfg(test)]

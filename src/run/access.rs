@@ -61,6 +61,27 @@ impl Site {
             && self.made(task).iter().any(|one| one.kind.claims().iter().any(|claim| latent(&*one.kind, claim)))
     }
 
+    /// Why a change of what sshd reads must not be made where no login can be tried against the files on disk: nobody tells sshd to
+    /// read it, so the first to find out would be its next start.
+    pub(super) fn unread(&self, task: usize) -> Option<String> {
+        let settings = |claim: &Claim| {
+            let Claim::Owns { object: Object::Path(path), field, .. } = claim else { return false };
+            (path == "/etc/ssh/sshd_config" || path.starts_with("/etc/ssh/sshd_config.d/"))
+                && !matches!(field.as_str(), "mode" | "max_mode" | "owner" | "group")
+        };
+        let of_sshd = || self.made(task).iter().any(|one| one.kind.claims().iter().any(settings));
+        let plan = &self.run.plan;
+        let told = |after: &usize| matches!(plan.tasks[*after].step.kind, "sshd" | "ssh_port");
+        let read =
+            || plan.followers(task).iter().any(told) || self.is_restarted(task, &["restarted:", "reloaded:"], is_sshd);
+        (self.is_latent(task) && of_sshd() && !read()).then(|| {
+            "sshd would read it at its next start alone, and no login can be tried against the files on disk here (sudo asks for a \
+             password, or what is there depends on whence one comes): say `on_change` with a step that reloads sshd, so that a new \
+             login proves it"
+                .into()
+        })
+    }
+
     /// Whether sshd may look elsewhere after a task: by its configuration, by a link where it looks, by somebody's home, or by
     /// what nobody can tell.
     pub(super) fn moves_named(&self, task: usize) -> bool {

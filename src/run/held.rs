@@ -7,6 +7,7 @@ use crate::fact::{Facts, Standing};
 use crate::host::{Loss, LossKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How long until a host that another run holds is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -42,6 +43,14 @@ impl Site {
         let what = Lease::Take { run: run.id.clone(), over, who, seconds: HOLD };
         let until = Instant::now() + run.settings.lock_timeout;
         let (mut stop, mut waits) = (run.settings.stop.clone(), false);
+        let mut wait = async |site: &Self, told: String, stop: &mut watch::Receiver<bool>| {
+            if !std::mem::replace(&mut waits, true) {
+                let text = format!("{told}: waiting for it");
+                site.run.voice.say(What::Note { host: site.name(), text });
+            }
+            // An interrupt ends the wait.
+            let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
+        };
         let line = self.line(task).await?;
         let settled = loop {
             match line.lease(&what).await? {
@@ -55,14 +64,20 @@ impl Site {
                         );
                         return Err(Loss { kind: LossKind::Held, why });
                     }
-                    if !std::mem::replace(&mut waits, true) {
-                        let text = format!("{told}: waiting for it");
-                        self.run.voice.say(What::Note { host: self.name(), text });
-                    }
-                    // An interrupt ends the wait.
-                    let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
+                    wait(self, told, &mut stop).await;
                 }
-                Hold::Ours(settled) => break settled,
+                Hold::Ours(settled) => {
+                    let Some([_, run, step]) = settled.iter().find(|[end, ..]| end == "fired") else { break settled };
+                    let told =
+                        format!("step {step} of run {run} was never proven by a new login and is being taken back");
+                    if Instant::now() >= until || *stop.borrow() {
+                        return Err(Loss {
+                            kind: LossKind::Held,
+                            why: format!("{told}; `--lock-timeout` waits for it"),
+                        });
+                    }
+                    wait(self, told, &mut stop).await;
+                }
                 Hold::Nobody => break vec![],
             }
         };

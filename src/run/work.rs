@@ -373,6 +373,8 @@ impl<'a> Work<'a> {
     /// Waits until this host may work again.
     pub(super) async fn back_again(&mut self) {
         self.permit = self.shared.permit().await;
+        // What was read before is of before.
+        self.fresh = None;
     }
 
     /// Why the task must not act, when what was approved is not what would be done now.

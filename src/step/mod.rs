@@ -26,7 +26,7 @@ pub use evidence::Evidence;
 pub use host_key_rotation::{AT as HOST_KEY_AT, HostKeyTurn, OWNER as HOST_KEY};
 pub use key_rotation::{KeyOrder, KeyTurn};
 pub use order::Order;
-pub use restore::{ALTERED, Before, Force, Restore};
+pub use restore::{ALTERED, Before, Force, Later, Restore};
 pub use snapshot::DiskTurn;
 pub use way_in::{Named, is_known_way_in, is_way_in};
 pub use words::{Many, Mode, Presence};

@@ -64,7 +64,7 @@ pub struct Before {
     /// The copies of later parts of the same work: what each of these brought goes back with it.
     pub also: Vec<String>,
     /// A later run that touched it.
-    pub later: Option<String>,
+    pub later: Option<Later>,
     /// Steps of the same run that changed it later, and are not taken back.
     pub beside: Vec<String>,
     /// Why it must not or cannot come back.
@@ -74,6 +74,14 @@ pub struct Before {
     /// Packages that came with the run, and that went, where that is what it is.
     pub came: Vec<String>,
     pub went: Vec<String>,
+}
+
+/// A run that touched a thing later.
+#[derive(Debug, Clone)]
+pub struct Later {
+    pub run: String,
+    /// It was broken off there: how it left the thing nobody knows, perhaps as it was.
+    pub open: bool,
 }
 
 impl Before {
@@ -134,12 +142,14 @@ impl Before {
         // A later run began from there, even where it came to the same; and of a run that was broken off here nobody knows how
         // it left it.
         let moved = !self.left.is_empty() && !self.left.iter().any(|left| self.same(left, now));
-        let astray = self.later.is_some() || moved;
+        // One that was broken off, and left it as this run did, has done nothing to it.
+        let idle = |later: &Later| later.open && !self.left.is_empty() && !moved;
+        let astray = self.later.as_ref().is_some_and(|later| !idle(later)) || moved;
         if !force && astray && !self.is_spare() {
             let left = self.left.last().map_or("nobody knows what".to_owned(), |left| told(&self.thing, left));
             let steps = |sign: &str| self.beside.iter().map(|step| format!("{sign}{step}")).collect::<Vec<_>>();
             let by = match &self.later {
-                Some(run) => format!("run {run} changed it later: roll that back first"),
+                Some(Later { run, .. }) => format!("run {run} changed it later: roll that back first"),
                 None if self.beside.is_empty() => "it was changed since".to_owned(),
                 None => {
                     let (names, words) = (steps("").join(", "), steps("--step ").join(" "));

@@ -250,7 +250,8 @@ impl Target for Remote {
 
     fn lease<'a>(&'a self, what: &'a Lease) -> Later<'a, Result<Hold, Loss>> {
         Box::pin(async move {
-            let reply = self.host.call(Request { script: act::lease(what), timeout: self.patience }).await?;
+            let reply = self.grab(act::lease(what)).await?;
+            in_time(&reply)?;
             act::hold(&String::from_utf8_lossy(&reply.out)).ok_or_else(|| Loss {
                 kind: LossKind::Other,
                 why: format!("its lease cannot be had: {}", show(reply.err.trim_ascii(), 300)),
@@ -260,8 +261,8 @@ impl Target for Remote {
 
     fn guard<'a>(&'a self, verb: Verb, token: &'a str) -> Later<'a, Result<(Fate, String), Loss>> {
         Box::pin(async move {
-            let script = act::guard(verb, token);
-            let reply = self.host.call(Request { script, timeout: self.patience }).await?;
+            let reply = self.grab(act::guard(verb, token)).await?;
+            in_time(&reply)?;
             let text = String::from_utf8_lossy(&reply.out).into_owned();
             let (word, said) = text.split_once('\n').unwrap_or((&text, ""));
             let fate = match word {
@@ -279,6 +280,12 @@ impl Target for Remote {
     fn close(&self) -> Later<'_, ()> {
         self.host.close()
     }
+}
+
+/// A reply that was cut short says nothing of what it is about.
+fn in_time(reply: &Reply) -> Result<(), Loss> {
+    let why = || "what was asked of it did not come to an end in time".to_owned();
+    if reply.timed_out { Err(Loss { kind: LossKind::Other, why: why() }) } else { Ok(()) }
 }
 
 /// What a reply says of the acts that were sent.

@@ -1,8 +1,9 @@
 use super::restores;
 use super::{Back, Body, back};
-use crate::fact::{Facts, Family, JournalEntry, Thing, Touched};
+use crate::fact::{Answer, Facts, Family, JournalEntry, Query, Thing, Touched};
 use crate::host::{Loss, LossKind};
 use crate::plan::{Decision, decide};
+use crate::step::Kind;
 
 fn entry(run: &str, was: &str, now: &str) -> JournalEntry {
     let thing = Thing::new(Family::Path, "/etc/a");
@@ -22,7 +23,14 @@ fn a_work_of_several_runs_goes_back_to_its_beginning_unless_another_run_came_bet
         let all = restores(journal, &what);
         let things = all.iter().flat_map(|(_, restore)| &restore.things);
         things
-            .map(|b| format!("{} from {} after {}", b.was, b.left.join(","), b.later.as_deref().unwrap_or("-")))
+            .map(|b| {
+                format!(
+                    "{} from {} after {}",
+                    b.was,
+                    b.left.join(","),
+                    b.later.as_ref().map_or("-", |later| &later.run)
+                )
+            })
             .collect()
     };
     let whole = [entry("1", "a", "b"), entry("3", "b", "c")];
@@ -46,6 +54,19 @@ fn a_work_of_several_runs_goes_back_to_its_beginning_unless_another_run_came_bet
     };
     assert_eq!(told(&[cut("1", "a"), entry("3", "b", "c")], &["1", "3"]), ["a from c after -"]);
     assert_eq!(told(&[cut("1", "a"), cut("2", "b")], &["1"]), ["a from  after 2"]);
+    // The same of a later step of one run.
+    assert_eq!(told(&[entry("1", "a", "b"), cut("1", "b")], &["1"]), ["a from  after -"]);
+    // One that was broken off before it did anything is in nobody's way.
+    let goes_back = |now: &str, journal: &[JournalEntry]| {
+        let what = work(&["1"]);
+        let (_, restore) = restores(journal, &what).remove(0);
+        let mut facts = Facts::default();
+        facts.put(Query::State(Thing::new(Family::Path, "/etc/a")), Ok(Answer::State(now.into())));
+        restore.plan(&facts).is_ok_and(|rows| rows.len() == 1)
+    };
+    assert!(goes_back("b", &[entry("1", "a", "b"), cut("2", "b")]));
+    assert!(!goes_back("c", &[entry("1", "a", "b"), cut("2", "b")]));
+    assert!(!goes_back("b", &[entry("1", "a", "b"), entry("2", "b", "c"), cut("3", "c")]));
 }
 
 #[test]
