@@ -348,7 +348,7 @@ fn what_no_login_can_be_tried_against_is_not_left_to_the_next_start() {
     let before = fleet.inside("h1", "sha256sum /etc/ssh/sshd_config").out;
     let line = "line: {path: /etc/ssh/sshd_config, line: \"DenyGroups root\"}";
     let alone = apply(&format!("- id: deny\n  {line}\n"));
-    assert_eq!(alone.code, 3, "{}{}", alone.out, alone.err);
+    assert_eq!(alone.code, 5, "{}{}", alone.out, alone.err);
     assert!(alone.flat().contains("on_change"), "{}", alone.out);
     let read = "- id: read\n  service: {name: ssh, state: reloaded}\n";
     let proven = apply(&format!("- id: deny\n  on_change: [read]\n  {line}\n{read}"));

@@ -61,8 +61,8 @@ impl Site {
             && self.made(task).iter().any(|one| one.kind.claims().iter().any(|claim| latent(&*one.kind, claim)))
     }
 
-    /// Why a change of what sshd reads must not be made where no login can be tried against the files on disk: nobody tells sshd to
-    /// read it, so the first to find out would be its next start.
+    /// Why a change of what sshd reads must not stand where no login against the files on disk passes: nobody tells sshd to read it,
+    /// so the first to find out would be its next start.
     pub(super) fn unread(&self, task: usize) -> Option<String> {
         let settings = |claim: &Claim| {
             let Claim::Owns { object: Object::Path(path), field, .. } = claim else { return false };
@@ -75,9 +75,8 @@ impl Site {
         let read =
             || plan.followers(task).iter().any(told) || self.is_restarted(task, &["restarted:", "reloaded:"], is_sshd);
         (self.is_latent(task) && of_sshd() && !read()).then(|| {
-            "sshd would read it at its next start alone, and no login can be tried against the files on disk here (sudo asks for a \
-             password, or what is there depends on whence one comes): say `on_change` with a step that reloads sshd, so that a new \
-             login proves it"
+            "sshd reads it at its next start alone, and no login passes by the files on disk, before or after: say `on_change` with a \
+             step that reloads sshd, so that a new login proves it"
                 .into()
         })
     }

@@ -103,10 +103,18 @@ async fn proven(site: &mut Site, open: &Open) -> Result<(), String> {
 
 /// Changes that the sshd that runs has not read yet have failed when its next start would let nobody in.
 async fn by_files(site: &Site, open: &Open) -> Result<(), String> {
-    for member in open.members.iter().filter(|_| open.files) {
-        // One login by all the files as they are now answers for every change of them.
+    for member in &open.members {
+        let unread = site.unread(member.task);
+        if !open.files && unread.is_none() {
+            continue;
+        }
+        // One login by all the files as they are now answers for every change of them. Where none passed before either, it may
+        // be what mends them.
         if let Some(answer) = site.by_files(member.task).await {
-            return answer.map_err(|loss| format!("after the next start of sshd a login is refused: {loss}"));
+            return answer.map_err(|loss| match unread.filter(|_| !open.files) {
+                Some(why) => format!("{why}; {loss}"),
+                None => format!("after the next start of sshd a login is refused: {loss}"),
+            });
         }
     }
     Ok(())

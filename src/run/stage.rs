@@ -135,13 +135,6 @@ impl Work<'_> {
             let why = "what was set before it went back meanwhile: apply again".to_owned();
             return Ok((Outcome::Stale { why }, rows.to_vec()));
         }
-        // Nothing of this one was armed yet.
-        if self.open.as_ref().is_some_and(|open| !open.files)
-            && let Some(why) = site.unread(task)
-        {
-            self.open = self.open.take().filter(|open| !open.members.is_empty());
-            return Ok((Outcome::Failed { why }, rows.to_vec()));
-        }
         let line = site.line(task).await?;
         let intent = site.intent(task, guard.clone());
         let member = Member { task, planned: stage.clone(), outcome: Outcome::Changed, rows: rows.to_vec() };
