@@ -42,18 +42,26 @@ pub const PATIENCE: u64 = 300;
 const NAMES: u64 = 4_000_000;
 
 /// What is never walked into: storage of containers and machines, and what steadfast keeps.
-const LEFT_OUT: [&str; 16] = [
+const LEFT_OUT: [&str; 24] = [
     "/proc",
     "/sys",
     "/snap",
     "/var/lib/docker",
     "/var/lib/containerd",
     "/var/lib/containers",
+    "/var/lib/buildkit",
+    "/var/lib/crio",
+    "/var/lib/incus",
+    "/var/lib/k0s",
     "/var/lib/kubelet",
     "/var/lib/lxc",
     "/var/lib/lxd",
-    "/var/snap/lxd",
     "/var/lib/machines",
+    "/var/lib/nerdctl",
+    "/var/lib/rancher",
+    "/var/snap/docker",
+    "/var/snap/lxd",
+    "/var/snap/microk8s",
     "/var/lib/steadfast",
     "/run/containerd",
     "/run/docker",

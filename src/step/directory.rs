@@ -13,7 +13,8 @@
 //!
 //! ```yaml
 //! - id: homes
-//!   directory: {path: "/home/*", max_mode: "0750", if_present: true}
+//!   # What root owns there is no home: a jail of SFTP, or a place that several share.
+//!   directory: {path: "/home/*", max_mode: "0750", exclude_owners: [root], if_present: true}
 //! ```
 //!
 //! Drift is told by field: `exists`, `mode`, `owner`, `group`.
@@ -44,6 +45,9 @@ pub struct Directory {
     /// Globs of names (or whole paths) to leave out.
     #[serde(default)]
     exclude: Many,
+    /// Owners whose directories are left, of those that a glob matches.
+    #[serde(default)]
+    exclude_owners: Many,
     /// The owner's name.
     #[serde(default)]
     owner: Option<String>,
@@ -77,6 +81,11 @@ impl Check for Directory {
             let place = &body.get("exclude").unwrap_or(body).place;
             faults.push(Fault::new(format!("`{bad}` is no glob")).at(place));
         }
+        faults.extend(self.exclude_owners.faults(body, "exclude_owners", |name| !name.is_empty()));
+        if !self.exclude_owners.0.is_empty() && !self.path.iter().any(is_glob) {
+            let place = &body.get("exclude_owners").unwrap_or(body).place;
+            faults.push(Fault::new("`exclude_owners` is for a `path` that is a glob").at(place));
+        }
         if self.max_mode.is_some() && self.mode.is_some() {
             let place = &body.get("max_mode").unwrap_or(body).place;
             faults.push(Fault::new("say `mode` or `max_mode`, not both").at(place));
@@ -103,7 +112,8 @@ impl Directory {
     /// Rows for all directories that a glob matches.
     fn matched(&self, path: &str, found: &Facts, rows: &mut Vec<Row>) -> Result<(), Gap> {
         let directories = found.stat(path)?.iter().filter(|entry| entry.kind == EntryKind::Directory);
-        for entry in directories.filter(|entry| !self.exclude.covers(&entry.path)) {
+        let left = |entry: &Entry| self.exclude.covers(&entry.path) || self.exclude_owners.0.contains(&entry.owner);
+        for entry in directories.filter(|entry| !left(entry)) {
             if let Some(doubt) = doubt(entry) {
                 return Err(Gap::Unknown(format!("{}: {}", doubt.object, doubt.found)));
             }

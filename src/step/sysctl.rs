@@ -8,6 +8,15 @@
 //!   sysctl: {key: net.ipv4.conf.all.accept_redirects, value: "0"}
 //! ```
 //!
+//! Where a value that is stricter still shall stay, name the values from mild to strict; of these, one that stands behind the
+//! wanted one is neither lowered now nor at the next boot:
+//!
+//! ```yaml
+//! - id: bpf
+//!   # 1 cannot be taken back before the next boot, 2 can.
+//!   sysctl: {key: kernel.unprivileged_bpf_disabled, value: 2, mild_to_strict: [0, 2, 1]}
+//! ```
+//!
 //! Drift is told for both: `live` (the running kernel) and `boot` (the file). A parameter that the kernel does not have
 //! is impossible, unless `if_present: true`.
 //!
@@ -23,7 +32,7 @@
 //! - In a container most parameters are the machine's own, and setting them fails.
 
 use super::words::place;
-use super::{Check, Claim, Kind, Object, Row, Setting, Val};
+use super::{Check, Claim, Kind, Many, Object, Row, Setting, Val};
 use crate::act::Act;
 use crate::fact::{Content, Facts, Gap, Query};
 use crate::fault::{Fault, Faults};
@@ -42,6 +51,9 @@ pub struct Sysctl {
     /// A kernel without this parameter is fine.
     #[serde(default)]
     if_present: bool,
+    /// Values from mild to strict: one of them behind the wanted one stays as it is.
+    #[serde(default)]
+    mild_to_strict: Many,
 }
 
 /// A name by dots, of one that may be written by slashes: whichever comes first separates, and the other one is a character
@@ -89,8 +101,18 @@ impl Check for Sysctl {
         if self.wanted().is_empty() || self.value.chars().any(|c| c.is_control() && c != '\t') {
             faults.push(Fault::new("a kernel parameter needs a value of one line").at(place(body, "value")));
         }
+        faults.extend(self.mild_to_strict.faults(body, "mild_to_strict", |one| one == words(one)));
+        if !self.mild_to_strict.0.is_empty() && self.rank(&self.wanted()).is_none() {
+            let fault = Fault::new(format!("`mild_to_strict` does not have the wanted value `{}`", self.wanted()));
+            faults.push(fault.at(place(body, "mild_to_strict")));
+        }
         Faults::some(faults).map_or(Ok(()), Err)
     }
+}
+
+/// A value as the kernel's and people's lists are compared.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Sysctl {
@@ -99,11 +121,29 @@ impl Sysctl {
     }
 
     fn wanted(&self) -> String {
-        self.value.split_whitespace().collect::<Vec<_>>().join(" ")
+        words(&self.value)
     }
 
-    fn line(&self) -> Vec<u8> {
-        format!("# kept by steadfast\n{} = {}\n", self.key, self.wanted()).into_bytes()
+    fn rank(&self, value: &str) -> Option<usize> {
+        self.mild_to_strict.iter().position(|one| one == value)
+    }
+
+    /// The stricter one of both; the second where there is no order.
+    fn stricter<'v>(&self, there: &'v str, wanted: &'v str) -> &'v str {
+        if self.rank(there) > self.rank(wanted) { there } else { wanted }
+    }
+
+    fn line(&self, value: &str) -> Vec<u8> {
+        format!("# kept by steadfast\n{} = {value}\n", self.key).into_bytes()
+    }
+
+    /// What the file shall hold: what was written there before stays where it is stricter than what is to run.
+    fn kept(&self, boot: &Content, value: &str) -> Vec<u8> {
+        let strictest = |found: &[u8]| {
+            let behind = self.mild_to_strict.iter().filter(|one| self.rank(one) > self.rank(value));
+            behind.map(|one| self.line(one)).find(|line| line == found)
+        };
+        if let Content::Regular(found) = boot { strictest(found) } else { None }.unwrap_or_else(|| self.line(value))
     }
 }
 
@@ -121,15 +161,18 @@ impl Kind for Sysctl {
             };
         };
         let mut rows = Vec::new();
-        if *live != self.wanted() {
-            rows.push(Row::new(&self.key, "live", live.as_str(), self.wanted()));
+        let wanted = self.wanted();
+        let value = self.stricter(live, &wanted);
+        if live != value {
+            rows.push(Row::new(&self.key, "live", live.as_str(), value));
         }
-        let boot = match found.file(&self.path())? {
+        let file = found.file(&self.path())?;
+        let boot = match file {
             Content::Absent => Val::Absent,
             Content::Regular(bytes) => Val::Data(bytes.as_slice().into()),
             Content::Other(what) => return Err(Gap::Impossible(format!("{} is {what}", self.path()))),
         };
-        let wanted = Val::Data(self.line().into());
+        let wanted = Val::Data(self.kept(file, value).into());
         if boot != wanted {
             rows.push(Row::new(&self.key, "boot", boot, wanted));
         }
@@ -162,5 +205,47 @@ impl Kind for Sysctl {
     fn claims(&self) -> Vec<Claim> {
         let object = Object::Sysctl(self.key.clone());
         vec![Claim::owns(object, "value", self.wanted()), Claim::owns(Object::Path(self.path()), "content", self.wanted())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::Answer;
+
+    #[test]
+    fn what_is_stricter_stays_now_and_at_the_next_boot() {
+        let step = |value: &str, order: &[&str]| -> Sysctl {
+            let body = serde_json::json!({"key": "kernel.a", "value": value, "mild_to_strict": order});
+            serde_json::from_value(body).unwrap()
+        };
+        let rows = |step: &Sysctl, live: &str, boot: Option<&str>| {
+            let mut facts = Facts::default();
+            facts.put(Query::Sysctl("kernel.a".into()), Ok(Answer::Sysctl(Some(live.into()))));
+            let content = boot.map_or(Content::Absent, |value| Content::Regular(step.line(value)));
+            facts.put(Query::File(step.path()), Ok(Answer::File(content)));
+            let told = step.plan(&facts).unwrap();
+            told.into_iter().map(|row| (row.field, row.wanted)).collect::<Vec<_>>()
+        };
+        let line = |step: &Sysctl, value: &str| ("boot".to_owned(), Val::Data(step.line(value).into()));
+        let live = |value: &str| ("live".to_owned(), Val::text(value));
+        let bpf = step("2", &["0", "2", "1"]);
+        let both = |value: &str| vec![live(value), line(&bpf, value)];
+        assert_eq!(rows(&bpf, "0", None), both("2"));
+        // What runs and cannot be lowered is not written down lower either.
+        for before in [None, Some("0"), Some("2")] {
+            assert_eq!(rows(&bpf, "1", before), both("1")[1..]);
+        }
+        for (now, boot) in [("2", "2"), ("1", "1"), ("2", "1")] {
+            assert_eq!(rows(&bpf, now, Some(boot)), []);
+        }
+        // What will be stricter at the next boot stays so, and what runs is made as wanted.
+        assert_eq!(rows(&bpf, "0", Some("1")), both("2")[..1]);
+        // A value that the order does not know is another one.
+        assert_eq!(rows(&bpf, "7", Some("2")), both("2")[..1]);
+        // Without an order the value is the value.
+        let exact = step("3", &[]);
+        assert_eq!(rows(&exact, "4", Some("3")), [live("3")]);
+        assert_eq!(rows(&exact, "3", Some("4")), [line(&exact, "3")]);
     }
 }
