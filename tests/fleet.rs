@@ -47,7 +47,7 @@ fn the_quarterly_run_hardens_five_hosts_and_then_is_silent() {
         .map(|event| (event["host"].as_str().unwrap(), event["step"].as_str().unwrap()))
         .collect();
     // Exactly what the check said, and follow-ups of it.
-    for step in ["sshd-login", "no-redirects", "services-off", "umask", "journal-restarted"] {
+    for step in ["sshd-login", "no-redirects", "nfs-services-off", "umask", "journal-restarted"] {
         assert!(first.out.contains(step), "check did not say {step}: {}", first.out);
         assert_eq!(changed.iter().filter(|(_, name)| *name == step).count(), 5, "{step}");
     }

@@ -53,7 +53,16 @@ pub struct Sysctl {
     if_present: bool,
     /// Values from mild to strict: one of them behind the wanted one stays as it is.
     #[serde(default)]
+    #[schemars(with = "Vec<ValueSchema>")]
     mild_to_strict: Many,
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ValueSchema {
+    Number(i64),
+    Text(String),
 }
 
 /// A name by dots, of one that may be written by slashes: whichever comes first separates, and the other one is a character
