@@ -14,7 +14,7 @@
 //! ```yaml
 //! - id: bpf
 //!   # 1 cannot be taken back before the next boot, 2 can.
-//!   sysctl: {key: kernel.unprivileged_bpf_disabled, value: 2, mild_to_strict: [0, 2, 1]}
+//!   sysctl: {key: kernel.unprivileged_bpf_disabled, value: "2", mild_to_strict: ["0", "2", "1"]}
 //! ```
 //!
 //! Drift is told for both: `live` (the running kernel) and `boot` (the file). A parameter that the kernel does not have
@@ -53,16 +53,7 @@ pub struct Sysctl {
     if_present: bool,
     /// Values from mild to strict: one of them behind the wanted one stays as it is.
     #[serde(default)]
-    #[schemars(with = "Vec<ValueSchema>")]
     mild_to_strict: Many,
-}
-
-#[derive(schemars::JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum ValueSchema {
-    Number(i64),
-    Text(String),
 }
 
 /// A name by dots, of one that may be written by slashes: whichever comes first separates, and the other one is a character
