@@ -2,6 +2,16 @@
 
 use crate::common::Fleet;
 
+/// A plan of these steps, kept, by further words of the command: its path, and what was said.
+fn kept(fleet: &Fleet, head: &str, steps: &str, words: &[&str]) -> (String, String) {
+    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
+    let (book, plan) = (path("kept.yml"), path("kept.json"));
+    std::fs::write(&book, format!("hosts: all\n{head}steps:\n{steps}")).unwrap();
+    let made = fleet.steadfast(&[&["plan", &book, "-i", &fleet.inventory(), "-o", &plan], words].concat());
+    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    (plan, made.err)
+}
+
 #[test]
 fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
     let fleet = Fleet::up(2);
@@ -77,12 +87,8 @@ fn a_kept_plan_is_done_exactly_and_once_or_not_at_all() {
 #[test]
 fn what_an_earlier_step_moves_is_not_stale() {
     let fleet = Fleet::up(1);
-    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
-    let (book, plan) = (path("two.yml"), path("two.json"));
     let steps = "- {id: a, key_value: {path: /etc/login.defs, key: UMASK, value: '027'}}\n- {id: b, key_value: {path: /etc/login.defs, key: PASS_MIN_DAYS, value: '1'}}\n";
-    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
-    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan]);
-    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    let (plan, _) = kept(&fleet, "", steps, &[]);
     let done = fleet.steadfast(&["apply", &plan]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
 }
@@ -91,13 +97,9 @@ fn what_an_earlier_step_moves_is_not_stale() {
 #[test]
 fn the_variables_of_a_kept_plan_are_named() {
     let fleet = Fleet::up(1);
-    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
-    let (book, plan) = (path("vars.yml"), path("vars.json"));
     let steps = "- {id: a, file: {path: /etc/text, content: \"{{ word }}\\n\"}}\n";
-    std::fs::write(&book, format!("hosts: all\nsteps:\n{steps}")).unwrap();
-    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan, "-e", "word=canary-4711"]);
-    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
-    assert!(made.err.contains("vars.json -e word=…`"), "{}", made.err);
+    let (plan, told) = kept(&fleet, "", steps, &["-e", "word=canary-4711"]);
+    assert!(told.contains("kept.json -e word=…`"), "{told}");
     for vars in [&[][..], &["-e", "word=other"]] {
         let stale = fleet.steadfast(&[&["apply", &plan, "-y"], vars].concat());
         assert_eq!(stale.code, 6, "{}{}", stale.out, stale.err);
@@ -111,12 +113,8 @@ fn the_variables_of_a_kept_plan_are_named() {
 #[test]
 fn a_kept_plan_that_fails_is_taken_back_where_the_playbook_says_so() {
     let fleet = Fleet::up(1);
-    let path = |name: &str| fleet.0.dir().join(name).display().to_string();
-    let (book, plan) = (path("fails.yml"), path("fails.json"));
     let steps = "- {id: first, file: {path: /etc/first, content: x}}\n- {id: second, needs: [first], command: {check: 'false', run: 'false'}}\n";
-    std::fs::write(&book, format!("hosts: all\non_failure: rollback\nsteps:\n{steps}")).unwrap();
-    let made = fleet.steadfast(&["plan", &book, "-i", &fleet.inventory(), "-o", &plan]);
-    assert_eq!(made.code, 2, "{}{}", made.out, made.err);
+    let (plan, _) = kept(&fleet, "on_failure: rollback\n", steps, &[]);
     let done = fleet.steadfast(&["apply", &plan, "-y"]);
     assert_eq!(done.code, 5, "{}{}", done.out, done.err);
     assert_eq!(fleet.inside("h1", "ls /etc/first").out, "");

@@ -149,17 +149,18 @@ keep_on() {
   if [ -d /run/systemd/system ] && systemd-run --quiet --collect --no-block /bin/sh "$G/undo.sh" keep 2>/dev/null; then :
   else setsid sh -c 'trap "" HUP TERM INT; exec sh "$1/undo.sh" keep' guard "$G" </dev/null >/dev/null 2>&1 & fi
 }
-# apart DIR: the way back by a process that no line's end takes along; waited for as long as who asks may wait.
+# apart DIR N: the way back by a process that no line's end takes along, waited for N tenths of a second at most: who asks is
+# cut off after a minute.
 apart() {
   ! waits "$1" || {
     setsid sh "$1/undo.sh" now </dev/null >/dev/null 2>&1 &
     c=$!; n=0
-    while [ "$n" -lt 400 ] && { kill -0 "$c" || { [ ! -e "$1/end" ] && lives "$1/by"; }; } 2>/dev/null; do
+    while [ "$n" -lt "$2" ] && { kill -0 "$c" || { [ ! -e "$1/end" ] && lives "$1/by"; }; } 2>/dev/null; do
       sleep 0.1 2>/dev/null || { sleep 1; n=$((n+9)); }; n=$((n+1))
     done
   }
 }
-fire_now() { apart "$B/guard/$1"; guard_state "$1"; }
+fire_now() { apart "$B/guard/$1" 400; guard_state "$1"; }
 guard_state() {
   G=$B/guard/$1
   if [ -e "$G/end" ]; then cat "$G/end" && tail -n 20 "$G/log"
@@ -170,11 +171,12 @@ guard_state() {
 # settle: what a run that is no more left armed goes back; says which changes went back, could not, or (`fired`) still are on
 # their way, a line each. What could not stays, is tried on, and is told again to the next run.
 settle() {
+  q=400
   for g in "$B"/guard/*/; do
     g=${g%/}; [ -d "$g" ] || continue
     waits "$g" || [ -e "$g/end" ] || { rm -rf "$g"; continue; }
-    apart "$g"
-    e=fired; read -r e <"$g/end"
+    apart "$g" "$q"
+    e=fired; read -r e <"$g/end" || q=5
     while read -r j; do s=$(sed -n 's/^step //p' "$j"); j=${j%/*}; printf '%s\n' "$e ${j##*/} ${s:-unknown}"; done <"$g/list"
     [ "$e" != reverted ] || rm -rf "$g"
   done 2>/dev/null

@@ -93,7 +93,7 @@ impl Act {
 
     /// Whether only its author knows what it does: its way back, if any, is a script as well.
     pub(super) fn is_script(&self) -> bool {
-        self.touches().iter().any(|thing| thing.family == Family::Script)
+        matches!(self, Self::Shell { .. }) && self.touches().iter().any(|thing| thing.family == Family::Script)
     }
 
     /// What must be told to read again after a way back.

@@ -125,8 +125,8 @@ back_boot() {
 }
 back_table() {
   h=$(sha256sum <"$3") && [ "table:${h%% *}" = "$2" ] || { say "the copy of the table $1 in the journal is damaged"; return 1; }
-  # What its sets held comes with it, where nft takes its own words for it.
-  { [ -s "$3.all" ] && ruleset "$1" <"$3.all" 2>/dev/null; } || ruleset "$1" <"$3"
+  # What its sets held comes with it, where that is a whole copy and nft takes its own words for it.
+  { [ -s "$3.all" ] && ruleset "$1" <"$3.all" 2>/dev/null && [ "$(states table "$1")" = "$2" ]; } || ruleset "$1" <"$3"
 }
 back_packages() {
   s=$1; shift

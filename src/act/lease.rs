@@ -21,7 +21,8 @@ pub enum Lease {
 /// Who holds a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
-    /// The run that asked. What earlier runs left unproven went back: `reverted`, `failed` or, where that takes its time, `fired`; the run, the step.
+    /// The run that asked. What earlier runs left unproven went back: `reverted`, `failed` or, where that takes its time,
+    /// `fired`; the run, the step.
     Ours(Vec<[String; 3]>),
     /// Nobody.
     Nobody,

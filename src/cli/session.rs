@@ -299,18 +299,14 @@ impl<'a> Session<'a> {
         let (listener, events) = mpsc::unbounded_channel();
         // What is taken back at once may still hold the hosts that it lost.
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let failed = Some(failed).filter(|run| mode == Mode::Rollback && !run.is_empty());
         let settings = Settings {
             forks: self.way.forks.into(),
             stop: self.interrupts.stop.clone(),
             guard: self.guard,
             lock_timeout: Duration::from_secs(self.way.lock_timeout),
             who: super::who::who(&self.call.playbooks),
-            over: self
-                .over
-                .iter()
-                .chain((mode == Mode::Rollback && !failed.is_empty()).then_some(&failed))
-                .cloned()
-                .collect(),
+            over: self.over.iter().cloned().chain(failed).collect(),
             past: past(),
             evidence: crate::store::directory().ok().map(|dir| dir.join("evidence")),
             key: self.way.private_key.clone(),

@@ -56,7 +56,8 @@ impl Unlock {
                 if !self.yes {
                     terminal::somebody()?;
                     if !terminal::approve(
-                        "Take it away? A run that still goes on ends what it is at, and fails at its next change once another has the host.",
+                        "Take it away? A run that still goes on ends what it is at, and fails at its next change once \
+                         another has the host.",
                     )? {
                         continue;
                     }

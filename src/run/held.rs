@@ -52,7 +52,8 @@ impl Site {
             let _ = tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await;
         };
         let line = self.line(task).await?;
-        let settled = loop {
+        let mut told_of: Vec<[String; 3]> = Vec::new();
+        loop {
             match line.lease(&what).await? {
                 Hold::Other { run, who, left, busy, .. } => {
                     let running = if busy { " (what it began still runs)" } else { "" };
@@ -67,7 +68,16 @@ impl Site {
                     wait(self, told, &mut stop).await;
                 }
                 Hold::Ours(settled) => {
-                    let Some([_, run, step]) = settled.iter().find(|[end, ..]| end == "fired") else { break settled };
+                    // Whatever comes next, it is this run's to give back, and what went back is told once.
+                    self.leased = Some(task);
+                    let (fired, back): (Vec<_>, Vec<_>) = settled.into_iter().partition(|[end, ..]| end == "fired");
+                    for one in back {
+                        if !told_of.contains(&one) {
+                            self.tell_settled(&one);
+                            told_of.push(one);
+                        }
+                    }
+                    let Some([_, run, step]) = fired.first() else { break };
                     let told =
                         format!("step {step} of run {run} was never proven by a new login and is being taken back");
                     if Instant::now() >= until || *stop.borrow() {
@@ -78,17 +88,18 @@ impl Site {
                     }
                     wait(self, told, &mut stop).await;
                 }
-                Hold::Nobody => break vec![],
+                Hold::Nobody => break,
             }
-        };
-        let moved = !settled.is_empty();
-        for [end, run, step] in settled {
-            let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
-            let text = format!("step {step} of run {run} was never proven by a new login and {how}");
-            self.run.voice.say(What::Note { host: self.name(), text });
         }
         self.leased = Some(task);
-        Ok(moved)
+        Ok(!told_of.is_empty())
+    }
+
+    /// Says what became of a change that an earlier run left unproven.
+    fn tell_settled(&self, [end, run, step]: &[String; 3]) {
+        let how = if end == "reverted" { "was taken back" } else { "could NOT be taken back" };
+        let text = format!("step {step} of run {run} was never proven by a new login and {how}");
+        self.run.voice.say(What::Note { host: self.name(), text });
     }
 
     /// Goes on holding the host for so many seconds, while what is done for it is done elsewhere.

@@ -20,8 +20,8 @@
 //!
 //! A list with the address that this run comes from is refused: put it under `except`, or say `allow_lockout: true`.
 //!
-//! Way back: partial. Which addresses were blocked before is in the file, and comes back with it at the next start or with
-//! `nft -f`; the kernel's list itself goes back only as a whole. It touches the way in.
+//! Way back: partial. The guard puts the kernel's list back with its addresses. By `rollback` they come back with the file, at the
+//! next start or with `nft -f`, unless the rules go back as well. It touches the way in.
 //!
 //! Traps:
 //! - An empty feed is a mistake, not an order to let everybody in: the step is refused.

@@ -21,7 +21,7 @@
 //!
 //! Drift is told as `check`: its exit code.
 //!
-//! Way back: what `undo` says, as good as it is; without it the files under `changes` come back as they were; none without both. Disruption: as you say by `disruption`; say
+//! Way back: what `undo` says, as good as it is, also where `run` failed or was broken off: then there may be nothing to take back, so that it fails counts for nothing; without it the files under `changes` come back as they were; none without both. Disruption: as you say by `disruption`; say
 //! `access: true` for a command that touches the way in.
 //!
 //! `changes` names the files that `run` changes. A way in among them has the step guarded as `access` does, and `triage` knows by it whose
