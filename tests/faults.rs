@@ -19,44 +19,106 @@ const OURS: &[&str] = &[
     "/var/lib/apt",
 ];
 
-/// A step of every kind that changes something and needs no other server than the host itself has.
-const EVERY_KIND: &str = r#"hosts: all
-steps:
+/// Steps of a playbook, and how many of them change something or touch the way in.
+struct Part {
+    steps: &'static str,
+    changes: usize,
+    guarded: usize,
+}
+
+impl Part {
+    /// Each point at which the controller may die.
+    fn points(&self) -> Vec<String> {
+        let mut points: Vec<String> = ["before-lease:1", "leased:1", "before-release:1"].map(ToOwned::to_owned).into();
+        for n in 1..=self.changes {
+            points.extend(["before-set", "after-set", "told"].map(|point| format!("{point}:{n}")));
+        }
+        for n in 1..=self.guarded {
+            points.extend(["new-login", "confirmed"].map(|point| format!("{point}:{n}")));
+        }
+        points
+    }
+}
+
+/// Where in a playbook the controller dies.
+struct Death {
+    book: String,
+    point: String,
+}
+
+/// These steps with each of the points.
+fn deaths(fleet: &Fleet, name: &str, steps: &str, points: Vec<String>) -> Vec<Death> {
+    let steps = steps.replace("US", &format!("{}.1", fleet.0.subnet));
+    let book = write(fleet, &format!("{name}.yml"), &format!("hosts: all\nsteps:{steps}"));
+    points.into_iter().map(|point| Death { book: book.clone(), point }).collect()
+}
+
+/// A step of every kind that changes something and needs no other server than the host itself has, by what they touch.
+const EVERY_KIND: [Part; 5] = [
+    Part {
+        steps: r#"
   - {id: file, file: {path: /etc/one, content: "x\n"}}
-  - {id: sshd, sshd: {MaxAuthTries: 3}}
   - {id: directory, directory: {path: /etc/made, mode: "0700", owner: root}}
   - {id: line, line: {path: /etc/hosts, line: "192.0.2.1 other"}}
   - {id: value, key_value: {path: /etc/login.defs, key: UMASK, value: "077"}}
-  - {id: sysctl, sysctl: {key: kernel.kptr_restrict, value: 2}}
-  - {id: unit, service: {name: rpcbind, state: masked}}
-  - {id: package, package: {name: tree, state: present}}
-  - {id: user, user: {name: new, system: true, shell: /usr/sbin/nologin}}
+  - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
+  - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
+"#,
+        changes: 6,
+        guarded: 0,
+    },
+    Part {
+        steps: r#"
   - {id: group, group: {name: ops}}
-  - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
+  - {id: user, user: {name: new, system: true, shell: /usr/sbin/nologin}}
   - {id: key, authorized_key: {user: root, key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhkEKp6Y4Zz7kBlsSL5vNFyBOn0vJzXIPSrNYuuT5x a@b"}}
-  - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
-  - {id: module, kernel_module: {name: dccp}}
   - {id: sudo, sudo_rule: {name: ops, user: admin, commands: [/usr/bin/id], password: false}}
   - {id: wheel, pam: {service: su, type: auth, control: required, module: pam_wheel.so, args: [use_uid], position: {after: pam_rootok.so}}}
+  - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
+"#,
+        changes: 6,
+        guarded: 0,
+    },
+    Part {
+        steps: r#"
+  - {id: sysctl, sysctl: {key: kernel.kptr_restrict, value: 2}}
+  - {id: module, kernel_module: {name: dccp}}
+  - {id: script, command: {check: test -e /etc/flag, run: touch /etc/flag, undo: rm /etc/flag}}
+  - {id: unit, service: {name: rpcbind, state: masked}}
+  - {id: others, services: {basics: true, only: [rpcbind, "lab-*"]}}
+"#,
+        changes: 5,
+        guarded: 0,
+    },
+    Part {
+        steps: "
+  - {id: package, package: {name: tree, state: present}}
+",
+        changes: 1,
+        guarded: 0,
+    },
+    Part {
+        steps: r#"
+  - {id: sshd, sshd: {MaxAuthTries: 3}}
   - {id: firewall, firewall: {allow: [{port: 22}]}}
   - {id: blocked, blocklist: {name: hand, addresses: [192.0.2.0/24]}}
-  - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
-  - {id: swept, sweep: {what: writable_files, exclude: ["/run/**", "/usr/lib/steadfast-lab/**"]}}
-  - {id: others, services: {basics: true, only: [rpcbind, "lab-*"]}}
   - {id: contain, quarantine: {admins: [US], owner: a test}}
-"#;
-const CHANGES: usize = 22;
+"#,
+        changes: 4,
+        guarded: 4,
+    },
+];
 /// The same of kinds that need a server.
-const SERVERS: &str = r#"hosts: all
-steps:
+const SERVERS: Part = Part {
+    steps: "
   - {id: tls, tls: {}}
   - {id: redis, redis: {}}
   - {id: mysql-socket, service: {name: mariadb.socket, state: disabled}}
   - {id: mysql, mysql: {}}
-"#;
-const SERVERS_CHANGE: usize = 4;
-/// Those that touch the way in.
-const GUARDED: usize = 4;
+",
+    changes: 4,
+    guarded: 0,
+};
 
 fn write(fleet: &Fleet, name: &str, text: &str) -> String {
     let path = fleet.0.dir().join(name);
@@ -89,34 +151,33 @@ fn a_controller_that_dies_at_any_point_loses_nothing() {
     for host in &fleet.0.hosts {
         assert_eq!(fleet.inside(&host.name, odd).code, 0);
     }
-    let book = write(&fleet, "every.yml", &EVERY_KIND.replace("US", &format!("{}.1", fleet.0.subnet)));
-    swept(&fleet, &book, CHANGES, GUARDED, OURS);
+    let parts = EVERY_KIND.iter().enumerate();
+    let mut all: Vec<Death> =
+        parts.flat_map(|(n, part)| deaths(&fleet, &format!("part-{n}"), part.steps, part.points())).collect();
+    // And all of them together, once in the midst of each part.
+    let steps = EVERY_KIND.map(|part| part.steps.trim_end()).concat();
+    all.extend(deaths(&fleet, "whole", &steps, [3, 9, 15, 21].map(|n| format!("after-set:{n}")).into()));
+    swept(&fleet, all, OURS);
 }
 
 #[test]
 fn a_controller_that_dies_over_servers_loses_nothing() {
     let fleet = Fleet::dressed("bookworm", 2, Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/neglected")));
     for host in &fleet.0.hosts {
-        let up = "n=0; until [ -S /run/mysqld/mysqld.sock ] && ss -Hltn | grep -q :6379; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done";
+        // A login that may have no password costs three seconds, for PAM is asked first.
+        let up = "echo 'PermitEmptyPasswords no' >/etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh; n=0; until [ -S /run/mysqld/mysqld.sock ] && ss -Hltn | grep -q :6379; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done";
         assert_eq!(fleet.inside(&host.name, up).code, 0);
     }
-    let book = write(&fleet, "servers.yml", SERVERS);
     // What servers write by themselves.
     let ours = [OURS, &["/var/tmp", "/var/lib/mysql", "/var/lib/redis", "/var/lib/shop"]].concat();
-    swept(&fleet, &book, SERVERS_CHANGE, 0, &ours);
+    swept(&fleet, deaths(&fleet, "servers", SERVERS.steps, SERVERS.points()), &ours);
 }
 
-/// Kills the controller at each point of an apply; by `resume` it is then whole, and by `rollback` as if it had not been.
-fn swept(fleet: &Fleet, book: &str, changes: usize, guarded: usize, ours: &[&str]) {
-    let mut points: Vec<String> = ["before-lease:1", "leased:1", "before-release:1"].map(ToOwned::to_owned).into();
-    for n in 1..=changes {
-        points.extend(["before-set", "after-set", "told"].map(|point| format!("{point}:{n}")));
-    }
-    for n in 1..=guarded {
-        points.extend(["new-login", "confirmed"].map(|point| format!("{point}:{n}")));
-    }
-    let (died, total) = (AtomicUsize::new(0), points.len());
-    let next = Mutex::new(points.into_iter());
+/// Kills the controller at each of the points; by `resume` the work is then whole, and by `rollback` as if it had not been.
+/// The hosts share them out.
+fn swept(fleet: &Fleet, deaths: Vec<Death>, ours: &[&str]) {
+    let (died, total) = (AtomicUsize::new(0), deaths.len());
+    let next = Mutex::new(deaths.into_iter());
     let failed = Mutex::new(Vec::new());
     let inventory = fleet.inventory();
     std::thread::scope(|scope| {
@@ -128,7 +189,8 @@ fn swept(fleet: &Fleet, book: &str, changes: usize, guarded: usize, ours: &[&str
                 let rules = || fleet.inside(host, "nft -s list ruleset").out;
                 let before = (picture(), rules());
                 loop {
-                    let Some(point) = next.lock().unwrap().next() else { break };
+                    let Some(Death { book, point }) = next.lock().unwrap().next() else { break };
+                    let book = book.as_str();
                     let check = || -> Result<(), String> {
                         let told =
                             |what: &str, run: Run| format!("{point}: {what}: {} {}{}", run.code, run.out, run.err);

@@ -95,6 +95,11 @@ fn what_is_wrong_is_said() {
 #[test]
 fn a_host_has_its_own_firewall_and_exec_no_more_rights_than_ssh() {
     let fleet = Fleet::up(1);
+    assert_eq!(
+        fleet.inside("h1", "cat /etc/resolv.conf").out,
+        "nameserver 127.0.0.1\n",
+        "names are asked for elsewhere"
+    );
     let ruled = fleet.inside("h1", "nft add table inet own && nft list tables; grep CapEff /proc/self/status");
     assert!(ruled.out.starts_with("table inet own\n"), "{}{}", ruled.out, ruled.err);
     let shown = fleet.0.dir().join("caps.yml");

@@ -1,6 +1,6 @@
 //! Going back: a run is taken back exactly, what others changed since is a conflict, and a rollback can be taken back too.
 
-use crate::common::{Fleet, Run, contents, differences};
+use crate::common::{Fleet, Run, contents, differences, told};
 
 const QUARTERLY: &str = "playbooks/quarterly-hardening.yml";
 /// Packages that are installed leave traces of their own (dpkg's list, what came along): the named exception.
@@ -198,6 +198,44 @@ fn every_kind_of_thing_goes_back() {
     assert_eq!(differences(&files, &picture()), Vec::<String>::new());
     assert_eq!(live(&fleet, "h1"), states);
     assert_eq!(packages(), installed);
+}
+
+/// A play that acts as root in one step and as the user who logs in in the next: both journals are read.
+#[test]
+fn what_root_and_the_user_did_goes_back_by_each_of_them() {
+    let fleet = Fleet::up(1);
+    let text = std::fs::read_to_string(fleet.inventory()).unwrap();
+    let inventory = fleet.0.dir().join("admin.yml");
+    std::fs::write(&inventory, text.replace("ansible_user: root", "ansible_user: admin")).unwrap();
+    let inventory = inventory.display().to_string();
+    let book = fleet.0.dir().join("both.yml");
+    let steps = "hosts: all\nsteps:\n\
+                 - {id: first, become: true, file: {path: /etc/of-root, content: \"x\\n\", mode: '0644'}}\n\
+                 - {id: own, needs: [first], become: false, file: {path: /home/admin/.profile, content: \"own\\n\"}}\n\
+                 - {id: last, needs: [own], become: true, file: {path: /home/admin/.profile, mode: '0640'}}\n";
+    std::fs::write(&book, steps).unwrap();
+    let before = contents(&fleet.root("h1"), OURS);
+    let state = || {
+        let changed = differences(&before, &contents(&fleet.root("h1"), OURS));
+        // The user's own journal, and what sudo makes the first time.
+        let ours = ["/home/admin/.local", "/home/admin/.sudo_as_admin_successful"];
+        changed.into_iter().filter(|path| !ours.iter().any(|our| path.starts_with(our))).collect::<Vec<String>>()
+    };
+    let apply = || fleet.call(&["apply", &book.display().to_string(), "-i", &inventory, "-y"]);
+    let done = told(&apply().output().unwrap());
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert_eq!(state(), ["/etc/of-root", "/home/admin/.profile"]);
+    let back = fleet.steadfast(&["rollback", "last", "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(state(), Vec::<String>::new(), "{}", back.out);
+    // A run that died before the user's step was remembered, and when root's is over.
+    let died = told(&apply().env("STEADFAST_DIE_AT", "after-set:2").output().unwrap());
+    assert_eq!(died.code, -1, "{}{}", died.out, died.err);
+    assert_eq!(state(), ["/etc/of-root", "/home/admin/.profile"]);
+    let run = fleet.steadfast(&["runs", "-n", "1"]).out;
+    let back = fleet.steadfast(&["rollback", run.split_whitespace().next().unwrap(), "-y"]);
+    assert_eq!(back.code, 0, "{}{}", back.out, back.err);
+    assert_eq!(state(), Vec::<String>::new(), "{}", back.out);
 }
 
 #[test]

@@ -57,9 +57,10 @@ tidy() {
   for y in "$B"/guard/*/; do ! waits "$y" || return 0; done
   rm -f "$L" "$U"
 }
+# confirm TOKEN: what a power cut would take from the disk again, it would take back at the next start.
 confirm() {
   G=$B/guard/$1
-  if mv "$G/armed" "$G/confirmed" 2>/dev/null; then rm -rf "$G"; tidy "$1"; echo confirmed; else guard_state "$1"; fi
+  if mv "$G/armed" "$G/confirmed" 2>/dev/null; then durable "$G"; rm -rf "$G"; tidy "$1"; echo confirmed; else guard_state "$1"; fi
 }
 # self: this process, in words that no later process shares.
 self() { echo "$$:$(age $$) $(cat /proc/sys/kernel/random/boot_id)"; }

@@ -7,7 +7,7 @@ use super::{Told, complete, load, say_error};
 use crate::event::Mode;
 use crate::expr::Scope;
 use crate::fault::{Fault, Faults};
-use crate::plan::{Back, back, hosts_of, neighbours};
+use crate::plan::{Acted, Back, back, hosts_of, neighbours};
 use crate::step::Force;
 use crate::store::{Call, Record, Store, TakesBack};
 use clap::Args;
@@ -78,7 +78,7 @@ impl Rollback {
     fn elsewhere(&self) -> Result<Record, Faults> {
         let inventory = load::inventory(&self.inventory, &[])?;
         let hosts = inventory.select("all")?.into_iter().map(|host| host.name.clone()).collect();
-        let call = Call { inventory: self.inventory.clone(), hosts, as_root: true, ..Call::default() };
+        let call = Call { inventory: self.inventory.clone(), hosts, as_root: true, as_user: true, ..Call::default() };
         let (id, mode) = (self.run.clone(), "apply".to_owned());
         Ok(Record { id, began: 0, ended: Some(0), mode, call, exit: None, summary: None })
     }
@@ -125,7 +125,10 @@ impl Rollback {
                     names if names.iter().any(String::is_empty) => Force::All,
                     names => Force::Of(names.to_vec()),
                 },
-                become_root: work.parts.iter().any(|part| part.call.as_root),
+                acted: Acted {
+                    as_root: work.parts.iter().any(|part| part.call.as_root),
+                    as_user: work.parts.iter().any(|part| part.call.as_user),
+                },
             };
             let takes_back = TakesBack { runs: what.work.clone(), hosts: whole, whole: self.step.is_empty() };
             let call = Call {
@@ -139,7 +142,7 @@ impl Rollback {
             let mut session = Session::new(&self.way, told, self.guarding.seconds(), call)?;
             // Whether a run of somebody else is over only the hosts can say.
             session.over = work.over.iter().filter(|run| store.knows(run).unwrap_or(false)).cloned().collect();
-            let mut journals = session.journals(&hosts, what.first(), what.become_root).await?;
+            let mut journals = session.journals(&hosts, what.first(), what.acted).await?;
             for (host, journal) in hosts.iter().zip(&mut journals) {
                 journal.as_mut().map_or(Ok(()), |entries| store.add_missing(&work, &host.name, entries))?;
             }

@@ -11,7 +11,7 @@ use crate::event::{Event, Mode};
 use crate::fact::Query;
 use crate::fault::{Fault, Faults};
 use crate::host::{Become, Lines, Loss, LossKind, Secret, Settings as LineSettings};
-use crate::plan::{Approved, Back, Host, Key, Plan as Graph, back};
+use crate::plan::{Acted, Approved, Back, Host, Key, Plan as Graph, back};
 use crate::playbook::OnFailure;
 use crate::report::{Report, Style};
 use crate::run::{Approvals, Decisions, Journal, Opener, Past, Reading, Run, Settings, Voice, lines::Ssh};
@@ -124,10 +124,9 @@ impl<'a> Session<'a> {
         if hosts.is_empty() || !self.goes_on() {
             return Ok(exit);
         }
-        let become_root = (0..plan.tasks.len()).any(|task| plan.becomes_root(task));
         let work: Vec<String> = self.work.iter().cloned().chain([run.clone()]).collect();
-        let what = Back { run, work, steps: vec![], force: crate::step::Force::Nothing, become_root };
-        let journals = self.journals(&hosts, what.first(), become_root).await?;
+        let what = Back { run, work, steps: vec![], force: crate::step::Force::Nothing, acted: plan.acted() };
+        let journals = self.journals(&hosts, what.first(), what.acted).await?;
         let back = Arc::new(back(hosts, plan.neighbours.clone(), &journals, &what));
         if back.tasks.is_empty() {
             return Ok(exit);
@@ -189,9 +188,9 @@ impl<'a> Session<'a> {
     }
 
     /// What the hosts' journals say of a run and of all that came after it.
-    pub async fn journals(&self, hosts: &[Host], run: &str, as_root: bool) -> Result<Vec<Journal>, Faults> {
+    pub async fn journals(&self, hosts: &[Host], run: &str, acted: Acted) -> Result<Vec<Journal>, Faults> {
         let (lines, opener) = self.opener()?;
-        let mut all = crate::run::journals(&opener, hosts, run, as_root, self.way.forks.into()).await;
+        let mut all = crate::run::journals(&opener, hosts, run, acted, self.way.forks.into()).await;
         lines.close().await;
         let store = Store::open()?;
         for (host, journal) in hosts.iter().zip(&mut all) {
@@ -335,9 +334,11 @@ impl<'a> Session<'a> {
     /// Writes down that a run begins. What only looks may look without a memory.
     fn remember(&self, run: &Run, mode: Mode, call: &Call) -> Result<Option<Store>, Faults> {
         let plan = &run.plan;
+        let Acted { as_root, as_user } = plan.acted();
         let call = Call {
             hosts: plan.host_names(),
-            as_root: (0..plan.tasks.len()).any(|task| plan.becomes_root(task)),
+            as_root,
+            as_user,
             keeps_digests: true,
             process: crate::store::process(),
             ..call.clone()

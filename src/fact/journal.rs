@@ -15,6 +15,8 @@ pub const BASE: &str = "B=/var/lib/steadfast; [ -w /var/lib ] || B=${HOME:-/none
 pub struct Entry {
     pub run: String,
     pub seq: u32,
+    /// It is from the journal of the user who logs in: written without root's rights, and taken back without them.
+    pub by_user: bool,
     pub step: String,
     pub title: String,
     pub kind: String,

@@ -24,6 +24,10 @@ pub fn raise(lab: &Lab, host: &LabHost) -> Result<String> {
     let root = lab.root(host);
     write(&root, "etc/hostname", &format!("{}\n", host.name), 0o644)?;
     write(&root, "etc/hosts", &format!("127.0.0.1 localhost\n127.0.1.1 {}\n", host.name), 0o644)?;
+    // A lab has no way out: whoever asks for a name is told so at once, and not after minutes.
+    if !root.join("etc/resolv.conf").is_symlink() {
+        write(&root, "etc/resolv.conf", "nameserver 127.0.0.1\n", 0o644)?;
+    }
     let public = lab.dir().join("id_ed25519.pub");
     let public = fs::read_to_string(&public).map_err(|e| cannot("read", &public, &e))?;
     authorize(&root, "root", "root", &public)?;

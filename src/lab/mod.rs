@@ -20,8 +20,13 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long what a killed `up` had started may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The base of a release, as a directory dresses it if one is named; built unless it is there. Gives its place.
 ///
@@ -255,18 +260,28 @@ pub fn down(name: &str) -> Result<()> {
     if !dir.exists() && !net::remains(name) {
         Lab::open(name)?;
     }
-    cgroup::end(name)?;
-    host::unmount_below(&dir)?;
-    net::lower(name)?;
-    // nspawn leaves an empty directory for each host that was not ended by itself.
-    let of_lab = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("sf-{name}-"));
-    for entry in fs::read_dir("/run/systemd/nspawn/propagate").into_iter().flatten().flatten().filter(of_lab) {
-        let _ = fs::remove_dir(entry.path());
+    let began = Instant::now();
+    loop {
+        cgroup::end(name)?;
+        host::unmount_below(&dir)?;
+        net::lower(name)?;
+        // nspawn leaves an empty directory for each host that was not ended by itself.
+        let of_lab = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("sf-{name}-"));
+        for entry in fs::read_dir("/run/systemd/nspawn/propagate").into_iter().flatten().flatten().filter(of_lab) {
+            let _ = fs::remove_dir(entry.path());
+        }
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                // What a killed `up` had just started ends after it, and may have mounted or written since we looked.
+                if began.elapsed() > PATIENCE {
+                    return Err(cannot("remove", &dir, &error));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            _ if net::remains(name) && began.elapsed() < PATIENCE => {}
+            _ => return Ok(()),
+        }
     }
-    if dir.exists() {
-        fs::remove_dir_all(&dir).map_err(|e| cannot("remove", &dir, &e))?;
-    }
-    Ok(())
 }
 
 /// Stops a host as a power cut would, and boots it again from the same disk.

@@ -1,6 +1,6 @@
 //! The plan of a rollback, read from the journals of the hosts: the tasks of the run, last first.
 
-use super::{Body, Host, Plan, Play, Task};
+use super::{Acted, Body, Host, Plan, Play, Task};
 use crate::expr::Scope;
 use crate::fact::{Family, JournalEntry, Thing, Touched};
 use crate::graph::Graph;
@@ -20,8 +20,8 @@ pub struct Back {
     pub steps: Vec<String>,
     /// Also what was changed since.
     pub force: Force,
-    /// Whether the run acted as root.
-    pub become_root: bool,
+    /// Whose journals tell of it.
+    pub acted: Acted,
 }
 
 impl Back {
@@ -44,8 +44,22 @@ pub fn back(
     let mut steps: BTreeMap<(String, String), Arc<Step>> = BTreeMap::new();
     for (host, journal) in journals.iter().enumerate() {
         let unread = JournalEntry { step: "journal".into(), ..JournalEntry::default() };
+        // What the user wrote without root's rights blocks nothing of root's, and is put back by the user.
+        let (own, roots): (Vec<JournalEntry>, Vec<JournalEntry>) =
+            journal.iter().flatten().cloned().partition(|entry| entry.by_user);
         let mut tasks = match journal {
-            Ok(journal) => restores(journal, what),
+            Ok(_) => {
+                let mut all = restores(&roots, what);
+                if !own.is_empty() {
+                    let mut theirs = restores(&own, what);
+                    go_on(&mut all, &own, what);
+                    go_on(&mut theirs, &roots, what);
+                    all.extend(theirs);
+                    // What is known from memory alone has no number: it comes last.
+                    all.sort_by_key(|(entry, _)| (entry.run.clone(), entry.seq.wrapping_sub(1)));
+                }
+                all
+            }
             Err(loss) => vec![(&unread, Restore { unread: Some(loss.to_string()), ..Restore::default() })],
         };
         tasks.reverse();
@@ -66,7 +80,7 @@ pub fn back(
                 play: 0,
                 step: Arc::clone(step),
                 body: Body::Made(Arc::new([made])),
-                become_root: Some(what.become_root),
+                become_root: Some(what.acted.as_root && !entry.by_user),
                 expired: None,
             });
         }
@@ -189,6 +203,22 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
     }
     all.retain(|(_, restore)| !restore.things.is_empty() || restore.unread.is_some());
     all
+}
+
+/// What another journal of the same work says of a thing later is no change of somebody else's.
+fn go_on(tasks: &mut [(&JournalEntry, Restore)], other: &[JournalEntry], what: &Back) {
+    for (entry, restore) in tasks {
+        let after =
+            |later: &&JournalEntry| what.work.contains(&later.run) && (&later.run, later.seq) > (&entry.run, entry.seq);
+        for touched in other.iter().filter(after).flat_map(|later| &later.touched) {
+            for before in restore.things.iter_mut().filter(|before| before.thing == touched.thing) {
+                match &touched.now {
+                    Some(now) => before.left.push(now.clone()),
+                    None => before.left.clear(),
+                }
+            }
+        }
+    }
 }
 
 /// Packages that moved later: what moved the other way before is where it was.

@@ -71,6 +71,13 @@ pub struct Play {
     pub canary: bool,
 }
 
+/// As whom the tasks of a run act: each writes a journal of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Acted {
+    pub as_root: bool,
+    pub as_user: bool,
+}
+
 /// A step on a host.
 #[derive(Debug)]
 pub struct Task {
@@ -140,6 +147,12 @@ impl Plan {
         }
         let scope = self.hosts[*host].scope.whole(&self.plays[*play].vars, step, None);
         step.titled(&scope).unwrap_or_else(|_| step.title.clone())
+    }
+
+    /// As whom its tasks act.
+    pub fn acted(&self) -> Acted {
+        let as_root = |root: bool| (0..self.tasks.len()).any(|task| self.becomes_root(task) == root);
+        Acted { as_root: as_root(true), as_user: as_root(false) }
     }
 
     /// Whether a task acts as root on its host: what the inventory says of the host is nearest to the truth.

@@ -3,9 +3,9 @@
 use crate::event::{Mode, Summary, What};
 use crate::fact::{Facts, JournalEntry, Query};
 use crate::host::{KeyWord, Later, Loss, LossKind, PublicKey};
-use crate::plan::{Decision, Host, Key, Plan};
+use crate::plan::{Acted, Decision, Host, Key, Plan};
 use crate::target::Target;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -247,10 +247,30 @@ pub async fn read(opener: &dyn Opener, hosts: &[Host], queries: &[Query], as_roo
 pub type Journal = Result<Vec<JournalEntry>, Loss>;
 
 /// What the hosts' journals say of a run and of all that came after it, in the order of the hosts.
-pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, as_root: bool, forks: usize) -> Vec<Journal> {
-    let all = read(opener, hosts, &[Query::Journal(run.to_owned())], as_root, forks).await;
+pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, acted: Acted, forks: usize) -> Vec<Journal> {
     let unread = |gap| Loss { kind: LossKind::Other, why: format!("its journal cannot be read: {gap:?}") };
-    all.into_iter().map(|facts| facts?.journal(run).cloned().map_err(unread)).collect()
+    let asked = async |as_root| {
+        let all = read(opener, hosts, &[Query::Journal(run.to_owned())], as_root, forks).await;
+        let one = |facts: Reading| facts?.journal(run).cloned().map_err(unread);
+        all.into_iter().map(one).collect::<Vec<Journal>>()
+    };
+    // Where nothing is known of it, it is root's.
+    let mut all = asked(acted.as_root || !acted.as_user).await;
+    if acted.as_root && acted.as_user {
+        for (all, own) in all.iter_mut().zip(asked(false).await) {
+            match (&mut *all, own) {
+                (Ok(all), Ok(mut own)) => {
+                    // No two changes of a run have one number: where root logs in, both have read the same.
+                    let known: HashSet<(String, u32)> = all.iter().map(|e| (e.run.clone(), e.seq)).collect();
+                    own.retain(|entry| !known.contains(&(entry.run.clone(), entry.seq)));
+                    all.extend(own.into_iter().map(|entry| JournalEntry { by_user: true, ..entry }));
+                }
+                (Ok(_), Err(loss)) => *all = Err(loss),
+                (Err(_), _) => {}
+            }
+        }
+    }
+    all
 }
 
 fn millis(since: Instant) -> u64 {

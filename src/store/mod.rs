@@ -70,6 +70,8 @@ pub struct Call {
     pub hosts: Vec<String>,
     /// Whether any of its tasks acted as root.
     pub as_root: bool,
+    /// Whether any of them acted as the user who logs in; an earlier version did not say.
+    pub as_user: bool,
     /// The run that it went on with.
     pub resumes: Option<String>,
     /// What it took back.

@@ -70,6 +70,42 @@ fn a_work_of_several_runs_goes_back_to_its_beginning_unless_another_run_came_bet
 }
 
 #[test]
+fn what_the_user_did_goes_back_by_the_user_and_is_in_no_way_of_what_root_did() {
+    let by_user = |run: &str, seq: u32, was: &str, now: &str| JournalEntry {
+        by_user: true,
+        seq,
+        step: "own".into(),
+        ..entry(run, was, now)
+    };
+    let tasks = |journal: Vec<JournalEntry>, state: &str| -> Vec<String> {
+        let acted = crate::plan::Acted { as_root: true, as_user: true };
+        let what = Back { run: "1".into(), work: vec!["1".into()], acted, ..Back::default() };
+        let plan = back(vec![], vec![], &[Ok(journal)], &what);
+        let mut facts = Facts::default();
+        facts.put(Query::State(Thing::new(Family::Path, "/etc/a")), Ok(Answer::State(state.into())));
+        let told = |task: usize| {
+            let Body::Made(made) = &plan.tasks[task].body else { return String::new() };
+            let who = if plan.tasks[task].become_root == Some(true) { "root" } else { "user" };
+            let how = if made[0].kind.plan(&facts).is_ok() { "goes back" } else { "conflict" };
+            format!("{} by {who}: {how}", plan.tasks[task].step.id)
+        };
+        (0..plan.tasks.len()).map(told).collect()
+    };
+    // One thing by both of them: the last change goes back first, and is no conflict for the first.
+    assert_eq!(
+        tasks(vec![entry("1", "b", "c"), by_user("1", 2, "c", "d")], "d"),
+        ["own by user: goes back", "a by root: goes back"]
+    );
+    assert_eq!(
+        tasks(vec![JournalEntry { seq: 2, ..entry("1", "b", "c") }, by_user("1", 1, "a", "b")], "c"),
+        ["a by root: goes back", "own by user: goes back"]
+    );
+    // A user may write anything in a journal of their own.
+    assert_eq!(tasks(vec![entry("1", "b", "c"), by_user("2", 1, "c", "c")], "c"), ["a by root: goes back"]);
+    assert_eq!(tasks(vec![entry("1", "b", "c"), entry("2", "c", "d")], "d"), ["a by root: conflict"]);
+}
+
+#[test]
 fn a_path_with_its_content_and_its_first_mode_is_back() {
     let (mode, path) = (Thing::new(Family::Meta, "/etc/a"), Thing::new(Family::Path, "/etc/a"));
     let touched = |thing: &Thing, was: &str, now: &str| {
