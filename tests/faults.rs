@@ -19,11 +19,11 @@ const OURS: &[&str] = &[
     "/var/lib/apt",
 ];
 
-/// Steps of a playbook, and how many of them change something or touch the way in.
+/// Steps of a playbook, how many of them change something, and how often a new login proves the way in.
 struct Part {
     steps: &'static str,
     changes: usize,
-    guarded: usize,
+    proofs: usize,
 }
 
 impl Part {
@@ -33,7 +33,7 @@ impl Part {
         for n in 1..=self.changes {
             points.extend(["before-set", "after-set", "told"].map(|point| format!("{point}:{n}")));
         }
-        for n in 1..=self.guarded {
+        for n in 1..=self.proofs {
             points.extend(["new-login", "confirmed"].map(|point| format!("{point}:{n}")));
         }
         points
@@ -65,7 +65,7 @@ const EVERY_KIND: [Part; 5] = [
   - {id: mount, mount_option: {path: /dev/shm, options: [nodev, nosuid, noexec]}}
 "#,
         changes: 6,
-        guarded: 0,
+        proofs: 2,
     },
     Part {
         steps: r#"
@@ -77,7 +77,7 @@ const EVERY_KIND: [Part; 5] = [
   - {id: cron, cron: {name: job, schedule: "5 4 * * *", command: "true"}}
 "#,
         changes: 6,
-        guarded: 0,
+        proofs: 1,
     },
     Part {
         steps: r#"
@@ -88,14 +88,14 @@ const EVERY_KIND: [Part; 5] = [
   - {id: others, services: {basics: true, only: [rpcbind, "lab-*"]}}
 "#,
         changes: 5,
-        guarded: 0,
+        proofs: 1,
     },
     Part {
         steps: "
   - {id: package, package: {name: tree, state: present}}
 ",
         changes: 1,
-        guarded: 0,
+        proofs: 0,
     },
     Part {
         steps: r#"
@@ -105,7 +105,7 @@ const EVERY_KIND: [Part; 5] = [
   - {id: contain, quarantine: {admins: [US], owner: a test}}
 "#,
         changes: 4,
-        guarded: 4,
+        proofs: 2,
     },
 ];
 /// The same of kinds that need a server.
@@ -117,7 +117,7 @@ const SERVERS: Part = Part {
   - {id: mysql, mysql: {}}
 ",
     changes: 4,
-    guarded: 0,
+    proofs: 0,
 };
 
 fn write(fleet: &Fleet, name: &str, text: &str) -> String {

@@ -262,25 +262,28 @@ pub fn down(name: &str) -> Result<()> {
     }
     let began = Instant::now();
     loop {
-        cgroup::end(name)?;
-        host::unmount_below(&dir)?;
-        net::lower(name)?;
-        // nspawn leaves an empty directory for each host that was not ended by itself.
-        let of_lab = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("sf-{name}-"));
-        for entry in fs::read_dir("/run/systemd/nspawn/propagate").into_iter().flatten().flatten().filter(of_lab) {
-            let _ = fs::remove_dir(entry.path());
+        match fall(name, &dir) {
+            Err(fault) if began.elapsed() > PATIENCE => return Err(fault),
+            Ok(()) if !net::remains(name) || began.elapsed() > PATIENCE => return Ok(()),
+            // What a killed `up` had just started ends after it, and may have made or mounted something since we looked.
+            _ => std::thread::sleep(Duration::from_millis(50)),
         }
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                // What a killed `up` had just started ends after it, and may have mounted or written since we looked.
-                if began.elapsed() > PATIENCE {
-                    return Err(cannot("remove", &dir, &error));
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            _ if net::remains(name) && began.elapsed() < PATIENCE => {}
-            _ => return Ok(()),
-        }
+    }
+}
+
+/// Takes away what is there of a lab now.
+fn fall(name: &str, dir: &Path) -> Result<()> {
+    cgroup::end(name)?;
+    host::unmount_below(dir)?;
+    net::lower(name)?;
+    // nspawn leaves an empty directory for each host that was not ended by itself.
+    let of_lab = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&format!("sf-{name}-"));
+    for entry in fs::read_dir("/run/systemd/nspawn/propagate").into_iter().flatten().flatten().filter(of_lab) {
+        let _ = fs::remove_dir(entry.path());
+    }
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot("remove", dir, &error)),
+        _ => Ok(()),
     }
 }
 

@@ -208,8 +208,9 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
 /// What another journal of the same work says of a thing later is no change of somebody else's.
 fn go_on(tasks: &mut [(&JournalEntry, Restore)], other: &[JournalEntry], what: &Back) {
     for (entry, restore) in tasks {
-        let after =
-            |later: &&JournalEntry| what.work.contains(&later.run) && (&later.run, later.seq) > (&entry.run, entry.seq);
+        let after = |later: &&JournalEntry| {
+            !later.altered && what.work.contains(&later.run) && (&later.run, later.seq) > (&entry.run, entry.seq)
+        };
         for touched in other.iter().filter(after).flat_map(|later| &later.touched) {
             for before in restore.things.iter_mut().filter(|before| before.thing == touched.thing) {
                 match &touched.now {

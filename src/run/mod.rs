@@ -254,8 +254,7 @@ pub async fn journals(opener: &dyn Opener, hosts: &[Host], run: &str, acted: Act
         let one = |facts: Reading| facts?.journal(run).cloned().map_err(unread);
         all.into_iter().map(one).collect::<Vec<Journal>>()
     };
-    // Where nothing is known of it, it is root's.
-    let mut all = asked(acted.as_root || !acted.as_user).await;
+    let mut all = asked(acted.as_root).await;
     if acted.as_root && acted.as_user {
         for (all, own) in all.iter_mut().zip(asked(false).await) {
             match (&mut *all, own) {
