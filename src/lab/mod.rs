@@ -263,10 +263,9 @@ pub fn down(name: &str) -> Result<()> {
     let began = Instant::now();
     loop {
         match fall(name, &dir) {
-            Err(fault) if began.elapsed() > PATIENCE => return Err(fault),
-            Ok(()) if !net::remains(name) || began.elapsed() > PATIENCE => return Ok(()),
             // What a killed `up` had just started ends after it, and may have made or mounted something since we looked.
-            _ => std::thread::sleep(Duration::from_millis(50)),
+            Err(_) if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(50)),
+            ended => return ended,
         }
     }
 }
@@ -283,6 +282,7 @@ fn fall(name: &str, dir: &Path) -> Result<()> {
     }
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot("remove", dir, &error)),
+        _ if net::remains(name) => Err(Fault::new(format!("the network of lab `{name}` does not go away"))),
         _ => Ok(()),
     }
 }

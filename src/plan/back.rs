@@ -49,15 +49,12 @@ pub fn back(
             journal.iter().flatten().cloned().partition(|entry| entry.by_user);
         let mut tasks = match journal {
             Ok(_) => {
-                let mut all = restores(&roots, what);
-                if !own.is_empty() {
-                    let mut theirs = restores(&own, what);
-                    go_on(&mut all, &own, what);
-                    go_on(&mut theirs, &roots, what);
-                    all.extend(theirs);
-                    // What is known from memory alone has no number: it comes last.
-                    all.sort_by_key(|(entry, _)| (entry.run.clone(), entry.seq.wrapping_sub(1)));
-                }
+                let (mut all, mut theirs) = (restores(&roots, what), restores(&own, what));
+                knows_of(&mut all, &own, what);
+                knows_of(&mut theirs, &roots, what);
+                all.extend(theirs);
+                // What is known from memory alone has no number: it comes last in its run.
+                all.sort_by_key(|(entry, _)| (entry.run.clone(), entry.seq.wrapping_sub(1)));
                 all
             }
             Err(loss) => vec![(&unread, Restore { unread: Some(loss.to_string()), ..Restore::default() })],
@@ -151,11 +148,7 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
                     if task == all.len() { restore.things.get_mut(at) } else { all[task].1.things.get_mut(at) };
                 if let Some(earlier) = earlier {
                     if between.is_none() && (run == entry.run || goes_on(earlier, was)) {
-                        match &touched.now {
-                            Some(now) => earlier.left.push(now.clone()),
-                            // How what was broken off left it nobody knows, whatever came before.
-                            None => earlier.left.clear(),
-                        }
+                        earlier.left_as(touched.now.as_ref());
                         (earlier.later, earlier.beside) = (later, beside);
                         earlier.lost = earlier.lost.take().or(lost.clone());
                         earlier.also.push(copy);
@@ -206,17 +199,14 @@ fn restores<'a>(journal: &'a [JournalEntry], what: &Back) -> Vec<(&'a JournalEnt
 }
 
 /// What another journal of the same work says of a thing later is no change of somebody else's.
-fn go_on(tasks: &mut [(&JournalEntry, Restore)], other: &[JournalEntry], what: &Back) {
+fn knows_of(tasks: &mut [(&JournalEntry, Restore)], other: &[JournalEntry], what: &Back) {
     for (entry, restore) in tasks {
         let after = |later: &&JournalEntry| {
             !later.altered && what.work.contains(&later.run) && (&later.run, later.seq) > (&entry.run, entry.seq)
         };
         for touched in other.iter().filter(after).flat_map(|later| &later.touched) {
             for before in restore.things.iter_mut().filter(|before| before.thing == touched.thing) {
-                match &touched.now {
-                    Some(now) => before.left.push(now.clone()),
-                    None => before.left.clear(),
-                }
+                before.left_as(touched.now.as_ref());
             }
         }
     }

@@ -85,6 +85,15 @@ pub struct Later {
 }
 
 impl Before {
+    /// A later part of the same work left it so, where anybody knows: how what was broken off left it nobody does, whatever came
+    /// before.
+    pub fn left_as(&mut self, now: Option<&String>) {
+        match now {
+            Some(now) => self.left.push(now.clone()),
+            None => self.left.clear(),
+        }
+    }
+
     /// What of a cloud it is.
     fn fence(&self) -> Option<Fence> {
         (self.thing.family == Family::Fence).then(|| serde_json::from_str(&self.thing.name).ok())?
